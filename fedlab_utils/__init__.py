@@ -1,0 +1,36 @@
+"""Helper package of the workbook on communication-efficient federated learning.
+
+`import fedlab_utils as fl` takes no TensorFlow: what trains or draws is imported at its first use.
+"""
+
+from importlib import import_module
+
+from . import coding
+from .codecs import Codec, Identity, Quantize, Residual, TopK, decode
+from .datasets import load_client_delta, load_mnist, partition_dirichlet, partition_iid, partition_shards
+from .language import use_language
+from .quantization import Quantized, dequantize, quantize
+from .sparsification import Sparse, random_k, top_k
+from .theory import bits_per_weight, log2_binomial, nmse
+
+_LAZY = {"simulate": "federated", "History": "federated"}
+_LAZY_MODULES = ("federated", "models", "plotting", "widgets")
+
+__all__ = [
+    "Codec", "History", "Identity", "Quantize", "Quantized", "Residual", "Sparse", "TopK", "bits_per_weight", "coding",
+    "decode", "dequantize", "federated", "load_client_delta", "load_mnist", "log2_binomial", "models", "nmse",
+    "partition_dirichlet", "partition_iid", "partition_shards", "plotting", "quantize", "random_k", "simulate", "top_k",
+    "use_language", "widgets",
+]  # fmt: skip
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    if name in _LAZY_MODULES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

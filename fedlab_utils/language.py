@@ -1,0 +1,35 @@
+"""The language of the edition: texts of figures, apps and checks, and the font that can draw them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .validation import require_choice
+
+LANGUAGES = ("en", "zh")
+FONT_FILE = Path(__file__).parent / "fonts" / "FedlabSansSC-Regular.otf"
+FONT_FAMILIES = ["DejaVu Sans", "Fedlab Sans SC"]  # Matplotlib takes each glyph from the first that has it
+
+_language = "en"
+
+
+def use_language(language: str) -> None:
+    """Choose the language ("en" or "zh") of everything that is shown from now on, and make Chinese labels drawable."""
+    global _language
+    _language = require_choice("language", language, LANGUAGES)
+    use_fonts()
+
+
+def say(en: str, zh: str) -> str:
+    """The text in the language chosen last. Both stand where they are used, so that neither can be forgotten."""
+    return zh if _language == "zh" else en
+
+
+def use_fonts() -> None:
+    """Give Matplotlib the shipped Chinese font, as a fallback behind its own. Calling it again changes nothing."""
+    import matplotlib
+    from matplotlib import font_manager
+
+    if FONT_FAMILIES[1] not in font_manager.fontManager.get_font_names():
+        font_manager.fontManager.addfont(str(FONT_FILE))
+    matplotlib.rcParams["font.family"] = FONT_FAMILIES

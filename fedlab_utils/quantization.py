@@ -1,0 +1,59 @@
+"""Uniform quantization, as the document's formula 4.1 has it (and sections 3.1.1, 3.1.1.1)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .validation import require_choice, require_finite, require_integer
+
+ROUNDINGS = ("floor", "nearest", "stochastic")
+
+
+class Quantized(NamedTuple):
+    """levels: uint16 [n], flat, each in 0 … 2**bits - 1. lo, hi: the ends of the range. bits: 1 … 16. shape: that of x."""
+
+    levels: np.ndarray
+    lo: float
+    hi: float
+    bits: int
+    shape: tuple[int, ...]
+
+
+def quantize(x, bits: int, rounding: str = "floor", lo: float | None = None, hi: float | None = None, rng=None) -> Quantized:
+    """Map real numbers linearly to the integers 0 … 2**bits - 1 (document, formula 4.1).
+
+    x: array of any shape. bits: 1 … 16 bits a value. rounding: "floor" is formula 4.1; "nearest" rounds to the nearest
+    level; "stochastic" rounds up with a probability equal to the fraction, so that its mean is exact, and needs `rng`
+    (a numpy.random.Generator). lo, hi: x_min and x_max of the formula, by default those of x; values outside are clipped.
+    Computed in float64. Raises ValueError for NaN or infinity, for bits outside 1 … 16, for hi < lo, for a missing rng.
+    """
+    bits = require_integer("bits", bits, 1, 16)
+    require_choice("rounding", rounding, ROUNDINGS)
+    if rounding == "stochastic" and rng is None:
+        raise ValueError('rounding="stochastic" draws random numbers: pass rng=numpy.random.default_rng(seed)')
+    x = require_finite("x", x).astype(np.float64)
+    if lo is None:
+        lo = x.min() if x.size else 0.0
+    if hi is None:
+        hi = x.max() if x.size else lo
+    lo, hi = float(require_finite("lo", lo)), float(require_finite("hi", hi))
+    if hi < lo or not np.isfinite(hi - lo):
+        raise ValueError(f"lo must not exceed hi, and hi - lo must be finite, got lo={lo:g}, hi={hi:g}")
+    top = 2**bits - 1
+    scaled = (np.clip(x.ravel(), lo, hi) - lo) / (hi - lo) * top if hi > lo else np.zeros(x.size)
+    if rounding == "nearest":
+        levels = np.rint(scaled)
+    elif rounding == "stochastic":
+        levels = np.floor(scaled + rng.random(scaled.size))
+    else:
+        levels = np.floor(scaled)
+    # A fraction within one ulp of 1 plus a draw within one ulp of 1 can reach top + 1.
+    return Quantized(np.minimum(levels, top).astype(np.uint16), lo, hi, bits, x.shape)
+
+
+def dequantize(q: Quantized) -> np.ndarray:
+    """The values that the levels stand for: lo + levels * (hi - lo) / (2**bits - 1), float32, shape of x."""
+    step = (q.hi - q.lo) / (2**q.bits - 1)
+    return (q.lo + q.levels.astype(np.float64) * step).astype(np.float32).reshape(q.shape)

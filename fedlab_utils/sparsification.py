@@ -1,0 +1,69 @@
+"""Sparsification: keep few weights, drop the rest (document, formula 4.2 and sections 3.1.2, 3.1.2.1)."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .validation import require_finite, require_integer, require_number
+
+
+class Sparse(NamedTuple):
+    """indices: int64 [k], rising. values: [k], dtype of x. shape: that of x."""
+
+    indices: np.ndarray
+    values: np.ndarray
+    shape: tuple[int, ...]
+
+    def to_dense(self) -> np.ndarray:
+        """The vector with zeros where nothing was kept, dtype and shape of x."""
+        dense = np.zeros(math.prod(self.shape), self.values.dtype)
+        dense[self.indices] = self.values
+        return dense.reshape(self.shape)
+
+
+def count_kept(k, n: int) -> int:
+    """How many of n weights `k` keeps: a float in (0, 1] is a fraction, max(1, ceil(k n)); an integer a count, 1 … n.
+
+    An empty vector (n = 0) keeps nothing. ValueError outside those ranges.
+    """
+    if isinstance(k, (float, np.floating)):
+        fraction = require_number("k (a fraction of the weights)", k, 0, 1)
+        # 0.07 * 100 is 7.000000000000001 in floating point; without the rounding ceil would keep eight.
+        return min(n, max(1, math.ceil(round(fraction * n, 6))))
+    count = require_integer("k (a count of weights)", k, 1, None if n == 0 else n)
+    return min(n, count)
+
+
+def top_k(x, k) -> Sparse:
+    """Keep the k weights of largest magnitude (document, formula 4.2).
+
+    x: array of any shape. k: a fraction (float in (0, 1]) or a count (int in 1 … n). Exactly k are kept: of equal
+    magnitudes at the threshold those of lower index, where the formula's >= may keep more. ValueError for NaN,
+    infinity, or k out of range. Selection by partition, O(n): the sort of section 3.1.2.1 is not needed.
+    """
+    x = require_finite("x", x)
+    flat = x.ravel()
+    kept = count_kept(k, flat.size)
+    if kept == flat.size:
+        return Sparse(np.arange(kept), flat.copy(), x.shape)
+    magnitude = np.abs(flat)
+    threshold = np.partition(magnitude, flat.size - kept)[flat.size - kept]  # |x|_(k) of formula 4.2
+    indices = np.flatnonzero(magnitude >= threshold)
+    if indices.size > kept:
+        ties = indices[magnitude[indices] == threshold]
+        indices = np.setdiff1d(indices, ties[ties.size - (indices.size - kept) :], assume_unique=True)
+    return Sparse(indices, flat[indices], x.shape)
+
+
+def random_k(x, k, rng: np.random.Generator) -> Sparse:
+    """Keep k weights drawn at random without replacement, at their own values.
+
+    Arguments and errors as for `top_k`. Scaled by n / k the result is an unbiased estimate of x (Konečný et al. 2016,
+    arXiv:1610.05492, "random mask").
+    """
+    x = require_finite("x", x)
+    indices = np.sort(rng.choice(x.size, count_kept(k, x.size), replace=False))
+    return Sparse(indices, x.ravel()[indices], x.shape)
