@@ -14,7 +14,8 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from PIL import Image
 
 from .language import FONT_FAMILIES, say, use_fonts
 from .quantization import ROUNDINGS, dequantize, quantize
@@ -63,10 +64,15 @@ def new_figure(
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file, written for speed: an app does this at every move of a slider."""
+    """The figure as the bytes of a PNG file, written for speed: an app does this at every move of a slider.
+
+    The first call lays the figure out; later ones keep that layout, which is most of the time, and keeps the axes still.
+    """
     buffer = io.BytesIO()
     with DRAWING, matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
+        figure.canvas.draw()  # savefig would draw twice
+        figure.set_layout_engine("none")
+        Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[:, :, :3]).save(buffer, "png", compress_level=1)
     return buffer.getvalue()
 
 
@@ -100,7 +106,7 @@ def percent_axis(axis, decimals: int = 0) -> None:
 def plain_log_axis(axis) -> None:
     """Numbers on a logarithmic axis as people write them: 0.1, 1, 10."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def colour_key() -> Still:

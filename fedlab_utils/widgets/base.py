@@ -72,7 +72,6 @@ class Prediction(w.VBox):
         self.reply = w.HTML()
         self._answer, self._listeners = answer, []
         self.button.on_click(self._guess)
-        self.guess.on_submit(self._guess)
         self.skip.on_click(lambda _: self._done(None))
         self._row = w.HBox([self.guess, self.button, self.skip])
         label = say("Predict first", "先猜一猜")

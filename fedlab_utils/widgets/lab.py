@@ -153,6 +153,8 @@ class LabPicture:
                 xscale="log", xlim=(0.004, 100), xlabel=say("megabytes sent since the start", "累计发送的兆字节（MB）")
             )
             plain_log_axis(self.bytes.xaxis)
+            self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
+            self.bytes.set_title(say("Communication cost", "通信成本"))
             self.bytes.legend(loc="upper left")
 
     def draw(self, run: Run) -> None:
@@ -180,7 +182,7 @@ class LabPicture:
             )
         )
         lowest = min(float(_means(r)[0].min()) for r in (run, *self.earlier))
-        bottom = next(b for b in (0.8, 0.5, 0.0) if b <= lowest)
+        bottom = next(b for b in (0.8, 0.6, 0.4, 0.2, 0.0) if b <= lowest)
         for ax in (self.rounds, self.bytes):
             ax.set_ylim(bottom, 1)
         if self.guess:
@@ -240,11 +242,13 @@ class LiveLab(w.VBox):
                                          indent=False, layout=w.Layout(width="160px")),
             "rounds": slider([(str(r), r) for r in ROUNDS], start.rounds, say("rounds", "轮数")),
             "seeds": w.ToggleButtons(options=[(say("one seed", "一个种子"), 1), (say("three seeds", "三个种子"), 3)],
-                                     value=start.seeds, style={"button_width": "90px"}),
+                                     value=start.seeds, style={"button_width": "110px"}),
         }  # fmt: skip
         self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
         self.stop_button = w.Button(description=say("Stop", "停止"), icon="stop", disabled=True)
-        self.clear_button = w.Button(description=say("Forget earlier runs", "清除先前的运行"), icon="eraser")
+        self.clear_button = w.Button(
+            description=say("Forget earlier runs", "清除先前的运行"), icon="eraser", layout=w.Layout(width="auto")
+        )
         self.image, self.message = w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
         self.picture = LabPicture()
         self.bar = tqdm_notebook(total=1, display=False, unit=say("round", "轮"), mininterval=0)
@@ -274,7 +278,7 @@ class LiveLab(w.VBox):
 
     def _question(self) -> Prediction:
         text = say(
-            "keep 1 % of every client's delta at 8 bits, about 1/200 of the bytes. What accuracy, in percent, after 10 rounds?"
+            "Keep 1 % of every client's delta at 8 bits, about 1/200 of the bytes. What accuracy, in percent, after 10 rounds?"
             " (Uncompressed: about 93.)",
             "每个客户端只上传增量的 1 %，每个 8 位，字节数约为 1/200。10 轮之后准确率是百分之几？（不压缩时约为 93。）",
         )

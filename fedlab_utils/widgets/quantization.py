@@ -180,14 +180,16 @@ def quantization_explorer(predict: bool = True) -> Explorer:
             options=[(rounding_name(r), r) for r in ROUNDINGS],
             description=say("rounding", "舍入方式"),
             style=LABEL | {"button_width": "90px"},
+            layout=w.Layout(width="440px"),
+            layout=w.Layout(width="440px"),
         ),
     }
     question = None
     if predict:
         truth = compute("delta", 4, "floor").nmse / compute("delta", 8, "floor").nmse
         text = say(
-            "from 8 bits to 4 the message halves. By what factor does the squared error grow?",
-            "从 8 位降到 4 位，消息减半。平方误差会变成原来的多少倍？",
+            "From 8 bits to 4 (floor), the message halves. By what factor does the squared error grow?",
+            "从 8 位降到 4 位（向下取整），消息减半。平方误差会变成原来的多少倍？",
         )
         question = Prediction(text, lambda guess: compare(guess, truth))
     return Explorer(controls, compute, QuantizationPicture(), formula, question)

@@ -89,8 +89,8 @@ class SparsificationPicture:
         self.figure, (self.mosaic, self.cost) = new_figure(2, width=10.2, height=3.8, width_ratios=(1.55, 1))
         all_k = curves()
         with matplotlib.rc_context(STYLE):
-            colours = LinearSegmentedColormap.from_list("signs", [UPLINK, "#FFFFFF", LOSSY])
-            colours.set_over("#D9DCE0")
+            signs = LinearSegmentedColormap.from_list("signs", [UPLINK, "#FFFFFF", LOSSY])
+            colours = signs.with_extremes(over="#D9DCE0")
             blank = np.zeros((TILES[0] * 29 - 1, TILES[1] * 29 - 1))
             self._image = self.mosaic.imshow(blank, cmap=colours, vmin=-1, vmax=1, interpolation="nearest")
             self.mosaic.set(xticks=[], yticks=[])
@@ -169,7 +169,7 @@ def sparsification_explorer(predict: bool = True) -> Explorer:
     if predict:
         data = compute(0.01)
         text = say(
-            "keep 1 % of the weights, 8 bits each. How many times fewer bytes than float32?",
+            "Keep 1 % of the weights, 8 bits each. How many times fewer bytes than float32?",
             "保留 1 % 的权重，每个 8 位。字节数会比 float32 少多少倍？",
         )
         question = Prediction(text, lambda guess: compare(guess, 4 * data.n / data.bytes_8bit))

@@ -1,0 +1,280 @@
+"""Build the two editions of the workbook from its sources.
+
+    python notebooks/build.py                    # every chapter, executed in both languages
+    python notebooks/build.py 04_mathematics     # one chapter, or several
+    python notebooks/build.py --no-execute       # after an edit of prose: unchanged code cells keep their outputs
+
+`source/NN_name.md` becomes `zh/NN_name.ipynb` and `en/NN_name.ipynb`. Edit the source only: a test rebuilds the
+editions and refuses any difference. A source is MyST Markdown as jupytext reads it; its front matter names the kernel:
+
+    ---
+    jupytext:
+      text_representation:
+        extension: .md
+        format_name: myst
+    kernelspec:
+      display_name: Python 3 (ipykernel)
+      language: python
+      name: python3
+    ---
+
+    +++ {"lang": "zh"}
+
+    # 4 数学
+
+    +++ {"lang": "en"}
+
+    # 4 Mathematics
+
+    ```{code-cell} ipython3
+    import fedlab_utils as fl
+    fl.use_language("en")
+    ```
+
+- **Prose.** `+++ {"lang": "zh"}` or `+++ {"lang": "en"}` opens a cell of one edition. Its twin stands directly before
+  or after it, with headings of the same levels and numbers. A bare `+++` opens a cell of both editions: a formula,
+  a picture, a row of links. A code cell ends the prose cell before it: what follows needs its own `+++`.
+- **Code** stands once and is the same in both editions, comments in English. The first code cell calls
+  `use_language("…")` and the build puts the edition's language there: the only difference.
+- **Options** stand in the first lines of a code cell: `:tags: [nbval-ignore-output]` where the output is a widget or
+  may differ by machine, `:jupyter: {source_hidden: true}` to fold the code.
+- **Outputs.** Nothing may raise or write to stderr, not even inside an `Output` widget; nothing shows a path or an
+  address of the machine; every picture carries alt text. Widgets are not stored: without a kernel they would read
+  "model not found".
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import sys
+import time
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import jupytext
+import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
+from jupytext.myst import MystMetadataParsingError
+from markdown_it import MarkdownIt
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+HERE = Path(__file__).resolve().parent
+LANGUAGES = ("zh", "en")
+TIMEOUT = 300  # seconds a cell
+LANGUAGE_INFO = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
+LANGUAGE_CALL = re.compile(r"""use_language\(\s*(["'])\w*\1\s*\)""")
+CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\([^)]*\)")
+NOT_MARKDOWN = re.compile(r"^\s*(\+\+\+|[`~:]{3,}\s*\{).*", re.MULTILINE)
+IMG_WITHOUT_ALT = re.compile(r"<img\b(?![^>]*\balt=)", re.IGNORECASE)
+MACHINE_TRACE = re.compile(r"\b0x[0-9a-f]{9,}|/(home|Users|tmp)/|site-packages")  # an address, a path
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class BuildError(RuntimeError):
+    """A notebook that must not be published."""
+
+
+def editions(source: str, chapter: str) -> dict[str, NotebookNode]:
+    """The editions of one chapter by language, not executed. ValueError says which cell is at fault and what to do."""
+    try:
+        parsed = jupytext.reads(source, fmt={"extension": ".md", "format_name": "myst"})
+        kernelspec = {key: parsed.metadata.kernelspec[key] for key in ("display_name", "language", "name")}
+    except MystMetadataParsingError as error:
+        raise ValueError(f'{chapter}: {error}; a cell opens with +++ {{"lang": "zh"}}') from error
+    except (AttributeError, KeyError, nbformat.ValidationError) as error:
+        message = "the front matter must give display_name, language and name of a kernelspec"
+        raise ValueError(f"{chapter}: {message}") from error
+
+    cells, seen, first_code, rest = {language: [] for language in LANGUAGES}, Counter(), True, parsed.cells
+    while rest:
+        try:
+            pair = _pair(*rest[:2])
+            kind, texts = pair["zh"].cell_type, (pair["zh"].source, pair["en"].source)
+            if kind == "code":
+                _check_code(texts[0], first_code)
+            else:
+                _check_prose(*texts, twins=pair["zh"] is not pair["en"])
+        except ValueError as problem:
+            number, start = len(parsed.cells) - len(rest) + 1, rest[0].source.strip().partition("\n")[0][:50]
+            raise ValueError(f"{chapter}, cell {number} of the source («{start}»): {problem}") from None
+        rest = rest[1 if pair["zh"] is pair["en"] else 2 :]
+        seen[kind, texts] += 1  # equal cells are told apart by their order
+        key = "\0".join([chapter, kind, *texts, str(seen[kind, texts])])
+        for language in LANGUAGES:
+            metadata = {name: value for name, value in pair[language].metadata.items() if name != "lang"}
+            cell = {"cell_type": kind, "id": hashlib.sha256(key.encode()).hexdigest()[:12], "metadata": metadata}
+            cell["source"] = pair[language].source
+            if kind == "code":
+                cell |= {"execution_count": None, "outputs": []}
+                if first_code:
+                    cell["source"] = LANGUAGE_CALL.sub(f'use_language("{language}")', cell["source"])
+            cells[language].append(cell)
+        first_code = first_code and kind != "code"
+
+    result = {}
+    for language in LANGUAGES:
+        metadata = {"kernelspec": kernelspec, "language_info": LANGUAGE_INFO}
+        notebook = {"cells": cells[language], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+        result[language] = nbformat.from_dict(notebook)
+        nbformat.validate(result[language])
+    return result
+
+
+def _pair(cell, following=None):
+    """The cell of each edition: twins, or one cell for both. ValueError says what is wrong."""
+    if "lang" not in cell.metadata:
+        return {"zh": cell, "en": cell}
+    language = cell.metadata.lang
+    if language not in LANGUAGES:
+        raise ValueError(f"unknown lang {language!r}; write zh or en, or no lang for a cell of both editions")
+    if cell.cell_type == "code":
+        raise ValueError("code is shared by both editions; take lang off")
+    twin = "en" if language == "zh" else "zh"
+    if not following or following.metadata.get("lang") != twin or following.cell_type != cell.cell_type:
+        raise ValueError(f'no twin; put a +++ {{"lang": "{twin}"}} cell directly beside this {language} cell')
+    return {language: cell, twin: following}
+
+
+def _check_code(code, first):
+    if first and len(LANGUAGE_CALL.findall(code)) != 1:
+        raise ValueError('the first code cell must call use_language("en"), once')
+    if not first and "use_language(" in code:
+        raise ValueError("only the first code cell may call use_language")
+    if not code.strip():
+        raise ValueError("empty code cell; take it out")
+    if match := CJK.search(code):
+        raise ValueError(f"{match.group()!r} in code; comments are English, and texts of apps belong to the package")
+
+
+def _check_prose(zh, en, twins):
+    if match := NOT_MARKDOWN.search(f"{zh}\n{en}"):
+        raise ValueError(f"Jupyter shows {match.group().strip()!r} as it is; open cells in column 1, use no directives")
+    if twins and not CJK.search(zh):
+        raise ValueError("no Chinese in the zh cell; translate it, or make one cell without lang of the two")
+    if not twins and CJK.search(LINK.sub("", zh)):
+        raise ValueError('Chinese prose in both editions; open it with +++ {"lang": "zh"} and give it an English twin')
+    if _outline(zh) != _outline(en):
+        raise ValueError(f"headings differ: zh {_outline(zh)}, en {_outline(en)}; same levels and numbers, please")
+
+
+def _outline(markdown):
+    """Level and section number of each heading, such as "h3 4.1"."""
+    tokens = pairwise(MarkdownIt("commonmark").parse(markdown))
+    headings = [(token.tag, inline.content) for token, inline in tokens if token.type == "heading_open"]
+    return [f"{tag} {re.match('([0-9]+([.][0-9]+)*)?', text).group()}".strip() for tag, text in headings]
+
+
+def faults(cell: NotebookNode) -> list[str]:
+    """What forbids to publish the outputs of an executed cell."""
+    found = []
+    for output in cell.get("outputs", []):
+        data = output.get("data", {})
+        if output.output_type == "error":
+            found.append(f"raised {output.ename}: {output.evalue}")
+        if output.get("name") == "stderr":
+            found.append(f"wrote to stderr: {output.text}")
+        if WIDGET in data:
+            found.append("stores a widget")
+        if trace := MACHINE_TRACE.search(output.get("text", "") + data.get("text/plain", "")):
+            found.append(f"shows a trace of this machine, {trace.group()!r}")
+        if IMG_WITHOUT_ALT.search(data.get("text/html", "")):
+            found.append("<img> without alt text")
+        for mime in data:
+            if mime.startswith("image/") and not output.metadata.get(mime, {}).get("alt"):
+                found.append(f'{mime} without alt text: display(…, metadata={{"{mime}": {{"alt": "…"}}}})')
+    return found
+
+
+def execute(notebook: NotebookNode, folder: Path, name: str) -> None:
+    """Run the notebook in `folder`, in place. BuildError shows the first cell that may not be published."""
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name=notebook.metadata.kernelspec.name,
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        force_raise_errors=True,
+        store_widget_state=True,  # to look inside Output widgets; never written
+    )
+    with client.setup_kernel():
+        for number, cell in enumerate(notebook.cells, 1):
+            if cell.cell_type != "code":
+                continue
+            try:
+                client.execute_cell(cell, number - 1)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                raise BuildError(f"{name}, cell {number}: {error}") from error
+            inside = [output for state in client.widget_state.values() for output in state.get("outputs", ())]
+            inside = [output for output in inside if output["output_type"] in ("error", "stream")]
+            found = [f"inside an Output widget {fault}" for fault in faults(nbformat.from_dict({"outputs": inside}))]
+            if _tidy(cell) and "nbval-ignore-output" not in cell.metadata.get("tags", []):
+                found.append("shows a widget, which is not stored: tag the cell nbval-ignore-output")
+            if found := found + faults(cell):
+                raise BuildError(f"{name}, cell {number}: {'; '.join(found)}\n\n{cell.source}")
+
+
+def _tidy(cell):
+    """Take widgets out and join neighbouring pieces of stdout. True if there was a widget."""
+    outputs, cell.outputs = cell.outputs, []
+    for output in outputs:
+        if cell.outputs and output.get("name") == cell.outputs[-1].get("name") == "stdout":
+            cell.outputs[-1].text += output.text
+        elif WIDGET not in output.get("data", {}):
+            cell.outputs.append(output)
+    return any(WIDGET in output.get("data", {}) for output in outputs)
+
+
+def keep_outputs(notebook: NotebookNode, old: NotebookNode) -> int:
+    """Copy the outputs of unchanged code cells from `old`; the number of code cells left without."""
+    before = {(cell.get("id"), cell.source): cell for cell in old.cells if cell.cell_type == "code"}
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        if match := before.get((cell.id, cell.source)):
+            cell.outputs, cell.execution_count = match.outputs, match.execution_count
+    return sum(cell.execution_count is None for cell in code)
+
+
+def dumps(notebook: NotebookNode) -> str:
+    return nbformat.writes(notebook) + "\n"
+
+
+def main(arguments: list[str] | None = None, root: Path = HERE) -> None:
+    parser = argparse.ArgumentParser(description="Build notebooks/zh and notebooks/en from notebooks/source.")
+    parser.add_argument("chapters", nargs="*", metavar="chapter", help="name without .md; default: every chapter")
+    parser.add_argument("--no-execute", action="store_true", help="run nothing, keep the outputs of unchanged code")
+    options = parser.parse_args(arguments)
+    sources = {path.stem: path.read_text("utf-8") for path in sorted((root / "source").glob("*.md"))}
+    if unknown := sorted({*options.chapters} - {*sources}):
+        parser.error(f"no chapter {', '.join(unknown)}; there are {', '.join(sources)}")
+    for chapter in options.chapters or sources:
+        for language, notebook in editions(sources[chapter], chapter).items():
+            started, note, target = time.perf_counter(), "", root / language / f"{chapter}.ipynb"
+            target.parent.mkdir(exist_ok=True)
+            if options.no_execute:
+                old = nbformat.read(target, 4) if target.exists() else nbformat.v4.new_notebook()
+                if left := keep_outputs(notebook, old):
+                    note = f"   {left} cells have no output yet: make notebooks"
+            else:
+                try:
+                    execute(notebook, target.parent, f"{chapter} ({language})")
+                except NoSuchKernel as error:
+                    if chapter in options.chapters:
+                        raise
+                    print(f"{language}/{chapter}  left as it is: the kernel {error.name} is not installed", flush=True)
+                    continue
+            temporary = target.with_suffix(".tmp")
+            temporary.write_text(dumps(notebook), "utf-8", newline="\n")
+            os.replace(temporary, target)
+            print(f"{language}/{chapter}  {time.perf_counter() - started:.1f} s{note}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, BuildError, NoSuchKernel) as error:
+        sys.exit(f"build stopped: {error}")

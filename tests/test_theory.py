@@ -1,0 +1,104 @@
+"""Limits, against exact integers and fractions, and against sums written out."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fedlab_utils as fl
+from fedlab_utils.theory import rounding_mse
+
+halves = st.integers(-20, 20).map(lambda v: v / 2)
+pairs = st.lists(st.tuples(halves, halves), min_size=1, max_size=30)
+
+
+@given(pairs)
+def test_nmse_is_its_formula(xy):
+    x, x_hat = ([pair[i] for pair in xy] for i in (0, 1))
+    error = sum(Fraction(a - b) ** 2 for a, b in xy)
+    energy = sum(Fraction(a) ** 2 for a in x)
+    if energy:
+        assert fl.nmse(x, x_hat) == pytest.approx(float(error / energy), rel=1e-12, abs=0)
+    else:
+        assert fl.nmse(x, x_hat) == (math.inf if error else 0)
+
+
+def test_nmse_by_hand():
+    assert fl.nmse([3, 4], [3, 0]) == 16 / 25
+    assert fl.nmse([[1, 2], [3, 4]], np.zeros((2, 2))) == 1
+    assert fl.nmse([], []) == 0
+
+
+def test_nmse_is_computed_in_float64():
+    x = np.full(10, 1e30, np.float32)  # its square does not fit into float32
+    assert fl.nmse(x, x * np.float32(0.5)) == pytest.approx(0.25, rel=1e-6)
+
+
+def test_nmse_of_top_k_on_a_gaussian_is_the_energy_dropped():
+    """For the largest share p of a Gaussian, with t the threshold: 1 - p - 2 t phi(t); t = 1.6449 at ten percent."""
+    x = np.random.default_rng(0).standard_normal(2**18)
+    t = 1.6448536
+    expected = 1 - 0.1 - 2 * t * math.exp(-(t**2) / 2) / math.sqrt(2 * math.pi)
+    assert expected == pytest.approx(0.56, abs=0.003)  # as the table of section 4.3 of the reference has it
+    assert fl.nmse(x, fl.top_k(x, 0.1).to_dense()) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize(("a", "b"), [(2, 3), ((2, 3), (3, 2)), ((2, 1), 2), ((), 1)])
+def test_nmse_refuses_two_shapes(a, b):
+    with pytest.raises(ValueError, match="one shape"):
+        fl.nmse(np.ones(a), np.ones(b))
+
+
+def test_bits_per_weight():
+    assert fl.bits_per_weight(b"", 5) == 0
+    assert fl.bits_per_weight(bytes(100), 100) == 8
+    assert fl.bits_per_weight(bytes(407_080), 101_770) == 32
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_bits_of_no_weights_are_refused(n):
+    with pytest.raises(ValueError, match=f"n .* must be at least 1, got {n}"):
+        fl.bits_per_weight(b"abc", n)
+
+
+@given(n=st.integers(0, 3000), data=st.data())
+def test_log2_binomial_is_that_of_the_exact_integer(n, data):
+    k = data.draw(st.integers(0, n))
+    assert fl.log2_binomial(n, k) == pytest.approx(math.log2(math.comb(n, k)), rel=1e-9, abs=1e-8)
+
+
+@pytest.mark.parametrize(("k", "bits"), [(10_177, 47_722), (5_088, 29_137), (1_018, 8_218), (509, 4_617), (102, 1_159)])
+def test_log2_binomial_of_the_documents_model(k, bits):
+    """The table of section 4.1 of the reference on compression."""
+    assert fl.log2_binomial(101_770, k) == pytest.approx(bits, abs=0.5)
+
+
+@given(n=st.integers(1, 10**6), data=st.data())
+def test_log2_binomial_is_symmetric_and_zero_at_both_ends(n, data):
+    k = data.draw(st.integers(0, n))
+    assert fl.log2_binomial(n, k) == pytest.approx(fl.log2_binomial(n, n - k), rel=1e-9, abs=1e-6)
+    assert fl.log2_binomial(n, 0) == pytest.approx(0, abs=1e-6)
+    assert fl.log2_binomial(n, 1) == pytest.approx(math.log2(n), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "error"),
+    [
+        ("floor", lambda f: f**2),
+        ("nearest", lambda f: min(f, 1 - f) ** 2),
+        ("stochastic", lambda f: f * (1 - f) ** 2 + (1 - f) * f**2),
+    ],
+)
+def test_rounding_mse_is_the_mean_over_a_step(rounding, error):
+    """The mean of the squared error over the fraction f, as a sum over 1,000 middles of equal parts."""
+    mean = math.fsum(error((i + 0.5) / 1000) for i in range(1000)) / 1000
+    for step in (1, 0.25, 3):
+        assert rounding_mse(step, rounding) == pytest.approx(mean * step**2, rel=1e-5)
+
+
+def test_floor_nearest_stochastic_are_as_4_to_1_to_2():
+    floor, nearest, stochastic = (rounding_mse(0.1, rounding) for rounding in ("floor", "nearest", "stochastic"))
+    assert floor / nearest == pytest.approx(4) and stochastic / nearest == pytest.approx(2)
