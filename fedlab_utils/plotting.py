@@ -134,7 +134,7 @@ def colour_key() -> Still:
 
 
 def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark=(-0.9, -0.2, 0.1, 0.5, 1.0)) -> Still:
-    """The staircase of formula 4.1 for the three roundings, with a few numbers marked on the first.
+    """The staircase of formula 4.1 with floor, and with nearest beside it; a few numbers marked with their errors.
 
     mark: the numbers of the worked example. Document, section 4.1.
     """
@@ -157,7 +157,7 @@ def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark=(-0.9, -0.2, 0.
     alt = say(
         f"Two staircases of {bits} bits over {lo:g} to {hi:g}. With floor every step lies below the diagonal; "
         "with nearest the steps straddle it.",
-        f"{lo:g} 到 {hi:g} 之间 {bits} 位的两条阶梯线。向下取整的台阶全在对角线之下；四舍五入的台阶一半在上、一半在下。",
+        f"{lo:g} 到 {hi:g} 之间 {bits} 位的两条阶梯线。向下取整的台阶全在对角线之下；四舍五入的台阶一半在线上、一半在线下。",
     )
     return Still(figure, alt)
 
@@ -205,10 +205,10 @@ def error_of_mean(clients, agree: dict[str, np.ndarray], differ: dict[str, np.nd
         axes[0].legend(loc="lower left")
     alt = say(
         "Squared error of the average against the number of clients, both axes logarithmic. Stochastic rounding falls in "
-        "proportion to one over the number of clients in both panels; nearest only where the clients differ; floor stays near a "
-        "quarter of a step squared in both.",
+        "proportion to one over the number of clients in both panels; nearest only where the clients differ; floor never "
+        "falls below a quarter of a step squared.",
         "平均值的平方误差随客户端数的变化（双对数坐标）。随机舍入在两图中都与客户端数成反比下降；四舍五入只在各客户端的值不同时下降；"
-        "向下取整在两图中都停在步长平方的四分之一附近。",
+        "向下取整在两图中都降不到步长平方的四分之一以下。",
     )
     return Still(figure, alt)
 
@@ -234,16 +234,16 @@ def magnitudes(x, fractions=(0.001, 0.01, 0.1)) -> Still:
                 color=LOSSY,
             )
         for ax in axes:
-            ax.set_xlabel(say("fraction of the weights, largest first", "保留的比例（从大到小）"))
+            ax.set_xlabel(say("fraction of the weights, largest first", "权重的比例（按绝对值从大到小）"))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
         axes[0].set_title(say("|x| at the threshold", "阈值处的 |x|"))
-        axes[1].set_title(say("share of the energy that they hold", "它们占总能量的份额"))
+        axes[1].set_title(say("share of the energy that they hold", "它们在总能量中的占比"))
         percent_axis(axes[1].yaxis)
     alt = say(
         "Left: the sorted magnitudes of a client's delta fall steeply. Right: "
         + ", ".join(f"the largest {100 * f:g} % hold {100 * energy[int(np.ceil(f * falling.size)) - 1]:.0f} %" for f in fractions)
         + " of the energy.",
-        "左：一个客户端的模型增量按绝对值排序后迅速下降。右："
+        "左：一个客户端的模型增量，各分量的绝对值从大到小排列，下降很快。右："
         + "，".join(f"最大的 {100 * f:g} % 占能量的 {100 * energy[int(np.ceil(f * falling.size)) - 1]:.0f} %" for f in fractions)
         + "。",
     )

@@ -60,6 +60,7 @@ from jupytext.myst import MystMetadataParsingError
 from markdown_it import MarkdownIt
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 
 HERE = Path(__file__).resolve().parent
@@ -190,6 +191,17 @@ def faults(cell: NotebookNode) -> list[str]:
     return found
 
 
+class _SilentOutputWidget(OutputWidget):
+    """Collects what an Output widget shows, but does not tell the kernel.
+
+    nbclient sends that while it waits for a reply on the same socket, and one time in a hundred it then misses the
+    reply until the timeout of the cell.
+    """
+
+    def sync_state(self) -> None:
+        pass
+
+
 def execute(notebook: NotebookNode, folder: Path, name: str) -> None:
     """Run the notebook in `folder`, in place. BuildError shows the first cell that may not be published."""
     client = NotebookClient(
@@ -201,6 +213,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> None:
         force_raise_errors=True,
         store_widget_state=True,  # to look inside Output widgets; never written
     )
+    client.widget_registry = {"@jupyter-widgets/output": {"OutputModel": _SilentOutputWidget}}
     with client.setup_kernel():
         for number, cell in enumerate(notebook.cells, 1):
             if cell.cell_type != "code":

@@ -278,6 +278,12 @@ def test_one_shard_gives_one_class_to_all_but_nine_clients(mnist):
     assert held.max() == 2 and (held == 1).sum() >= 91
 
 
+def test_which_samples_share_a_shard_depends_on_the_seed():
+    labels = np.zeros(20, int)
+    hands = [{frozenset(part.tolist()) for part in fl.partition_shards(labels, 2, 1, seed=seed)} for seed in (1, 2)]
+    assert hands[0] != hands[1]
+
+
 def test_many_shards_are_nearly_iid(mnist):
     assert classes(fl.partition_shards(mnist.y_train, 10, 200), mnist.y_train).min() == 10
 

@@ -67,7 +67,7 @@ class Prediction(w.VBox):
 
     def __init__(self, text: str, answer: Callable[[float | None], str]):
         self.guess = w.Text(placeholder=say("a number", "一个数"), layout=w.Layout(width="110px"))
-        self.button = w.Button(description=say("This is my guess", "这是我的猜测"), button_style="primary")
+        self.button = w.Button(description=say("This is my guess", "就猜这个数"), button_style="primary")
         self.skip = w.Button(description=say("Skip", "跳过"))
         self.reply = w.HTML()
         self._answer, self._listeners = answer, []
@@ -116,5 +116,5 @@ def compare(guess: float | None, truth: float, unit: str = "") -> str:
     high = guess > truth
     return say(
         f"It is {shown}. Your {guess:,.4g}{unit} was {factor:,.3g} times too {'high' if high else 'low'}.",
-        f"答案是 {shown}。你的 {guess:,.4g}{unit} {'高' if high else '低'}了 {factor:,.3g} 倍。",
+        f"答案是 {shown}。你猜的 {guess:,.4g}{unit} 是它的 {f'{factor:,.3g} 倍' if high else f'1/{factor:,.3g}'}。",
     )

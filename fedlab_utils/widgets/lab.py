@@ -148,9 +148,9 @@ class LabPicture:
             for ax in (self.rounds, self.bytes):
                 ax.set_ylim(0, 1)
                 percent_axis(ax.yaxis)
-            self.rounds.set(xlabel=say("round", "轮"), ylabel=say("test accuracy", "测试准确率"), xlim=(0, 10.5))
+            self.rounds.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), xlim=(0, 10.5))
             self.bytes.set(
-                xscale="log", xlim=(0.004, 100), xlabel=say("megabytes sent since the start", "累计发送的兆字节（MB）")
+                xscale="log", xlim=(0.004, 100), xlabel=say("megabytes sent since the start", "累计传输的字节数（MB）")
             )
             plain_log_axis(self.bytes.xaxis)
             self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
@@ -197,7 +197,7 @@ class LabPicture:
         return say(
             f"Federated training with {describe(run.parameters)} on the uplink: accuracy {100 * accuracy:.1f} % "
             f"after {rounds} rounds, {uplink:.3g} MB uplink and {total:.3g} MB in total.",
-            f"上行使用 {describe(run.parameters)} 的联邦训练：{rounds} 轮后准确率 {100 * accuracy:.1f} %，"
+            f"联邦训练，上行采用 {describe(run.parameters)}：{rounds} 轮后准确率 {100 * accuracy:.1f} %，"
             f"上行 {uplink:.3g} MB，总计 {total:.3g} MB。",
         )
 
@@ -218,8 +218,8 @@ class LiveLab(w.VBox):
     def __init__(self, predict: bool = True):
         names = {
             "iid": say("IID", "独立同分布"),
-            "shards": say("two digits a client", "每人两种数字"),
-            "dirichlet": say("Dirichlet 0.3", "Dirichlet 0.3"),
+            "shards": say("two shards a client", "每个客户端两个分片"),
+            "dirichlet": say("Dirichlet 0.3", "Dirichlet 分布 0.3"),
         }
         start = LabParameters()
         wide = w.Layout(width="330px")
@@ -280,14 +280,14 @@ class LiveLab(w.VBox):
         text = say(
             "Keep 1 % of every client's delta at 8 bits, about 1/200 of the bytes. What accuracy, in percent, after 10 rounds?"
             " (Uncompressed: about 93.)",
-            "每个客户端只上传增量的 1 %，每个 8 位，字节数约为 1/200。10 轮之后准确率是百分之几？（不压缩时约为 93。）",
+            "每个客户端只上传增量中 1 % 的分量，每个 8 位，字节数约为 1/200。10 轮后准确率是百分之几？（不压缩时约为 93。）",
         )
         question = Prediction(text, self._answer)
         question.on_answer(self._unlock)
         return question
 
     def _answer(self, guess: float | None) -> str:
-        return say("The lab now trains exactly this.", "实验台现在就训练这个设定。")
+        return say("The lab now trains exactly this.", "实验台现在就按这个设置训练。")
 
     def _unlock(self, guess: float | None) -> None:
         self.picture.guess = guess

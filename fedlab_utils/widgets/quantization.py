@@ -106,7 +106,7 @@ class QuantizationPicture:
             (self._guess,) = self.trade.plot([], [], "D", ms=8, mfc="none", mec=EXACT, label=say("your guess", "你的猜测"))
             self._note = self.trade.annotate("", (1, 1), (8, 6), textcoords="offset points", color=LOSSY)
             self.trade.set(xscale="log", yscale="log", xlim=(9, 480), ylim=(1e-10, 1e4))
-            self.trade.set_xlabel(say("payload (kB)", "负载（kB）"))
+            self.trade.set_xlabel(say("payload (kB)", "消息大小（kB）"))
             self.trade.set_ylabel("NMSE")
             self.trade.axvline(407.08, color=EXACT, lw=1, ls=":")
             self.trade.text(395, 3e-10, "float32", rotation=90, ha="right", va="bottom", fontsize=8, color=EXACT)
@@ -143,13 +143,13 @@ class QuantizationPicture:
             )
             self.trade.legend(loc="upper left")
         factor = 4 * data.n / data.payload_bytes
-        self.trade.set_title(say(f"{factor:.2f} times fewer bytes", f"字节数减至 1/{factor:.2f}"))
+        self.trade.set_title(say(f"{factor:.2f} times fewer bytes", f"字节数降到 1/{factor:.2f}"))
 
     def alt(self, data: QuantizationData) -> str:
         return say(
             f"Quantization to {data.bits} bits, {data.rounding}: histogram of the values before and after, the staircase near "
             f"zero, and error against bytes. {data.payload_bytes:,} bytes, NMSE {data.nmse:.3g}.",
-            f"{data.bits} 位量化，{rounding_name(data.rounding)}：量化前后的直方图、零附近的阶梯、误差与字节数。"
+            f"{data.bits} 位量化，{rounding_name(data.rounding)}：数值在量化前后的直方图、零附近的阶梯、误差与字节数。"
             f"{data.payload_bytes:,} 字节，NMSE {data.nmse:.3g}。",
         )
 
@@ -164,7 +164,7 @@ def formula(data: QuantizationData) -> str:
     left, right = bracket[data.rounding]
     levels = rf"Q(x)={left}\frac{{x-({data.lo:.4f})}}{{{data.hi:.4f}-({data.lo:.4f})}}\cdot(2^{{{data.bits}}}-1){right}"
     count = rf"\frac{{8\cdot{data.payload_bytes}}}{{{data.n}}}={data.bits_per_weight:.4f}"
-    words = say("bits per weight, everything counted", "位/权重（全部计入）")
+    words = say("bits per weight, everything counted", "位/权重（头部等全部计入）")
     return rf"$${levels},\qquad\Delta={step:.3g}$$ $${count}\ \text{{{words}}}$$"
 
 
@@ -181,7 +181,6 @@ def quantization_explorer(predict: bool = True) -> Explorer:
             description=say("rounding", "舍入方式"),
             style=LABEL | {"button_width": "90px"},
             layout=w.Layout(width="440px"),
-            layout=w.Layout(width="440px"),
         ),
     }
     question = None
@@ -189,7 +188,7 @@ def quantization_explorer(predict: bool = True) -> Explorer:
         truth = compute("delta", 4, "floor").nmse / compute("delta", 8, "floor").nmse
         text = say(
             "From 8 bits to 4 (floor), the message halves. By what factor does the squared error grow?",
-            "从 8 位降到 4 位（向下取整），消息减半。平方误差会变成原来的多少倍？",
+            "从 8 位降到 4 位（向下取整），消息缩短一半。平方误差会变成原来的多少倍？",
         )
         question = Prediction(text, lambda guess: compare(guess, truth))
     return Explorer(controls, compute, QuantizationPicture(), formula, question)

@@ -97,9 +97,9 @@ class SparsificationPicture:
             self.mosaic.spines[:].set_visible(False)
             self.mosaic.set_xlabel(
                 say("a tile: the 28×28 input weights of one hidden unit · orange grows, blue shrinks",
-                    "每小块是一个隐藏单元的 28×28 个输入权重 · 橙色增大，蓝色减小"), fontsize=9
+                    "每一小块：一个隐藏单元的 28×28 个输入权重 · 橙色表示增大，蓝色表示减小"), fontsize=9
             )  # fmt: skip
-            float_label, eight_label = say("float32 values", "float32 数值"), say("8-bit values", "8 位数值")
+            float_label, eight_label = say("float32 values", "数值用 float32"), say("8-bit values", "数值用 8 位")
             self.cost.loglog(FRACTIONS, all_k.bytes_float32 / 1000, color=EXACT, label=float_label)
             self.cost.loglog(FRACTIONS, all_k.bytes_8bit / 1000, color=LOSSY, label=eight_label)
             self.cost.axhline(4 * compute(1.0).n / 1000, color=EXACT, lw=1, ls=":")
@@ -109,7 +109,7 @@ class SparsificationPicture:
             (self._guess,) = self.cost.plot([], [], "D", ms=8, mfc="none", mec=EXACT)
             self._line = self.cost.axvline(1, color=LOSSY, lw=0.8)
             self.cost.set(xlim=(0.0009, 1.2), ylim=(0.2, 700), xlabel=say("fraction kept k", "保留比例 k"))
-            self.cost.set_ylabel(say("payload (kB)", "负载（kB）"))
+            self.cost.set_ylabel(say("payload (kB)", "消息大小（kB）"))
             self.cost.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
             self.cost.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             self.cost.legend(loc="lower right")
@@ -134,7 +134,7 @@ class SparsificationPicture:
         factor = 4 * data.n / data.bytes_8bit
         self.cost.set_title(
             say(f"{100 * data.energy:.0f} % of the energy, 1/{factor:.0f} of the bytes",
-                f"保住 {100 * data.energy:.0f} % 的能量，字节数 1/{factor:.0f}")
+                f"保住 {100 * data.energy:.0f} % 的能量，字节数降到 1/{factor:.0f}")
         )  # fmt: skip
 
     def alt(self, data: SparsificationData) -> str:
@@ -142,14 +142,14 @@ class SparsificationPicture:
             f"Top {100 * data.k:g} %: {data.kept:,} of {data.n:,} weights kept, drawn as 128 tiles of 28 by 28 pixels; "
             f"they cluster in the middle of the image. {data.bytes_8bit:,} bytes with 8-bit values, "
             f"{100 * data.energy:.0f} % of the energy.",
-            f"保留最大的 {100 * data.k:g} %：{data.n:,} 个权重留下 {data.kept:,} 个，画成 128 块 28×28 的小图，集中在图像中部。"
-            f"数值用 8 位时共 {data.bytes_8bit:,} 字节，占能量的 {100 * data.energy:.0f} %。",
+            f"保留最大的 {100 * data.k:g} %：{data.n:,} 个权重中留下 {data.kept:,} 个，画成 128 块 28×28 的小图，集中在图像中部。"
+            f"数值用 8 位时共 {data.bytes_8bit:,} 字节，保住能量的 {100 * data.energy:.0f} %。",
         )
 
 
 def formula(data: SparsificationData) -> str:
     count = rf"k\cdot n=\lceil {data.k:g}\cdot {data.n}\rceil={data.kept}"
-    words = say("bytes for the places, at best on a random support", "字节用于位置；随机位置的下限为")
+    words = say("bytes for the places, at best on a random support", "字节用于记录位置；位置随机时，下限为")
     bound = rf"\tfrac18\log_2\binom{{{data.n}}}{{{data.kept}}}={data.bound_bytes:,.0f}"
     return rf"$${count}$$ $${data.support_bytes:,}\ \text{{{words}}}\ {bound}$$"
 
@@ -170,7 +170,7 @@ def sparsification_explorer(predict: bool = True) -> Explorer:
         data = compute(0.01)
         text = say(
             "Keep 1 % of the weights, 8 bits each. How many times fewer bytes than float32?",
-            "保留 1 % 的权重，每个 8 位。字节数会比 float32 少多少倍？",
+            "保留 1 % 的权重，每个用 8 位。不压缩（float32）的字节数是它的多少倍？",
         )
         question = Prediction(text, lambda guess: compare(guess, 4 * data.n / data.bytes_8bit))
     return Explorer(controls, compute, SparsificationPicture(), formula, question)
