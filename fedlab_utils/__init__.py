@@ -14,13 +14,13 @@ from .sparsification import Sparse, random_k, top_k
 from .theory import bits_per_weight, log2_binomial, nmse
 
 _LAZY = {"simulate": "federated", "History": "federated"}
-_LAZY_MODULES = ("federated", "models", "plotting", "widgets")
+_LAZY_MODULES = ("exercises", "federated", "figures", "models", "plotting", "widgets")
 
 __all__ = [
     "Codec", "History", "Identity", "Quantize", "Quantized", "Residual", "Sparse", "TopK", "bits_per_weight", "coding",
-    "decode", "dequantize", "federated", "load_client_delta", "load_mnist", "log2_binomial", "models", "nmse",
-    "partition_dirichlet", "partition_iid", "partition_shards", "plotting", "quantize", "random_k", "simulate", "top_k",
-    "use_language", "widgets",
+    "decode", "dequantize", "exercises", "federated", "figures", "load_client_delta", "load_mnist", "log2_binomial",
+    "models", "nmse", "partition_dirichlet", "partition_iid", "partition_shards", "plotting", "quantize", "random_k",
+    "simulate", "top_k", "use_language", "widgets",
 ]  # fmt: skip
 
 

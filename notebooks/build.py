@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None, root: Path = HERE) -> None:
             if options.no_execute:
                 old = nbformat.read(target, 4) if target.exists() else nbformat.v4.new_notebook()
                 if left := keep_outputs(notebook, old):
-                    note = f"   {left} cells have no output yet: make notebooks"
+                    note = f"   code cells without output: {left}; run make notebooks"
             else:
                 try:
                     execute(notebook, target.parent, f"{chapter} ({language})")

@@ -119,10 +119,7 @@ def test_missing_array_is_named(elsewhere):
 
 @pytest.fixture(scope="module")
 def pixels(mnist):
-    return {
-        name: np.rint(array * (255 if name[0] == "x" else 1)).astype(np.uint8)
-        for name, array in mnist._asdict().items()
-    }
+    return {name: np.rint(array * (255 if name[0] == "x" else 1)).astype(np.uint8) for name, array in mnist._asdict().items()}
 
 
 @pytest.mark.parametrize("name", ["x_train", "y_train", "x_test", "y_test"])
@@ -185,9 +182,7 @@ def test_missing_client_delta_tells_where_and_what_to_do(elsewhere):
 
 
 @defect("whatever numpy.load says, or nothing where the array is another one")
-@pytest.mark.parametrize(
-    "content", [b"", b"version https://git-lfs", np.zeros(5), np.full(101_770, np.nan, np.float32)]
-)
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs", np.zeros(5), np.full(101_770, np.nan, np.float32)])
 def test_damaged_client_delta_tells_where_and_what_to_do(elsewhere, content):
     path = elsewhere.with_name("client_delta.npy")
     np.save(path, content) if isinstance(content, np.ndarray) else path.write_bytes(content)
@@ -289,10 +284,7 @@ def test_many_shards_are_nearly_iid(mnist):
 
 
 def test_small_alpha_is_skewed_and_large_alpha_is_like_iid(mnist):
-    skew = [
-        largest_shares(fl.partition_dirichlet(mnist.y_train, 100, a), mnist.y_train).mean()
-        for a in (0.01, 0.1, 1, 1000)
-    ]
+    skew = [largest_shares(fl.partition_dirichlet(mnist.y_train, 100, a), mnist.y_train).mean() for a in (0.01, 0.1, 1, 1000)]
     assert skew == sorted(skew, reverse=True)
     assert skew[0] > 0.85 and 0.6 < skew[1] < 0.85 and 0.25 < skew[2] < 0.45 and skew[3] < 0.15
     iid = largest_shares(fl.partition_iid(mnist.y_train, 100), mnist.y_train).mean()

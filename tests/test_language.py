@@ -49,7 +49,7 @@ import matplotlib, matplotlib.font_manager as fm
 fm.fontManager.ttflist = [f for f in fm.fontManager.ttflist if f.fname.startswith(matplotlib.get_data_path())]
 import fedlab_utils as fl
 fl.use_language("zh")
-fl.plotting.staircase(); fl.plotting.colour_key(); fl.plotting.magnitudes(fl.load_client_delta())
+fl.figures.mathematics.staircase(); fl.plotting.colour_key(); fl.figures.mathematics.magnitudes(fl.load_client_delta())
 fl.widgets.quantization_still(); fl.widgets.sparsification_still()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)

@@ -9,6 +9,7 @@ from PIL import Image
 
 import fedlab_utils as fl
 from fedlab_utils import plotting
+from fedlab_utils.figures import mathematics
 
 
 @pytest.fixture(params=["en", "zh"])
@@ -22,10 +23,10 @@ def figures():
     errors = {r: np.linspace(-1, 1, 50) for r in ("floor", "nearest", "stochastic")}
     curves = {r: np.array([0.3, 0.2, 0.1]) for r in errors}
     yield plotting.colour_key()
-    yield plotting.staircase()
-    yield plotting.rounding_errors(errors, 1.0)
-    yield plotting.error_of_mean([1, 10, 100], curves, curves)
-    yield plotting.magnitudes(fl.load_client_delta())
+    yield mathematics.staircase()
+    yield mathematics.rounding_errors(errors, 1.0)
+    yield mathematics.error_of_mean([1, 10, 100], curves, curves)
+    yield mathematics.magnitudes(fl.load_client_delta())
 
 
 def test_every_figure_is_a_picture_with_alternative_text_in_its_language(language):
@@ -40,7 +41,7 @@ def test_every_figure_is_a_picture_with_alternative_text_in_its_language(languag
 
 def test_magnitudes_reports_the_energy_share_of_a_vector_worked_out_by_hand():
     x = np.array([3.0, 4.0] + [0.0] * 8)  # energies 9 and 16 of 25
-    assert "the largest 10 % hold 64 %" in plotting.magnitudes(x, fractions=(0.1,)).alt
+    assert "the largest 10 % hold 64 %" in mathematics.magnitudes(x, fractions=(0.1,)).alt
 
 
 def test_an_image_tag_escapes_its_alternative_text():

@@ -117,7 +117,7 @@ def test_floor_is_biased_by_half_a_step():
 
 
 def test_stochastic_rounding_is_unbiased():
-    """Hoeffding: n draws, each in an interval of length 1, have a mean off by t with probability 2 exp(-2 n t^2) at most.
+    """Hoeffding: n draws, each in an interval of length 1: a mean off by t has probability 2 exp(-2 n t^2) at most.
 
     One seed in a million would give a false alarm: with t = sqrt(ln(2 * 50 * 10^6) / (2 n)) for each of 50 values by
     itself, with sqrt(ln(2 * 10^6) / (2 * 50 n)) for all of them together.
