@@ -18,6 +18,7 @@ from .sparsification import Sparse, count_kept, top_k
 from .validation import require_choice, require_finite, require_integer
 
 FLOAT32, QUANTIZED, SPARSE = 0x00, 0x10, 0x20
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 MAX_STAGES = 8  # so that hostile bytes cannot nest without end
 
 
@@ -31,6 +32,8 @@ class Codec:
         return (self,)
 
     def __or__(self, other: Codec) -> Codec:
+        if not isinstance(other, Codec):
+            return NotImplemented
         return Pipeline(*self.stages, *other.stages)
 
     def encode(self, x, rng: np.random.Generator | None = None) -> bytes:
@@ -39,8 +42,11 @@ class Codec:
         rng: for stages that draw random numbers; ValueError where one does and has none, or where x holds NaN, infinity
         or a value beyond float32 (naming the first).
         """
-        with np.errstate(over="ignore"):
-            rest = require_finite("x", np.asarray(x).astype(np.float32)).ravel()
+        x = require_finite("x", x).ravel()
+        if x.size and max(-x.min(), x.max()) > FLOAT32_MAX:
+            place = int(np.abs(x).argmax())
+            raise ValueError(f"x must be within float32, ±{FLOAT32_MAX:.3g}, but x[{place}] is {x[place]:g}")
+        rest = x.astype(np.float32, copy=False)
         body = [varint(rest.size)]
         for stage in self.stages:
             layer, rest = stage.forward(rest, rng)
@@ -112,8 +118,8 @@ class Pipeline(Codec):
         for before, after in pairwise(stages):
             if before.ends_in_bytes:
                 raise TypeError(f"{before} turns all that it is given into bytes: {after} cannot follow it")
-        if len(stages) >= MAX_STAGES:
-            raise TypeError(f"a pipeline holds at most {MAX_STAGES - 1} stages, got {len(stages)}")
+        if len({type(stage) for stage in stages}) < len(stages):
+            raise TypeError(f"{' | '.join(map(repr, stages))} holds a kind of stage twice, one of each is allowed")
         self._stages = stages
 
     @property
@@ -154,6 +160,8 @@ def _decode_layer(reader: Reader, n: int, layers: int = MAX_STAGES) -> np.ndarra
         k = reader.varint()
         if k > n:
             raise ValueError(f"damaged payload: a support of {k} in {n} weights")
+        if k == n:  # all are kept: nothing to scatter, and nothing for hostile nesting to pile up
+            return _decode_layer(reader, n, layers - 1)
         indices = decode_support(reader, k, n)
         return Sparse(indices, _decode_layer(reader, k, layers - 1), (n,)).to_dense()
     raise ValueError(f"damaged payload: no stage has the tag 0x{tag:02x}")
@@ -177,8 +185,14 @@ class Residual:
         self.value: np.ndarray | float = 0.0  # float32 [n] after the first message
 
     def send(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[bytes, np.ndarray]:
-        """Encode x plus the residual. Returns the payload and what its receiver decodes, float32 [n]."""
-        meant = np.asarray(x, np.float32) + self.value
+        """Encode x plus the residual. Returns the payload and what its receiver decodes, float32 [n].
+
+        x: array of any shape. ValueError if it has another number of weights than what was sent before.
+        """
+        x = np.asarray(x, np.float32).ravel()
+        if isinstance(self.value, np.ndarray) and self.value.size != x.size:
+            raise ValueError(f"x has {x.size} weights, but the residual of this sender has {self.value.size}")
+        meant = x + np.float32(self.value)
         payload = self.codec.encode(meant, rng)
         received = decode(payload, max_weights=meant.size)
         if self.enabled:

@@ -30,6 +30,8 @@ def pack_bits(levels: np.ndarray, bits: int) -> bytes:
     """
     bits = require_integer("bits", bits, 1, MAX_BITS)
     levels = np.asarray(levels).ravel()
+    if levels.size and levels.dtype.kind not in "iu":
+        raise TypeError(f"levels must be integers, got dtype {levels.dtype}")
     if levels.size and (levels.min() < 0 or int(levels.max()) >> bits):
         raise ValueError(f"levels must be in 0 … {2**bits - 1} to fit {bits} bits, got {levels.min()} … {levels.max()}")
     return _pack(levels.astype(np.uint32, copy=False), bits)
@@ -81,11 +83,11 @@ def encode_support(indices: np.ndarray, n: int) -> bytes:
     parts of r bits packed together, then the k quotients in unary (q zeros and a one). A full support costs no byte.
     """
     indices = np.asarray(indices, np.int64)
-    if indices.size == n:
-        return b""
     gaps = np.diff(indices, prepend=-1) - 1  # [k], how many zeros stand before each kept weight
     if gaps.min(initial=0) < 0 or (indices.size and indices[-1] >= n):
         raise ValueError(f"indices must be rising, unique and in 0 … {n - 1}")
+    if indices.size == n:
+        return b""
     # The best r is near log2(mean gap * ln 2); the exact cost in bits of its neighbours decides.
     guess = int(np.log2(max(gaps.mean() * np.log(2), 1))) if gaps.size else 0
     r = min(range(max(guess - 1, 0), guess + 2), key=lambda r: gaps.size * (r + 1) + int((gaps >> r).sum()))

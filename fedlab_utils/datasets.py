@@ -6,8 +6,6 @@ import functools
 import hashlib
 import os
 import struct
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,10 +50,10 @@ def load_mnist() -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in MNIST_FILES}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # a damaged archive can raise nearly anything
         raise ValueError(f"{path} is damaged ({error}). {mend}") from error
     for name, (shape, sha256) in MNIST_FILES.items():
-        if arrays[name].shape != shape or idx_sha256(arrays[name]) != sha256:
+        if arrays[name].dtype != np.uint8 or arrays[name].shape != shape or idx_sha256(arrays[name]) != sha256:
             raise ValueError(f"{path} is damaged: {name} is not the {name} of MNIST. {mend}")
     for name, array in arrays.items():
         arrays[name] = array.astype(np.float32 if name.startswith("x") else np.int32)
@@ -70,12 +68,21 @@ def load_client_delta() -> np.ndarray:
     """A real model delta: float32 [101770], read-only, of one client of 100 after five rounds of the document's model.
 
     In the order of model.get_weights(): hidden kernel 784×128, its bias, output kernel 128×10, its bias. From
-    `data/client_delta.npy`; data/README.md says how it was made. FileNotFoundError where the file is missing.
+    `data/client_delta.npy`; data/README.md says how it was made. FileNotFoundError where the file is missing, ValueError
+    where it is damaged.
     """
     path = data_directory() / "client_delta.npy"
+    mend = "Restore it with `git checkout -- data/client_delta.npy`, or make it again as data/README.md says."
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. Restore it with `git checkout -- data/client_delta.npy`.")
-    delta = np.load(path, allow_pickle=False)
+        raise FileNotFoundError(f"{path} is missing. {mend}")
+    try:
+        delta = np.load(path, allow_pickle=False)
+    except Exception as error:  # as above
+        raise ValueError(f"{path} is damaged ({error}). {mend}") from error
+    if not (
+        isinstance(delta, np.ndarray) and delta.dtype == np.float32 and delta.shape == (101_770,) and np.isfinite(delta).all()
+    ):
+        raise ValueError(f"{path} is damaged: it is not a vector of 101,770 finite float32. {mend}")
     delta.flags.writeable = False
     return delta
 
@@ -99,6 +106,7 @@ def partition_iid(labels, n_clients: int, seed: int = 0) -> list[np.ndarray]:
     """
     labels = np.asarray(labels)
     n_clients = _require_clients(labels, n_clients)
+    seed = require_integer("seed", seed, 0)
     order = np.random.default_rng(seed).permutation(labels.size)
     return [np.sort(part) for part in np.array_split(order, n_clients)]
 
@@ -112,7 +120,7 @@ def partition_shards(labels, n_clients: int, shards_per_client: int = 2, seed: i
     labels = np.asarray(labels)
     n_clients = _require_clients(labels, n_clients)
     shards_per_client = require_integer("shards_per_client", shards_per_client, 1, labels.size // n_clients)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(require_integer("seed", seed, 0))
     # Shuffle before the stable sort, so that which samples of a class meet in a shard depends on the seed.
     shuffled = rng.permutation(labels.size)
     shards = np.array_split(shuffled[np.argsort(labels[shuffled], kind="stable")], n_clients * shards_per_client)
@@ -123,13 +131,15 @@ def partition_shards(labels, n_clients: int, shards_per_client: int = 2, seed: i
 def partition_dirichlet(labels, n_clients: int, alpha: float = 0.5, seed: int = 0) -> list[np.ndarray]:
     """Give each client its own mixture of classes, drawn from a Dirichlet distribution; all clients hold equally much.
 
-    alpha > 0: small is skewed (0.1: nearly one class a client), large is like IID. Source: Hsu, Qi and Brown 2019,
-    arXiv:1909.06335; a class that has run out is replaced by the others in proportion to the client's mixture.
+    alpha, for each class: small is skewed (at 0.1 a client's largest class is some 70 % of its data), large is like IID.
+    Source: Hsu, Qi and Brown 2019, arXiv:1909.06335, whose own alpha is that of all classes together; a class that has run
+    out is replaced by the others in proportion to the client's mixture.
     Returns n_clients arrays of indices, rising, of n // n_clients or one more samples. No sample is left out.
     """
     labels = np.asarray(labels)
     n_clients = _require_clients(labels, n_clients)
     alpha = require_number("alpha", alpha, 0)
+    seed = require_integer("seed", seed, 0)
     rng = np.random.default_rng(seed)
     classes, prior = np.unique(labels, return_counts=True)
     stock = [rng.permutation(np.flatnonzero(labels == c)) for c in classes]
@@ -148,3 +158,15 @@ def partition_dirichlet(labels, n_clients: int, alpha: float = 0.5, seed: int = 
         parts.append(np.sort(np.concatenate([stock[c][left[c] - taken[c] : left[c]] for c in range(classes.size)])))
         left = left - taken
     return parts
+
+
+def partition_vertical(n_features: int, n_parties: int, seed: int = 0) -> list[np.ndarray]:
+    """Deal the *columns* of a table out at random: each party gets all samples, but other features (document, 2.1.1).
+
+    Returns n_parties arrays of column numbers, rising, that differ in size by one at the most. ValueError unless
+    1 <= n_parties <= n_features.
+    """
+    n_features = require_integer("n_features", n_features, 1)
+    n_parties = require_integer("n_parties", n_parties, 1, n_features)
+    order = np.random.default_rng(seed).permutation(n_features)
+    return [np.sort(part) for part in np.array_split(order, n_parties)]

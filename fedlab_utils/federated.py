@@ -57,8 +57,17 @@ def _check_clients(clients, n_samples: int, clients_per_round) -> list[np.ndarra
         if part.ndim != 1 or part.dtype.kind not in "iu":
             raise TypeError(f"clients[{number}] must be a flat array of indices, got {part.dtype} of shape {part.shape}")
         if part.min() < 0 or part.max() >= n_samples:
-            raise ValueError(f"clients[{number}] holds the index {part.max()}, allowed are 0 … {n_samples - 1}")
+            outside = part.min() if part.min() < 0 else part.max()
+            raise ValueError(f"clients[{number}] holds the index {outside}, allowed are 0 … {n_samples - 1}")
     return parts
+
+
+def _codec(name: str, codec) -> Codec:
+    if codec is None:
+        return Identity()
+    if not isinstance(codec, Codec):
+        raise TypeError(f"{name} must be a codec such as TopK(0.01) | Quantize(8), got {codec!r}")
+    return codec
 
 
 def plan_batches(parts: list[np.ndarray], rngs, local_epochs: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,8 +75,9 @@ def plan_batches(parts: list[np.ndarray], rngs, local_epochs: int, batch_size: i
 
     parts: one array of indices a client; rngs: one Generator a client. Returns indices int32 and weights float32, both
     [n_clients, steps, batch_size]. A weight is 1 for a sample and 0 for the filling of a short batch, or of a client
-    with fewer steps than another.
+    with fewer steps than another. No batch is longer than the largest client.
     """
+    batch_size = min(batch_size, max(part.size for part in parts))  # a longer batch would be filling only
     steps_an_epoch = [-(-part.size // batch_size) for part in parts]
     shape = (len(parts), max(steps_an_epoch) * local_epochs, batch_size)
     indices, weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
@@ -133,7 +143,8 @@ def simulate(
     uplink, downlink: codecs of the model delta, by default `Identity()` (float32). error_feedback: for both directions, a
     residual for each client and one for the server. seed: fixes selection, batches, dropout and stochastic rounding; the
     same seed gives the same history on one machine. on_round(history): called after each round, stops by returning False.
-    progress: show a bar. Returns a History. The first round's downlink carries the dense model.
+    progress: show a bar. Returns a History. A round's downlink brings its clients up to date before they train; the first
+    carries the dense model, and the update made by the last round is sent to nobody and costs nothing.
     ValueError or TypeError for an argument out of range, an empty client, more clients per round than clients;
     FloatingPointError when the training has diverged, naming round and client.
     """
@@ -143,7 +154,7 @@ def simulate(
     learning_rate = require_number("learning_rate", learning_rate, 0)
     seed = require_integer("seed", seed, 0)
     parts = _check_clients(clients, len(data.x_train), clients_per_round)
-    uplink, downlink = uplink or Identity(), downlink or Identity()
+    uplink, downlink = _codec("uplink", uplink), _codec("downlink", downlink)
 
     trainer = Trainer(model, data)
     shapes = [tuple(variable.shape) for variable in model.trainable_variables]
@@ -178,7 +189,7 @@ def simulate(
         server.broadcast(update.astype(np.float32), _rng(seed, DOWNLINK, number))
         coded = time.perf_counter()
 
-        history.weights = unflatten(server.model, shapes)
+        history.weights = unflatten(server.model.copy(), shapes)
         history.accuracy.append(trainer.accuracy(history.weights))
         evaluated = time.perf_counter()
         history.uplink_bytes.append(uplink_bytes)
@@ -189,7 +200,7 @@ def simulate(
         if bar is not None:
             bar.update()
             bar.set_postfix(accuracy=f"{history.accuracy[-1]:.4f}", MB=f"{history.total_bytes()[-1] / 1e6:.2f}")
-        if on_round is not None and on_round(history) is False:
+        if on_round is not None and isinstance(go_on := on_round(history), (bool, np.bool_)) and not go_on:
             break
     if bar is not None:
         bar.close()

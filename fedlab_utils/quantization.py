@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .validation import require_choice, require_finite, require_integer
+from .validation import require_choice, require_finite, require_integer, require_rng
 
 ROUNDINGS = ("floor", "nearest", "stochastic")
 
@@ -33,14 +33,16 @@ def quantize(x, bits: int, rounding: str = "floor", lo: float | None = None, hi:
     require_choice("rounding", rounding, ROUNDINGS)
     if rounding == "stochastic" and rng is None:
         raise ValueError('rounding="stochastic" draws random numbers: pass rng=numpy.random.default_rng(seed)')
+    if rng is not None:
+        require_rng("rng", rng)
     x = require_finite("x", x).astype(np.float64)
     if lo is None:
         lo = x.min() if x.size else 0.0
     if hi is None:
         hi = x.max() if x.size else lo
     lo, hi = float(require_finite("lo", lo)), float(require_finite("hi", hi))
-    if hi < lo or not np.isfinite(hi - lo):
-        raise ValueError(f"lo must not exceed hi, and hi - lo must be finite, got lo={lo:g}, hi={hi:g}")
+    if hi < lo or max(-lo, hi) > float(np.finfo(np.float32).max):
+        raise ValueError(f"lo must not exceed hi, and both must be within float32, got lo={lo:g}, hi={hi:g}")
     top = 2**bits - 1
     scaled = (np.clip(x.ravel(), lo, hi) - lo) / (hi - lo) * top if hi > lo else np.zeros(x.size)
     if rounding == "nearest":

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .validation import require_finite, require_integer, require_number
+from .validation import require_finite, require_integer, require_number, require_rng
 
 
 class Sparse(NamedTuple):
-    """indices: int64 [k], rising. values: [k], dtype of x. shape: that of x."""
+    """indices: int64 [k], rising. values: [k], float32 or float64 as x, float64 for other dtypes. shape: that of x."""
 
     indices: np.ndarray
     values: np.ndarray
@@ -31,8 +31,8 @@ def count_kept(k, n: int) -> int:
     """
     if isinstance(k, (float, np.floating)):
         fraction = require_number("k (a fraction of the weights)", k, 0, 1)
-        # 0.07 * 100 is 7.000000000000001 in floating point; without the rounding ceil would keep eight.
-        return min(n, max(1, math.ceil(round(fraction * n, 6))))
+        # 0.07 * 100 is 7.000000000000001 in floating point; without the factor ceil would keep eight.
+        return min(n, max(1, math.ceil(fraction * n * (1 - 1e-12))))
     count = require_integer("k (a count of weights)", k, 1, None if n == 0 else n)
     return min(n, count)
 
@@ -64,6 +64,6 @@ def random_k(x, k, rng: np.random.Generator) -> Sparse:
     Arguments and errors as for `top_k`. Scaled by n / k the result is an unbiased estimate of x (Konečný et al. 2016,
     arXiv:1610.05492, "random mask").
     """
-    x = require_finite("x", x)
+    x, rng = require_finite("x", x), require_rng("rng", rng)
     indices = np.sort(rng.choice(x.size, count_kept(k, x.size), replace=False))
     return Sparse(indices, x.ravel()[indices], x.shape)

@@ -30,6 +30,8 @@ def bits_per_weight(payload: bytes, n: int) -> float:
 
 def log2_binomial(n: int, k: int) -> float:
     """log2 C(n, k): the bits that no code can do without, on average, to name a random support of k of n weights."""
+    if not 0 <= k <= n:
+        raise ValueError(f"k must be in 0 … n = {n}, got {k}")
     return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) / LOG_2
 
 

@@ -52,10 +52,12 @@ def _graphs(architecture: str):
             weights, seeds, x, y, sample_weight = arguments
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                probabilities, seeds = model.stateless_call(weights, seeds, x, training=True)
+                probabilities, seeds, penalties = model.stateless_call(weights, seeds, x, training=True, return_losses=True)
                 losses = keras.losses.sparse_categorical_crossentropy(y, probabilities)
+                samples = tf.reduce_sum(sample_weight)
                 # A batch of fillings only has weight 0: its gradient is zero, and the client stands still.
-                loss = tf.reduce_sum(losses * sample_weight) / tf.maximum(tf.reduce_sum(sample_weight), 1.0)
+                loss = tf.reduce_sum(losses * sample_weight) / tf.maximum(samples, 1.0)
+                loss += tf.add_n([tf.constant(0.0), *penalties]) * tf.minimum(samples, 1.0)
             gradients = tape.gradient(loss, weights)
             return [w - learning_rate * g for w, g in zip(weights, gradients, strict=True)], seeds
 
@@ -80,6 +82,21 @@ def _graphs(architecture: str):
     return train, count_correct, n_seeds
 
 
+def _checked(data) -> tuple[np.ndarray, ...]:
+    names = ("x_train", "y_train", "x_test", "y_test")
+    for name in names:
+        if not isinstance(getattr(data, name, None), np.ndarray):
+            raise TypeError(f"data must have the arrays {', '.join(names)}, see load_mnist; {name} is missing")
+    for x, y in (names[:2], names[2:]):
+        if getattr(data, x).dtype != np.float32:
+            raise TypeError(f"data.{x} must be float32, got {getattr(data, x).dtype}")
+        if getattr(data, y).dtype != np.int32 or getattr(data, y).min(initial=0) < 0:
+            raise TypeError(f"data.{y} must be int32, 0 or more, got {getattr(data, y).dtype}")
+        if len(getattr(data, x)) != len(getattr(data, y)):
+            raise ValueError(f"data.{x} has {len(getattr(data, x))} samples, data.{y} has {len(getattr(data, y))}")
+    return tuple(getattr(data, name) for name in names)
+
+
 class Trainer:
     """Trains cohorts of one model on one data set. It holds no weights: they come and go with each call."""
 
@@ -89,14 +106,26 @@ class Trainer:
     )  # copying 60,000 images costs more than a round: the next run on the same data finds them here
 
     def __init__(self, model: keras.Model, data):
-        """ValueError for a model that has weights which no gradient trains (batch normalization)."""
+        """TypeError or ValueError for data or a model that cannot be trained on, naming what is wrong."""
+        data = _checked(data)
+        if not model.built:
+            raise ValueError("model has no weights yet: give it a keras.Input as its first layer")
         others = [v.path for v in model.non_trainable_variables if not v.path.endswith("seed_generator_state")]
         if others:
             raise ValueError(f"model has weights that no gradient trains ({', '.join(others)}): not supported yet")
+        classes = int(max(data[1].max(), data[3].max())) + 1
+        outputs = model(data[2][:8], training=False).numpy()
+        if outputs.ndim != 2 or outputs.shape[1] < classes:
+            raise ValueError(f"model gives outputs of shape {outputs.shape} for 8 images, the labels need {classes} columns")
+        if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+            raise ValueError("model must give probabilities: end it with softmax")
         self._train, self._count_correct, self.n_seeds = _graphs(_architecture(model))
-        if Trainer._last_data[0] is not data:
-            Trainer._last_data = (data, tuple(tf.constant(array) for array in data))
-        self._x_train, self._y_train, self._x_test, self._y_test = Trainer._last_data[1]
+        kept, tensors = Trainer._last_data
+        if kept is None or any(array is not before for array, before in zip(data, kept, strict=True)):
+            tensors = tuple(tf.constant(array) for array in data)
+            if not any(array.flags.writeable for array in data):  # else a later run might miss a change
+                Trainer._last_data = (data, tensors)
+        self._x_train, self._y_train, self._x_test, self._y_test = tensors
 
     def train(self, weights, indices, sample_weights, seeds, learning_rate: float) -> np.ndarray:
         """Local SGD of every client of a cohort, from the same weights.

@@ -36,12 +36,25 @@ def require_choice(name: str, value, choices) -> str:
     return value
 
 
+def require_rng(name: str, rng) -> np.random.Generator:
+    """Return `rng`; TypeError unless it is a numpy.random.Generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"{name} must be a numpy.random.Generator such as numpy.random.default_rng(seed), got {rng!r}")
+    return rng
+
+
+def require_real(name: str, x) -> np.ndarray:
+    """Return `x` as an array; TypeError unless it holds real numbers."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}")
+    return x
+
+
 def require_finite(name: str, x) -> np.ndarray:
     """Return `x` as a floating array (float32 and float64 keep their dtype); ValueError naming the first NaN or infinity."""
-    x = np.asarray(x)
+    x = require_real(name, x)
     if x.dtype not in (np.float32, np.float64):
-        if x.dtype.kind not in "biuf":
-            raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}")
         x = x.astype(np.float64)
     if not np.isfinite(x).all():
         flat = int(np.flatnonzero(~np.isfinite(x.ravel()))[0])

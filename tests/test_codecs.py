@@ -41,13 +41,8 @@ extremes = [
 ]
 CODECS = [
     fl.Identity(), fl.Quantize(1), fl.Quantize(7, "floor"), fl.Quantize(8, "stochastic"), fl.Quantize(16), fl.TopK(0.3),
-    fl.TopK(1), fl.TopK(1.0), fl.TopK(0.3) | fl.Quantize(3), fl.TopK(0.5) | fl.TopK(0.5) | fl.Quantize(8, "stochastic"),
+    fl.TopK(1), fl.TopK(1.0), fl.TopK(0.3) | fl.Quantize(3), fl.TopK(0.5) | fl.Quantize(8, "stochastic"),
 ]  # fmt: skip
-
-
-def defect(reason):
-    """A claim that does not hold yet; strict, so that mending it is noticed here."""
-    return pytest.mark.xfail(reason=reason, strict=True)
 
 
 def rng(seed=0):
@@ -175,7 +170,7 @@ sys.stdout.buffer.write(out.tobytes())
 """
 
 
-@pytest.mark.parametrize("codec", [fl.Identity(), fl.Quantize(5), fl.TopK(0.1), fl.TopK(0.1) | fl.Quantize(8)], ids=repr)
+@pytest.mark.parametrize("codec", [fl.Identity(), fl.Quantize(5), fl.TopK(0.1) | fl.Quantize(8)], ids=repr)
 def test_another_process_decodes_the_same_from_the_bytes_alone(codec):
     payload = codec.encode(gaussian(5000))
     run = in_another_process(DECODE_ELSEWHERE, payload)
@@ -406,7 +401,6 @@ def test_what_float32_cannot_hold_is_refused():
         fl.Identity().encode([1.0, 1e39])
 
 
-@defect("the imaginary part is dropped with a warning; strings of digits are read as numbers")
 @pytest.mark.parametrize("x", [[1 + 2j], ["1.5"]])
 def test_what_is_no_real_number_is_refused(x):
     with pytest.raises(TypeError, match="x must hold real numbers"):
@@ -432,7 +426,7 @@ def test_stochastic_rounding_without_rng_is_refused(codec):
         (lambda: fl.TopK(1.1), ValueError, r"must be in \(0, 1\], got 1.1"),
         (lambda: fl.TopK("1"), TypeError, "must be an integer, got '1'"),
         (lambda: fl.TopK(5).encode([1, 2, 3]), ValueError, "must be in 1 … 3, got 5"),
-        (lambda: (fl.TopK(2) | fl.TopK(3)).encode([1, 2, 3]), ValueError, "must be in 1 … 2, got 3"),
+        (lambda: fl.TopK(2) | fl.TopK(3), TypeError, "a kind of stage twice"),  # its header could pass 24 bytes
         (lambda: fl.Quantize(8) | fl.TopK(0.1), TypeError, r"Quantize\(8\) turns all .* TopK\(0.1\) cannot follow"),
         (lambda: fl.Identity() | fl.Quantize(8), TypeError, r"Identity\(\) turns all .* Quantize\(8\) cannot follow"),
         (lambda: fl.TopK(0.1) | (fl.Identity() | fl.TopK(0.1)), TypeError, "cannot follow"),
@@ -444,26 +438,19 @@ def test_what_cannot_be_is_refused(make, error, message):
         make()
 
 
-@defect("AttributeError: 'int' object has no attribute 'stages'; 'Value after * must be an iterable, not property'")
 @pytest.mark.parametrize("other", [8, None, fl.Quantize])
 def test_only_codecs_can_be_joined(other):
     with pytest.raises(TypeError, match=r"unsupported operand|Codec"):
         fl.TopK(0.1) | other
 
 
-def test_a_pipeline_is_as_deep_as_decode_allows():
-    codec = fl.TopK(0.9)
-    with pytest.raises(TypeError, match="at most"):
-        for _ in range(20):
-            codec = codec | fl.TopK(0.9)
-            assert np.count_nonzero(fl.decode(codec.encode(np.arange(1.0, 100)))) > 0
+def test_a_kind_of_stage_is_used_once():
+    with pytest.raises(TypeError, match="a kind of stage twice"):
+        fl.TopK(0.9) | fl.TopK(0.5) | fl.Quantize(8)
 
 
-def test_composition_is_associative():
-    a, b, c = fl.TopK(0.5), fl.TopK(0.2), fl.Quantize(8)
-    x = gaussian(500)
-    assert ((a | b) | c).encode(x) == (a | (b | c)).encode(x)
-    assert repr(a | b | c) == "TopK(0.5) | TopK(0.2) | Quantize(8)"
+def test_a_composition_says_what_it_is():
+    assert repr(fl.TopK(0.5) | fl.Quantize(8)) == "TopK(0.5) | Quantize(8)"
 
 
 # No state in the codec, and the residual's law
@@ -538,7 +525,6 @@ def test_a_message_that_cannot_be_sent_leaves_the_residual_as_it_was():
     assert memory.value.tolist() == [0, 2, 1]
 
 
-@defect("ValueError from NumPy for (3, 4); for (4, 1) the residual silently becomes a 4 by 4 matrix")
 @pytest.mark.parametrize("shape", [(3, 4), (4, 1), (2, 2, 2)])
 def test_a_residual_takes_any_shape_as_encode_does(shape):
     x = rng().standard_normal(shape).astype(np.float32)
@@ -549,7 +535,6 @@ def test_a_residual_takes_any_shape_as_encode_does(shape):
     np.testing.assert_array_equal(np.ravel(memory.value), flat.value)
 
 
-@defect("a residual of one weight is added to every weight of the next vector")
 def test_a_residual_refuses_a_vector_of_another_length():
     memory = fl.Residual(fl.Quantize(1))
     memory.send(np.float32([1]))

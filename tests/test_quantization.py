@@ -227,7 +227,7 @@ def test_the_input_is_not_changed():
         ({"lo": np.nan}, ValueError, r"lo must be finite"),
         ({"hi": np.inf}, ValueError, r"hi must be finite"),
         ({"lo": "0"}, TypeError, r"lo must hold real numbers"),
-        ({"lo": -1.7e308, "hi": 1.7e308}, ValueError, r"hi - lo must be finite"),
+        ({"lo": -1.7e308, "hi": 1.7e308}, ValueError, r"within float32"),
         ({"rounding": "stochastic"}, ValueError, r"pass rng="),
         ({"rounding": "ceil"}, ValueError, r"rounding must be one of 'floor', 'nearest', 'stochastic', got 'ceil'"),
     ],
