@@ -10,8 +10,10 @@ AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
 .PHONY: lab test notebooks help
 
+# The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
-	.venv/bin/python -m jupyterlab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" $(LAB_ARGS) notebooks/$(EDITION)/00_start.ipynb
+	@.venv/bin/python -m fedlab_utils.bookshelf $(EDITION)
+	.venv/bin/python -m jupyterlab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" $(LAB_ARGS) my/$(EDITION)/00_start.ipynb
 
 test: .venv/.installed
 	.venv/bin/python -m ruff check
@@ -21,7 +23,7 @@ notebooks: .venv/.installed
 	.venv/bin/python notebooks/build.py
 
 help:
-	@echo 'make lab                open the book in JupyterLab; EDITION=zh or en (now: $(EDITION)),'
+	@echo 'make lab                open your copy of the book, in my/, in JupyterLab; EDITION=zh or en (now: $(EDITION)),'
 	@echo '                        LAB_ARGS for more flags, such as LAB_ARGS="--no-browser --port 8899"'
 	@echo 'make test               lint, tests, and every notebook against its outputs'
 	@echo 'make notebooks          build both editions from notebooks/source and execute them'

@@ -13,14 +13,24 @@ from .quantization import Quantized, dequantize, quantize
 from .sparsification import Sparse, random_k, top_k
 from .theory import bits_per_weight, log2_binomial, nmse
 
-_LAZY = {"simulate": "federated", "History": "federated"}
-_LAZY_MODULES = ("exercises", "federated", "figures", "models", "plotting", "widgets")
+_LAZY = {
+    "simulate": "federated",
+    "History": "federated",
+    "partition_vertical": "datasets",
+    "load_diabetes": "tables",
+    "load_small_digits": "tables",
+}
+_LAZY_MODULES = (
+    "baselines", "central", "distillation", "exercises", "federated", "figures", "models", "plotting", "privacy",
+    "pruning", "tables", "vertical", "widgets",
+)  # fmt: skip
 
 __all__ = [
-    "Codec", "History", "Identity", "Quantize", "Quantized", "Residual", "Sparse", "TopK", "bits_per_weight", "coding",
-    "decode", "dequantize", "exercises", "federated", "figures", "load_client_delta", "load_mnist", "log2_binomial",
-    "models", "nmse", "partition_dirichlet", "partition_iid", "partition_shards", "plotting", "quantize", "random_k",
-    "simulate", "top_k", "use_language", "widgets",
+    "Codec", "History", "Identity", "Quantize", "Quantized", "Residual", "Sparse", "TopK", "baselines",
+    "bits_per_weight", "central", "coding", "decode", "dequantize", "distillation", "exercises", "federated",
+    "figures", "load_client_delta", "load_diabetes", "load_mnist", "load_small_digits", "log2_binomial", "models",
+    "nmse", "partition_dirichlet", "partition_iid", "partition_shards", "partition_vertical", "plotting", "privacy",
+    "pruning", "quantize", "random_k", "simulate", "tables", "top_k", "use_language", "vertical", "widgets",
 ]  # fmt: skip
 
 

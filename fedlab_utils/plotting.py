@@ -98,6 +98,12 @@ class Still:
         return data, {"image/png": {"alt": self.alt, "width": self._width}}
 
 
+def quick(figure: Figure) -> None:
+    """Drop the minor ticks: they take a fifth of the time of a picture, which an app draws at every move."""
+    for ax in figure.axes:
+        ax.minorticks_off()
+
+
 def percent_axis(axis, decimals: int = 0) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{decimals}f} %"))
 

@@ -52,6 +52,7 @@ import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jupytext
 import nbformat
@@ -214,7 +215,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> None:
         store_widget_state=True,  # to look inside Output widgets; never written
     )
     client.widget_registry = {"@jupyter-widgets/output": {"OutputModel": _SilentOutputWidget}}
-    with client.setup_kernel():
+    with TemporaryDirectory() as nobody, client.setup_kernel(env={**os.environ, "FEDLAB_PROGRESS": f"{nobody}/progress.json"}):
         for number, cell in enumerate(notebook.cells, 1):
             if cell.cell_type != "code":
                 continue

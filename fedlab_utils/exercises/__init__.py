@@ -1,11 +1,12 @@
-"""Self-checking exercises, one module a chapter: `fl.exercises.mathematics.quantize_levels.check(my_function)`."""
+"""Self-checking exercises, one module a chapter: `fl.exercises.mathematics.nearest_levels.check(my_function)`."""
 
 from importlib import import_module
 
 from .base import Exercise, Question, Verdict, Wrong, finished
+from .overview import answers, progress
 
-_CHAPTERS = ("mathematics",)
-__all__ = ["Exercise", "Question", "Verdict", "Wrong", "finished", *_CHAPTERS]
+_CHAPTERS = ("algorithms", "background", "concepts", "mathematics", "practice")
+__all__ = ["Exercise", "Question", "Verdict", "Wrong", "answers", "finished", "progress", *_CHAPTERS]
 
 
 def __getattr__(name):

@@ -6,9 +6,11 @@ message that teaches. Everything else is here: the reader's mistakes become mess
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,20 +32,29 @@ class _NotAttempted(Exception):
     pass
 
 
+COLOURS = {"right": "#009E73", "wrong": "#D55E00", "not attempted": "#808080", "hint": "#0072B2", "solution": "#0072B2"}
+SIGNS = {"right": "✓ ", "wrong": "✗ ", "not attempted": "", "hint": "", "solution": ""}
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What a check says. state: "not attempted", "wrong" or "right". Shown as a coloured line, and as plain text."""
+    """What the engine says: one coloured line in a notebook, plain text elsewhere.
+
+    state: "not attempted", "wrong" or "right" from a check; "hint" and "solution" from those. code: shown as code.
+    """
 
     state: str
     message: str
+    code: str = ""
 
     def __repr__(self) -> str:
-        return self.message
+        return f"{SIGNS[self.state]}{self.message}" + (f"\n\n{self.code}" if self.code else "")
 
     def _repr_html_(self) -> str:
-        colour = {"right": "#009E73", "wrong": "#D55E00", "not attempted": "#808080"}[self.state]
-        text = html.escape(self.message).replace("\n", "<br>")
-        return f'<div role="status" style="border-left:4px solid {colour};padding:4px 10px">{text}</div>'
+        text = html.escape(SIGNS[self.state] + self.message).replace("\n", "<br>")
+        code = f'<pre style="margin:6px 0 0;padding:6px 10px">{html.escape(self.code)}</pre>' if self.code else ""
+        style = f"border-left:4px solid {COLOURS[self.state]};padding:4px 10px"
+        return f'<div role="status" style="{style}">{text}{code}</div>'
 
 
 @dataclass(frozen=True)
@@ -59,17 +70,24 @@ class Exercise:
     code: str
     praise: tuple[str, str] = ("", "")
 
-    def check(self, answer) -> Verdict:
-        """Say whether the answer is right. Never raises, whatever the answer is."""
+    def check(self, answer, remember: bool = True) -> Verdict:
+        """Say whether the answer is right. Never raises, whatever the answer is.
+
+        remember=False: a right answer is not noted as the reader's own; for the cells that run the book's solutions.
+        """
         try:
             if answer is None or answer is ...:
                 raise _NotAttempted
-            self.examine(answer)
+            with _quiet():
+                self.examine(answer)
         except _NotAttempted:
-            hint = say(
-                "Not attempted yet. Replace the dots, then run the cell again.", "还没有作答。把省略号换成你的代码，再运行一次。"
+            return Verdict(
+                "not attempted",
+                say(
+                    "Not attempted yet. Replace the dots, end with return, and run the cell again.",
+                    "还没有作答。把省略号换成你的代码，别忘了用 return 返回结果，再运行一次。",
+                ),
             )
-            return Verdict("not attempted", hint)
         except Wrong as wrong:
             return Verdict("wrong", say(f"Wrong: {wrong}", f"不对：{wrong}"))
         except Exception as error:  # a shape or type that the examiner did not foresee
@@ -77,20 +95,31 @@ class Exercise:
             return Verdict(
                 "wrong", say(f"Wrong: this answer could not be checked ({text}).", f"不对：无法检查这个答案（{text}）。")
             )
-        remember(self.name)
+        if remember:
+            note_finished(self.name)
         return Verdict("right", (say("Right. ", "正确。") + say(*self.praise)).strip())
 
     def hint(self, number: int = 1) -> Verdict:
         """The number-th hint, counted from one; the last one if there are fewer."""
-        number = min(max(int(number), 1), len(self.hints))
+        total = len(self.hints)
+        number = min(max(int(number), 1), total)
         text = say(*self.hints[number - 1])
-        return Verdict(
-            "not attempted", say(f"Hint {number} of {len(self.hints)}: {text}", f"提示 {number}/{len(self.hints)}：{text}")
-        )
+        more = ""
+        if number < total:
+            more = say(f" (The next one: hint({number + 1}).)", f"（还不够？请用 hint({number + 1})。）")
+        return Verdict("hint", say(f"Hint {number} of {total}: {text}{more}", f"提示 {number}/{total}：{text}{more}"))
 
     def solution(self) -> Verdict:
-        """The code of the solution."""
-        return Verdict("right", self.code.strip())
+        """The solution, as code."""
+        return Verdict("solution", say("One solution:", "参考答案："), self.code.strip())
+
+
+@contextlib.contextmanager
+def _quiet():
+    # 0/0 on the way to a wrong answer is told in words, not in red.
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def attempt(function, *arguments, **keywords):
@@ -99,7 +128,7 @@ def attempt(function, *arguments, **keywords):
         raise Wrong(f"expected a function, got {type(function).__name__}", f"需要一个函数，得到的是 {type(function).__name__}")
     try:
         result = function(*arguments, **keywords)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = f"{type(error).__name__}: {error}"
         raise Wrong(f"your function raised {text}", f"你的函数抛出了异常：{text}") from error
     if result is None or result is ...:
@@ -110,8 +139,11 @@ def attempt(function, *arguments, **keywords):
 def as_array(result, shape, what: tuple[str, str] = ("the result", "结果")) -> np.ndarray:
     """The result as a float array of this shape; `Wrong` where it is none."""
     try:
-        array = np.asarray(result, np.float64)
-    except (TypeError, ValueError):
+        array = np.asarray(result)
+        if array.dtype.kind not in "biuf":  # text, complex numbers, objects
+            raise TypeError
+        array = array.astype(np.float64)
+    except Exception:  # ragged lists, or an object whose __array__ fails
         kind = type(result).__name__
         raise Wrong(f"{what[0]} must hold numbers, got {kind}", f"{what[1]}应当是数值，得到的是 {kind}") from None
     if array.shape != tuple(shape):
@@ -134,25 +166,29 @@ def progress_file() -> Path:
 
 
 def finished() -> list[str]:
-    """Names of the exercises that were answered rightly, in the order of their first time."""
+    """Names of the exercises that were answered rightly, in the order of their first time. A damaged file counts as empty."""
     try:
         names = json.loads(progress_file().read_text(encoding="utf8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError, RecursionError):  # RuntimeError: no home directory
         return []
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return list(dict.fromkeys(name for name in names if isinstance(name, str))) if isinstance(names, list) else []
 
 
-def remember(name: str) -> None:
+def note_finished(name: str) -> None:
     """Note a finished exercise. A folder that cannot be written is no reason to fail the reader."""
     names = finished()
     if name in names:
         return
     try:
-        progress_file().parent.mkdir(parents=True, exist_ok=True)
-        temporary = progress_file().with_suffix(".tmp")
-        temporary.write_text(json.dumps([*names, name], indent=1), encoding="utf8")
-        temporary.replace(progress_file())
-    except OSError:
+        file = progress_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text(json.dumps([*names, name], indent=1), encoding="utf8")
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, RuntimeError):
         pass
 
 
@@ -171,9 +207,14 @@ class Question:
             return Verdict("not attempted", say("Choose an answer.", "请选择一个答案。"))
         why = say(*self.choices[choice][2:])
         if choice == self.right:
-            remember(self.name)
+            note_finished(self.name)
             return Verdict("right", say("Right. ", "正确。") + why)
         return Verdict("wrong", say("Not quite. ", "不太对。") + why)
+
+    def solution(self) -> Verdict:
+        """The right choice, and why."""
+        en, zh, why_en, why_zh = self.choices[self.right]
+        return Verdict("solution", say(f"{self.text[0]}\n→ {en}\n{why_en}", f"{self.text[1]}\n→ {zh}\n{why_zh}"))
 
     def ask(self) -> w.VBox:
         """The question as a widget: one choice, answered at once."""

@@ -13,12 +13,21 @@ WANTED_ACCURACY = 0.90
 
 
 def _nearest_levels(function) -> None:
-    cases = [(np.array([-1.0, -0.2, 0.1, 0.5, 1.0]), 2), (np.array([3.0, 7.5, 4.1, 9.0]), 3), (np.linspace(-5, 20, 40), 5)]
+    # No value lies halfway between two levels: np.rint and np.floor(… + 0.5) are both right.
+    cases = [
+        (np.array([-1.0, -0.2, 0.1, 0.5, 1.0]), 2),
+        (np.array([3.0, 7.5, 4.1, 9.0]), 3),
+        (np.linspace(-5, 20, 40), 5),
+        (np.array([[-2.0, -1.9, 0.3], [0.4, 1.1, 1.7]]), 12),
+    ]
     for x, bits in cases:
         got = as_array(attempt(function, x.copy(), bits), x.shape, ("the levels", "量化级"))
         scaled = (x - x.min()) / (x.max() - x.min()) * (2**bits - 1)
-        if np.array_equal(got, np.rint(scaled)):
+        expected = np.rint(scaled)
+        if np.array_equal(got, expected):
             continue
+        if np.allclose(got, scaled) or np.allclose(got, expected / (2**bits - 1)):
+            raise Wrong("levels are whole numbers from 0 to 2**bits - 1.", "量化级是 0 到 2**bits - 1 之间的整数。")
         if np.array_equal(got, np.floor(scaled)):
             raise Wrong(
                 "these are the levels of floor, formula 4.1; nearest is asked for.",
@@ -34,10 +43,15 @@ def _nearest_levels(function) -> None:
                 f"there are 2**bits - 1 = {2**bits - 1} steps between the ends, not 2**bits.",
                 f"两端之间有 2**bits - 1 = {2**bits - 1} 步，不是 2**bits 步。",
             )
-        place = int(np.flatnonzero(got != np.rint(scaled))[0])
+        if np.array_equal(got % 256, expected % 256):
+            raise Wrong(
+                f"with {bits} bits the levels go up to {2**bits - 1}: 8-bit integers cannot hold them.",
+                f"{bits} 位时量化级最大是 {2**bits - 1}，8 位整数装不下。",
+            )
+        place = np.unravel_index(np.flatnonzero(~np.isclose(got, expected))[0], x.shape)
         raise Wrong(
-            f"with {bits} bits, x = {x[place]:g} should get level {np.rint(scaled[place]):.0f}, yours is {got[place]:g}.",
-            f"{bits} 位时，x = {x[place]:g} 的量化级应当是 {np.rint(scaled[place]):.0f}，你的结果是 {got[place]:g}。",
+            f"with {bits} bits, x = {x[place]:g} should get level {expected[place]:.0f}, yours is {got[place]:g}.",
+            f"{bits} 位时，x = {x[place]:g} 的量化级应当是 {expected[place]:.0f}，你的结果是 {got[place]:g}。",
         )
     constant = as_array(attempt(function, np.full(4, 2.5), 4), (4,), ("the levels", "量化级"))
     if not np.array_equal(constant, np.zeros(4)):
@@ -69,37 +83,52 @@ def nearest_levels(x, bits):
 
 def _exactly_k(function) -> None:
     rng = np.random.default_rng(0)
-    cases = [(np.array([0.1, -0.5, 0.3, 0.2]), 2), (rng.normal(size=50), 7), (np.array([3.0, -3.0, 3.0, 1.0]), 2),
-             (np.array([0.0, 0.0, 5.0, 0.0]), 3)]  # fmt: skip
+    cases = [
+        (np.array([0.1, -0.5, 0.3, 0.2]), 2),
+        (np.array([3.0, -3.0, 3.0, 1.0]), 2),
+        (rng.normal(size=50), 7),
+        (np.array([1.0, 2.0, -2.0, 2.0, 2.0, -1.0]), 3),
+        (np.array([-4.0, 2.0, 3.0]), 3),
+    ]
     for x, k in cases:
         got = as_array(attempt(function, x.copy(), k), x.shape)
-        kept = np.sort(np.argsort(-np.abs(x), kind="stable")[:k])
-        expected = np.zeros_like(x)
-        expected[kept] = x[kept]
+        expected = _of_order(x, -np.abs(x), k)
         if np.array_equal(got, expected):
             continue
-        largest = np.zeros_like(x)
-        signed = np.argsort(-x, kind="stable")[:k]
-        largest[signed] = x[signed]
-        if np.array_equal(got, largest):
+        if np.array_equal(got, _of_order(x, -x, k)):
             raise Wrong(
                 "these are the largest values; the largest magnitudes are asked for (-0.5 counts more than 0.3).",
                 "这是最大的值；要的是绝对值最大的（-0.5 比 0.3 重要）。",
             )
+        if np.array_equal(got, _of_order(x, np.abs(x), k)):
+            raise Wrong("these are the smallest magnitudes.", "这是绝对值最小的那些。")
         if np.array_equal(got, np.abs(expected)):
             raise Wrong(
                 "the signs are lost: compare magnitudes, but keep the values.", "符号丢了：比较绝对值，但要保留原来的值。"
             )
-        count = int(np.count_nonzero(got))
-        if count > k:
+        shown, count = np.round(x, 2).tolist(), int(np.count_nonzero(got))
+        if count != k:
             raise Wrong(
-                f"{count} values of {x.tolist()} were kept, {k} are allowed: of equal magnitudes those of lower index.",
-                f"{x.tolist()} 中保留了 {count} 个，只允许 {k} 个：绝对值相等时取下标小的。",
+                f"{count} values of {shown} were kept, exactly {k} are wanted; of equal magnitudes those of lower index.",
+                f"{shown} 中保留了 {count} 个，应当恰好 {k} 个；绝对值相等时取下标小的。",
+            )
+        if np.array_equal(got[got != 0], x[got != 0]) and np.allclose(np.sort(np.abs(got)), np.sort(np.abs(expected))):
+            raise Wrong(
+                f"for {shown} and k = {k} the number is right, but of equal magnitudes those of lower index are to be kept.",
+                f"x = {shown}、k = {k} 时个数对了，但绝对值相等时应当取下标小的。",
             )
         raise Wrong(
-            f"for {np.round(x, 2).tolist()} and k = {k}, a value was kept that is not among the largest.",
-            f"x = {np.round(x, 2).tolist()}、k = {k} 时，保留的不是绝对值最大的那些。",
+            f"for {shown} and k = {k} the result should be {np.round(expected, 2).tolist()}.",
+            f"x = {shown}、k = {k} 时，结果应当是 {np.round(expected, 2).tolist()}。",
         )
+
+
+def _of_order(x, key, k):
+    """x with all but the k of lowest key set to zero; of equal keys those of lower index stay."""
+    kept = np.argsort(key, kind="stable")[:k]
+    sparse = np.zeros_like(x)
+    sparse[kept] = x[kept]
+    return sparse
 
 
 exactly_k = Exercise(
@@ -127,22 +156,20 @@ def exactly_k(x, k):
 
 
 def _rice_bits(function) -> None:
-    cases = [
-        (np.array([2, 2, 0, 6]), 1, 13),
-        (np.array([2, 2, 0, 6]), 0, 14),
-        (np.array([100, 3, 40]), 5, 22),
-        (np.array([7]), 3, 4),
-    ]
+    cases = [([100, 3, 40], 5, 22), ([2, 2, 0, 6], 1, 13), ([2, 2, 0, 6], 0, 14), ([7], 3, 4), ([], 2, 0)]
     for gaps, r, bits in cases:
-        got = as_number(attempt(function, gaps.copy(), r))
+        gaps = np.array(gaps, np.int64)
+        got = as_number(attempt(function, gaps.copy(), r), ("the number of bits", "位数"))
         if got == bits:
             continue
         if got == bits - gaps.size:
             raise Wrong(
                 "the one that ends each quotient is missing: it takes a bit too.", "每个商后面结尾的那个 1 也要占一位，你漏掉了。"
             )
-        if got == bits - gaps.size * r:
+        if r and got == bits - gaps.size * r:
             raise Wrong("the r low bits of each gap are missing.", "每个间隔的 r 个低位漏掉了。")
+        if np.isclose(got, np.sum(gaps / 2**r + 1 + r)):
+            raise Wrong("the quotient is a whole number: round gap / 2**r down.", "商是整数：gap / 2**r 要向下取整。")
         raise Wrong(
             f"gaps {gaps.tolist()} with r = {r} take {bits} bits, yours says {got:g}.",
             f"间隔 {gaps.tolist()}、r = {r} 需要 {bits} 位，你的结果是 {got:g}。",
@@ -184,6 +211,12 @@ def _codec_for_a_budget(codec) -> None:
             f"一条消息要 {size:,} 字节，只允许 {BUDGET_BYTES:,}。",
         )
     history = simulate(document_mlp(seed=0), load_mnist(), clients_of("iid", 10), rounds=10, uplink=codec)
+    largest = max(history.uplink_bytes) / 10
+    if largest > BUDGET_BYTES:
+        raise Wrong(
+            f"the delta of this chapter takes {size:,} bytes, but the messages of the training up to {largest:,.0f}.",
+            f"本章的增量只要 {size:,} 字节，但训练中的消息多达 {largest:,.0f} 字节。",
+        )
     if history.accuracy[-1] < WANTED_ACCURACY:
         raise Wrong(
             f"{size:,} bytes are within the budget, but accuracy is {history.accuracy[-1]:.3f} after ten rounds, "
@@ -205,6 +238,9 @@ codec_for_a_budget = Exercise(
             "每个保留的权重，位置约需 8 位，数值需 b 位。",
         ),
     ),
-    "codec = fl.TopK(0.014) | fl.Quantize(8)",
-    ("Fewer bits for the values would have paid for more places: try it.", "数值少用几位，就能多保留几个位置：不妨试试。"),
+    "codec = fl.TopK(0.02) | fl.Quantize(3)",
+    (
+        "Which is worth more: bits for the values, or more places? Try a few pairs.",
+        "数值的位数和保留的个数，哪个更值得花字节？不妨多试几组。",
+    ),
 )

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-_CHAPTERS = ("mathematics",)
+_CHAPTERS = ("algorithms", "background", "concepts", "mathematics", "practice")
 __all__ = list(_CHAPTERS)
 
 

@@ -4,10 +4,21 @@ from importlib import import_module
 
 # Imported at first use, so that the explorers do not wait for TensorFlow, which only the lab needs.
 _WHERE = {
+    "cost_calculator": "cost",
+    "cost_still": "cost",
+    "estimate_cost": "cost",
     "LabParameters": "lab",
     "live_lab": "lab",
     "live_lab_still": "lab",
     "train_lab": "lab",
+    "distillation_explorer": "distillation",
+    "distillation_still": "distillation",
+    "pruning_explorer": "pruning",
+    "pruning_still": "pruning",
+    "compression_explorer": "lossless",
+    "compression_still": "lossless",
+    "partitions_explorer": "partitions",
+    "partitions_still": "partitions",
     "quantization_explorer": "quantization",
     "quantization_still": "quantization",
     "sparsification_explorer": "sparsification",

@@ -32,6 +32,7 @@ from ..plotting import (
     percent_axis,
     plain_log_axis,
     png,
+    quick,
     rounding_name,
 )
 from ..quantization import ROUNDINGS
@@ -153,6 +154,7 @@ class LabPicture:
                 xscale="log", xlim=(0.004, 100), xlabel=say("megabytes sent since the start", "累计传输的字节数（MB）")
             )
             plain_log_axis(self.bytes.xaxis)
+            quick(self.figure)
             self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
             self.bytes.set_title(say("Communication cost", "通信成本"))
             self.bytes.legend(loc="upper left")

@@ -22,6 +22,7 @@ from ..plotting import (
     Still,
     new_figure,
     plain_log_axis,
+    quick,
     rounding_name,
 )
 from ..quantization import ROUNDINGS, dequantize, quantize
@@ -114,6 +115,7 @@ class QuantizationPicture:
             nothing = say("worse than sending nothing", "比什么都不发还差")
             self.trade.text(460, 1.5, nothing, ha="right", va="bottom", fontsize=8, color=EXACT)
             plain_log_axis(self.trade.xaxis)
+            quick(self.figure)
 
     def draw(self, data: QuantizationData) -> None:
         here = (data.payload_bytes / 1000, data.nmse)

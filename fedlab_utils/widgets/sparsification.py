@@ -15,7 +15,7 @@ from ..codecs import Quantize, TopK
 from ..coding import encode_support
 from ..datasets import load_client_delta
 from ..language import say
-from ..plotting import EARLIER, EXACT, LOSSY, STYLE, UPLINK, Still, new_figure
+from ..plotting import EARLIER, EXACT, LOSSY, STYLE, UPLINK, Still, new_figure, quick
 from ..sparsification import top_k
 from ..theory import log2_binomial
 from .base import LABEL, Explorer, Prediction, compare
@@ -113,6 +113,7 @@ class SparsificationPicture:
             self.cost.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
             self.cost.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             self.cost.legend(loc="lower right")
+            quick(self.figure)
         self._previous: SparsificationData | None = None
 
     def draw(self, data: SparsificationData) -> None:

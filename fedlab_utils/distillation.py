@@ -1,0 +1,144 @@
+"""Knowledge distillation (document, sections 3.2.2 and 3.2.2.1): soft targets of a teacher train a smaller student.
+
+Sources: Hinton, Vinyals and Dean 2015, arXiv:1503.02531 (temperature, T²). The federated form, in which logits on public
+images travel instead of weights: Li and Wang 2019, arXiv:1910.03581 (FedMD); Itahara et al. 2020, arXiv:2008.06180 (DS-FL).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .codecs import Codec, Identity, decode
+from .validation import require_finite, require_integer, require_number
+
+
+def soften(logits, temperature: float = 1.0) -> np.ndarray:
+    """softmax(z / T): float32, shape of the logits, each row (last axis) summing to 1.
+
+    temperature > 0 (ValueError otherwise): 1 is the model's own softmax, larger is softer, towards 0 the largest takes all.
+    """
+    z = require_finite("logits", logits).astype(np.float64) / require_number("temperature", temperature, 0)
+    powers = np.exp(z - z.max(axis=-1, keepdims=True))  # the same softmax, and no exponential overflows
+    return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def distillation_loss(student_logits, teacher_logits, temperature: float, labels=None, hard_share: float = 0.0) -> float:
+    """hard_share · CE(labels, student at T = 1) + (1 - hard_share) · T² · CE(teacher at T, student at T), mean of the images.
+
+    Logits: float [n, n_classes]. labels: int [n]; needed where hard_share > 0. T² because the gradient of the soft part
+    shrinks like 1 / T²: with it the two parts keep their balance at every temperature (Hinton et al. 2015, section 2).
+    ValueError where teacher and student have different classes.
+    """
+    student, teacher = require_finite("student_logits", student_logits), require_finite("teacher_logits", teacher_logits)
+    require_same_classes(teacher.shape[-1], student.shape[-1])
+    hard_share = require_number("hard_share", hard_share, 0, 1, low_included=True)
+    temperature = require_number("temperature", temperature, 0)
+    soft = np.sum(soften(teacher, temperature).astype(np.float64) * -_log_softmax(student / temperature), axis=-1)
+    loss = (1 - hard_share) * temperature**2 * soft.mean()
+    if hard_share > 0:
+        if labels is None:
+            raise ValueError(f"hard_share={hard_share:g} needs labels")
+        loss += hard_share * -_log_softmax(student)[np.arange(len(student)), np.asarray(labels)].mean()
+    return float(loss)
+
+
+def _log_softmax(z) -> np.ndarray:
+    z = np.asarray(z, np.float64) - np.max(z, axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+
+
+def require_same_classes(teacher: int, student: int) -> None:
+    if teacher != student:
+        raise ValueError(f"teacher and student must know the same classes, got {teacher} and {student}")
+
+
+def teach(student, images, teacher_logits, *, temperature: float = 4.0, labels=None, hard_share=None, weights=None,
+          epochs: float = 5, batch_size: int = 128, learning_rate=(2e-3, 0.0), seed: int = 0) -> list[np.ndarray]:  # fmt: skip
+    """Train a student on a teacher's soft targets (the document's step 2); returns the student's weights.
+
+    student: Keras model. images: float32 [n, 28, 28]. teacher_logits: float [n, n_classes]. labels: int [n] where known; they
+    then count with hard_share (by default 0.1). Other arguments as for `central.train`.
+    """
+    from . import central  # here, because temperature and loss need no TensorFlow
+
+    require_same_classes(np.shape(teacher_logits)[-1], student.output_shape[-1])
+    hard_share = (0.0 if labels is None else 0.1) if hard_share is None else hard_share
+    return central.train(
+        student, images, labels, soft_targets=soften(teacher_logits, temperature), temperature=temperature,
+        hard_share=hard_share, weights=weights, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed,
+    )  # fmt: skip
+
+
+# A federated form
+
+
+def break_even_images(n_weights: int, n_classes: int = 10, codec: Codec | None = None) -> int:
+    """The most public images whose logits fit in the bytes of one model, both really encoded with the codec (float32)."""
+    codec, n_classes = codec or Identity(), require_integer("n_classes", n_classes, 2)
+    model = len(codec.encode(np.zeros(require_integer("n_weights", n_weights, 1)), np.random.default_rng(0)))
+    low, high = 0, n_weights  # one image takes at least one number, so that more images than weights never fit
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = len(codec.encode(np.zeros(middle * n_classes), np.random.default_rng(0))) <= model
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low
+
+
+@dataclass
+class LogitHistory:
+    """What `simulate_logits` measured. accuracy: [rounds][clients], on the test set, after the round; alone: [clients],
+    before any logit travelled. uplink_bytes, downlink_bytes: len(payload) summed over the clients, one entry a round."""
+
+    alone: list[float] = field(default_factory=list)
+    accuracy: list[list[float]] = field(default_factory=list)
+    uplink_bytes: list[int] = field(default_factory=list)
+    downlink_bytes: list[int] = field(default_factory=list)
+
+
+def simulate_logits(models, data, clients, public_images, *, rounds: int = 1, local_epochs: int = 20, public_epochs: int = 5,
+                    batch_size: int = 32, temperature: float = 1.0, uplink: Codec | None = None,
+                    downlink: Codec | None = None, seed: int = 0) -> LogitHistory:  # fmt: skip
+    """Federated distillation: clients send their logits on public images, the server sends back the average.
+
+    models: one Keras model a client; they may differ, as long as the classes are the same. public_images: float32
+    [n_public, 28, 28], without labels, held by all. A round: every client trains on its own images, encodes its logits,
+    the server averages what it decodes and broadcasts it, every client learns from the decoded average.
+    """
+    from . import central
+
+    rounds, seed = require_integer("rounds", rounds, 1), require_integer("seed", seed, 0)
+    if len(models) != len(clients):
+        raise ValueError(f"one model a client is needed, got {len(models)} models and {len(clients)} clients")
+    for model in models[1:]:
+        require_same_classes(models[0].output_shape[-1], model.output_shape[-1])
+    uplink, downlink = uplink or Identity(), downlink or Identity()
+    own = [(data.x_train[part], data.y_train[part]) for part in clients]
+    held, history = [model.get_weights() for model in models], LogitHistory()
+
+    def evaluate() -> list[float]:
+        return [central.accuracy(m, data.x_test, data.y_test, w) for m, w in zip(models, held, strict=True)]
+
+    def settings(number: int, client: int) -> dict:
+        return {"batch_size": batch_size, "seed": 1000 * seed + 100 * number + client}
+
+    for number in range(rounds):
+        total, uplink_bytes = 0.0, 0
+        for client, (model, (x, y)) in enumerate(zip(models, own, strict=True)):
+            held[client] = central.train(model, x, y, weights=held[client], epochs=local_epochs, **settings(number, client))
+            opinion = central.logits(model, public_images, held[client])
+            payload = uplink.encode(opinion, np.random.default_rng((seed, number, client)))
+            uplink_bytes += len(payload)
+            total = total + decode(payload)
+        if number == 0:
+            history.alone = evaluate()
+        payload = downlink.encode(total / len(models), np.random.default_rng((seed, number)))
+        average = decode(payload).reshape(len(public_images), -1)
+        for client, model in enumerate(models):
+            held[client] = teach(model, public_images, average, temperature=temperature, weights=held[client],
+                                 epochs=public_epochs, **settings(number, client))  # fmt: skip
+        history.accuracy.append(evaluate())
+        history.uplink_bytes.append(uplink_bytes)
+        history.downlink_bytes.append(len(payload) * len(models))
+    return history

@@ -1,0 +1,65 @@
+"""All exercises of the book at a glance: what a reader has finished, and, for teachers, every answer."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from importlib import import_module
+
+from ..language import say
+from .base import Exercise, Question, finished
+
+BOOK = {"background": 1, "concepts": 2, "algorithms": 3, "mathematics": 4, "practice": 5, "playground": 6}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Text for a notebook (HTML) and for everything else (plain)."""
+
+    text: str
+    as_html: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.as_html
+
+
+def of_chapter(chapter: str) -> list[Exercise | Question]:
+    """The questions and exercises of a chapter, in the order in which its module defines them."""
+    module = import_module(f".{chapter}", __package__)
+    found = [value for value in vars(module).values() if isinstance(value, (Exercise, Question))]
+    return [item for item in found if item.name.startswith(f"{chapter}.")]
+
+
+def chapters() -> list[str]:
+    """Chapters that have exercises, in the order of the book."""
+    from . import _CHAPTERS
+
+    return sorted(_CHAPTERS, key=lambda chapter: (BOOK.get(chapter, 99), chapter))
+
+
+def progress() -> Report:
+    """What the reader has finished, by chapter; remembered from one session to the next."""
+    done = set(finished())
+    lines, rows, n_done, n_all = [], [], 0, 0
+    for chapter in chapters():
+        items = [item.name for item in of_chapter(chapter)]
+        right = [name for name in items if name in done]
+        n_done, n_all = n_done + len(right), n_all + len(items)
+        marks = [("✓ " if name in done else "· ") + name.partition(".")[2] for name in items]
+        head = say(f"Chapter {BOOK.get(chapter, chapter)}", f"第 {BOOK.get(chapter, chapter)} 章")
+        lines.append(f"{head}: {len(right)}/{len(items)}  " + "  ".join(marks))
+        rows.append(f"<tr><td>{html.escape(head)}</td><td>{len(right)}/{len(items)}</td><td>{html.escape('  '.join(marks))}</td>")
+    title = say(f"You have finished {n_done} of {n_all} exercises and questions.", f"你已完成 {n_done}/{n_all} 道练习和思考题。")
+    table = "<table>" + "".join(f"{row}</tr>" for row in rows) + "</table>"
+    return Report("\n".join([title, *lines]), f"<b>{html.escape(title)}</b>{table}")
+
+
+def answers(chapter: str) -> Report:
+    """Every answer of a chapter: the right choice of each question, the solution of each exercise."""
+    solutions = [(item.name.partition(".")[2], item.solution()) for item in of_chapter(chapter)]
+    text = "\n\n".join(f"[{name}] {solution!r}" for name, solution in solutions)
+    body = "".join(f"<p><code>{html.escape(name)}</code></p>{solution._repr_html_()}" for name, solution in solutions)
+    return Report(text, body)

@@ -1,0 +1,407 @@
+"""The engine of the exercises, and the checkers of chapter 4: stub, wrong answers told apart, bad input, solutions."""
+
+import json
+import re
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fedlab_utils as fl
+from fedlab_utils.exercises import Exercise, Question, Verdict, Wrong, mathematics, overview
+from fedlab_utils.exercises.base import as_array, as_number, attempt, finished, note_finished
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.fixture(autouse=True)
+def progress(tmp_path, monkeypatch):
+    file = tmp_path / "deep" / "progress.json"
+    monkeypatch.setenv("FEDLAB_PROGRESS", str(file))
+    yield file
+    fl.use_language("en")
+
+
+@pytest.fixture(params=["en", "zh"])
+def language(request):
+    fl.use_language(request.param)
+    return request.param
+
+
+def examine_seven(answer):
+    if as_number(attempt(answer)) != 7:
+        raise Wrong("not seven", "不是七")
+
+
+SEVEN = Exercise(
+    "trial.seven", examine_seven, (("days", "一周"), ("6 + 1", "六加一")), "\nseven = lambda: 7\n", ("Yes!", "是的！")
+)
+
+
+# The engine
+
+
+def test_right_is_praised_and_remembered_once(progress, language):
+    verdict = SEVEN.check(lambda: 7)
+    assert verdict.state == "right" and repr(verdict) == {"en": "✓ Right. Yes!", "zh": "✓ 正确。是的！"}[language]
+    SEVEN.check(lambda: 7)
+    assert finished() == ["trial.seven"] == json.loads(progress.read_text(encoding="utf8"))
+    assert [path.name for path in progress.parent.iterdir()] == ["progress.json"], "a temporary file was left"
+
+
+def test_the_books_own_solution_is_not_remembered_as_the_readers(progress):
+    assert SEVEN.check(lambda: 7, remember=False).state == "right"
+    assert finished() == [] and not progress.exists()
+
+
+def returns_nothing(): ...
+
+
+@pytest.mark.parametrize("stub", [returns_nothing, None, ..., lambda: ...])
+def test_a_stub_is_not_attempted(stub, language):
+    verdict = SEVEN.check(stub)
+    assert verdict.state == "not attempted" and finished() == []
+    assert bool(CHINESE.search(verdict.message)) == (language == "zh")
+
+
+def leaves():
+    raise SystemExit(3)
+
+
+class Odd:
+    def __array__(self, *_, **__):
+        raise RuntimeError("no array")
+
+
+@pytest.mark.parametrize(
+    ("answer", "english"),
+    [
+        (lambda: 8, "Wrong: not seven"),
+        (7, "Wrong: expected a function, got int"),
+        (np.arange(3), "Wrong: expected a function, got ndarray"),
+        (lambda x: 7, "Wrong: your function raised TypeError:"),
+        (lambda: 1 / 0, "Wrong: your function raised ZeroDivisionError: division by zero"),
+        (leaves, "Wrong: your function raised SystemExit: 3"),
+        (lambda: "7", "Wrong: the answer must hold numbers, got str"),
+        (lambda: 7 + 0j, "Wrong: the answer must hold numbers, got complex"),
+        (lambda: [7, [7]], "Wrong: the answer must hold numbers, got list"),
+        (lambda: {"seven": 7}, "Wrong: the answer must hold numbers, got dict"),
+        (lambda: Odd(), "Wrong: the answer must hold numbers, got Odd"),
+        (lambda: [7], "Wrong: the answer must have the shape (), got (1,)"),
+        (lambda: np.nan, "Wrong: not seven"),
+    ],
+)
+def test_what_is_wrong_is_told_never_raised(answer, english):
+    verdict = SEVEN.check(answer)
+    assert verdict.state == "wrong" and verdict.message.startswith(english)
+    fl.use_language("zh")
+    assert SEVEN.check(answer).message.startswith("不对：") and finished() == []
+
+
+def test_an_examiner_that_fails_says_so_without_a_traceback(language):
+    broken = Exercise("trial.broken", lambda answer: answer.nothing, (("-", "-"),), "x")
+    verdict = broken.check(3)
+    assert verdict.state == "wrong" and "AttributeError" in verdict.message and finished() == []
+
+
+def test_warnings_of_a_wrong_answer_stay_silent(recwarn):
+    assert SEVEN.check(lambda: np.float64(0) / np.float64(0)).state == "wrong"
+    assert not recwarn.list
+
+
+def test_hints_come_gently_and_end_with_the_last(language):
+    first, second = SEVEN.hint(), SEVEN.hint(2)
+    assert first.state == "hint" and "hint(2)" in first.message and "hint(3)" not in second.message
+    assert first.message.startswith({"en": "Hint 1 of 2: days", "zh": "提示 1/2：一周"}[language])
+    assert SEVEN.hint(99) == second and SEVEN.hint(0) == first
+
+
+def test_a_solution_is_shown_as_code(language):
+    solution = SEVEN.solution()
+    assert solution.state == "solution" and solution.code == "seven = lambda: 7" and solution.code in repr(solution)
+    assert "<pre" in solution._repr_html_() and "seven = lambda: 7</pre>" in solution._repr_html_()
+
+
+def test_messages_are_escaped_for_html():
+    shown = Verdict("wrong", "a < b\nc", "x <y")._repr_html_()
+    assert "a &lt; b<br>c" in shown and "x &lt;y</pre>" in shown and 'role="status"' in shown
+
+
+def test_as_array_takes_what_numpy_takes():
+    assert as_array([[1, 2]], (1, 2)).dtype == np.float64
+    assert as_array(np.array([True, False]), (2,)).tolist() == [1, 0]
+    with pytest.raises(Wrong, match=r"the levels must have the shape \(2,\), got \(3,\)"):
+        as_array([1, 2, 3], (2,), ("the levels", "量化级"))
+
+
+# What is remembered
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"\xff\xfe\x00", b"null", b"3", b"[" * 100_000])
+def test_a_damaged_progress_file_counts_as_empty_and_is_mended(progress, content):
+    progress.parent.mkdir()
+    progress.write_bytes(content)
+    assert finished() == []
+    note_finished("a.b")
+    assert finished() == ["a.b"]
+
+
+def test_strange_entries_are_left_out(progress):
+    progress.parent.mkdir()
+    progress.write_text('["a.b", 3, null, "a.b", "c.d"]', encoding="utf8")
+    assert finished() == ["a.b", "c.d"]
+
+
+def test_a_folder_that_cannot_be_made_or_written_does_not_fail_the_reader(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file" / "progress.json", tmp_path):  # below a file; a folder instead of a file
+        monkeypatch.setenv("FEDLAB_PROGRESS", str(place))
+        assert SEVEN.check(lambda: 7).state == "right" and finished() == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    monkeypatch.setenv("FEDLAB_PROGRESS", str(closed / "progress.json"))
+    assert SEVEN.check(lambda: 7).state == "right"  # (root may write there all the same)
+    closed.chmod(stat.S_IRWXU)
+
+
+def test_without_a_home_nothing_is_remembered_and_nothing_raised(monkeypatch):
+    monkeypatch.delenv("FEDLAB_PROGRESS")
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert finished() == [] and SEVEN.check(lambda: 7).state == "right"
+
+
+def test_progress_names_what_is_done_and_what_is_left(language):
+    note_finished("mathematics.rice_bits")
+    note_finished("gone.from_the_book")
+    report = overview.progress()
+    total = sum(len(overview.of_chapter(chapter)) for chapter in overview.chapters())
+    assert {"en": f"finished 1 of {total} ", "zh": f"已完成 1/{total} "}[language] in repr(report)
+    assert "✓ rice_bits" in repr(report) and "· exactly_k" in repr(report) and "✓ rice_bits" in report._repr_html_()
+
+
+def test_answers_show_every_solution_and_every_right_choice(language):
+    for chapter in overview.chapters():
+        report = overview.answers(chapter)
+        for item in overview.of_chapter(chapter):
+            assert repr(item.solution()) in repr(report) and item.name.partition(".")[2] in report._repr_html_()
+
+
+def test_names_of_exercises_are_unique_and_tell_their_place():
+    for chapter in overview.chapters():
+        module = getattr(fl.exercises, chapter)
+        for item in overview.of_chapter(chapter):
+            assert getattr(module, item.name.partition(".")[2]) is item
+        named = [value for value in vars(module).values() if isinstance(value, (Exercise, Question))]
+        assert len(named) == len(overview.of_chapter(chapter)), f"an exercise of {chapter} has another chapter's name"
+
+
+# Questions
+
+QUESTION = Question(
+    "trial.question",
+    ("2 < 3?", "2 < 3 吗？"),
+    (("no", "不", "count again", "再数一遍"), ("yes", "是", "well counted", "数得好")),
+    1,
+)
+
+
+def test_a_question_answers_at_once_and_explains(language):
+    box = QUESTION.ask()
+    text, buttons, reply = box.children
+    assert "2 &lt; 3" in text.value and reply.value == "" and buttons.value is None
+    buttons.value = 0
+    assert {"en": "Not quite. count again", "zh": "不太对。再数一遍"}[language] in reply.value and finished() == []
+    buttons.value = 1
+    assert {"en": "Right. well counted", "zh": "正确。数得好"}[language] in reply.value
+    assert finished() == ["trial.question"]
+    assert QUESTION.verdict(None).state == "not attempted"
+    assert QUESTION.solution().state == "solution" and {"en": "→ yes", "zh": "→ 是"}[language] in QUESTION.solution().message
+
+
+# Every exercise of the book
+
+
+def every_item():
+    return [item for chapter in overview.chapters() for item in overview.of_chapter(chapter)]
+
+
+@pytest.mark.parametrize("item", every_item(), ids=lambda item: item.name)
+def test_texts_exist_in_both_languages(item):
+    if isinstance(item, Question):
+        pairs = [item.text, *(choice[:2] for choice in item.choices), *(choice[2:] for choice in item.choices)]
+        assert 0 <= item.right < len(item.choices) and len({choice[0] for choice in item.choices}) == len(item.choices)
+        pairs = [pair for pair in pairs if re.search("[A-Za-z]{3}", pair[0])]  # a bare number or formula may be the same
+    else:
+        pairs = [*item.hints, *([item.praise] if item.praise[0] else [])]
+        assert item.hints and item.code.strip()
+        compile(item.code, item.name, "exec")
+    for en, zh in pairs:
+        assert not CHINESE.search(en) and CHINESE.search(zh), (en, zh)
+
+
+SOURCES = sorted((Path(__file__).parents[1] / "notebooks" / "source").glob("*.md"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_solution_cells_are_folded_and_are_not_taken_for_the_readers_work(source):
+    cells = re.findall(r"```\{code-cell\} ipython3\n(.*?)\n```", source.read_text("utf8"), re.DOTALL)
+    for cell in (cell for cell in cells if re.match(r"(:.*\n)*:tags: \[.*\bsolution\b", cell)):
+        assert "source_hidden: true" in cell, cell
+        for call in re.findall(r"\.check\(.*", cell):
+            assert "remember=False" in call, f"{source.stem}: {call}: Run All would count it as the reader's own"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_published_book_shows_nobodys_progress(language):
+    book = Path(__file__).parents[1] / "notebooks" / language / "00_start.ipynb"
+    shown = re.findall(r"(?:finished|已完成) (\d+)(?: of |/)\d+", book.read_text("utf8"))
+    assert shown and set(shown) == {"0"}, "build it with FEDLAB_PROGRESS naming a file that does not exist"
+
+
+# Chapter 4
+
+
+def stub(*_): ...
+
+
+def levels(x, bits, rounding=np.rint):
+    return np.zeros(x.shape) if x.max() == x.min() else rounding((x - x.min()) / (x.max() - x.min()) * (2**bits - 1))
+
+
+def half_up(x, bits):
+    return levels(x, bits, lambda t: np.floor(t + 0.5)).astype(int)
+
+
+def by_loop(x, bits):
+    lo, step = float(x.min()), (float(x.max()) - float(x.min())) / (2**bits - 1)
+    result = [0 if step == 0 else round((float(value) - lo) / step) for value in x.ravel()]
+    return np.reshape(result, x.shape)
+
+
+def by_list(x, bits):
+    return levels(x, bits).tolist()
+
+
+@pytest.mark.parametrize("answer", [half_up, by_loop, by_list, levels])
+def test_nearest_levels_takes_every_right_way(answer):
+    assert mathematics.nearest_levels.check(answer).state == "right"
+
+
+WRONG_LEVELS = {
+    "levels of floor": lambda x, bits: levels(x, bits, np.floor),
+    "between -1 and 1 only": lambda x, bits: np.rint((x + 1) / 2 * (2**bits - 1)),
+    "not 2**bits": lambda x, bits: np.rint((x - x.min()) / (x.max() - x.min()) * 2**bits),
+    "0/0": lambda x, bits: np.rint((x - x.min()) / (x.max() - x.min()) * (2**bits - 1)),
+    "8-bit integers": lambda x, bits: levels(x, bits).astype(np.uint8),
+    "whole numbers": lambda x, bits: levels(x, bits, lambda t: t),
+    "should get level": lambda x, bits: levels(x, bits, np.ceil),
+    "must have the shape": lambda x, bits: levels(x.ravel(), bits)[:-1],
+}
+
+
+@pytest.mark.parametrize("part", WRONG_LEVELS)
+def test_nearest_levels_tells_wrong_answers_apart(part):
+    message = mathematics.nearest_levels.check(WRONG_LEVELS[part]).message
+    assert part in message and sum(other in message for other in WRONG_LEVELS) == 1
+
+
+def by_sorting(x, k):
+    kept = sorted(range(x.size), key=lambda i: (-abs(x[i]), i))[:k]
+    return np.array([x[i] if i in kept else 0 for i in range(x.size)])
+
+
+def by_threshold(x, k):
+    return np.where(np.abs(x) >= np.sort(np.abs(x))[-k], x, 0)
+
+
+def by_partition(x, k):  # which of equals it keeps is left to chance
+    kept = np.argsort(np.abs(x), kind="stable")[-k:]
+    return np.where(np.isin(np.arange(x.size), kept), x, 0)
+
+
+WRONG_TOP_K = {
+    "exactly 2 are wanted": by_threshold,
+    "the number is right, but of equal magnitudes": by_partition,
+    "largest values": lambda x, k: np.where(np.isin(np.arange(x.size), np.argsort(-x, kind="stable")[:k]), x, 0),
+    "signs are lost": lambda x, k: np.abs(by_sorting(x, k)),
+    "smallest magnitudes": lambda x, k: np.where(np.isin(np.arange(x.size), np.argsort(np.abs(x), kind="stable")[:k]), x, 0),
+    "must have the shape": lambda x, k: x[np.argsort(-np.abs(x))[:k]],
+    "the result should be": lambda x, k: np.where(by_sorting(x, k) != 0, 1.0, 0.0),
+}
+
+
+def test_exactly_k_takes_another_right_way():
+    assert mathematics.exactly_k.check(by_sorting).state == "right"
+    assert mathematics.exactly_k.check(lambda x, k: fl.top_k(x, k).to_dense()).state == "right"
+
+
+@pytest.mark.parametrize("part", WRONG_TOP_K)
+def test_exactly_k_tells_wrong_answers_apart(part):
+    message = mathematics.exactly_k.check(WRONG_TOP_K[part]).message
+    assert part in message and sum(other in message for other in WRONG_TOP_K) == 1
+
+
+def written_out(gaps, r):
+    """The code itself, bit by bit; its length is the answer."""
+    return len("".join("0" * (g >> r) + "1" + format(g, "032b")[32 - r :] for g in gaps.tolist()))
+
+
+WRONG_RICE = {
+    "the one that ends each quotient": lambda gaps, r: int(np.sum((gaps >> r) + r)),
+    "low bits of each gap are missing": lambda gaps, r: int(np.sum((gaps >> r) + 1)),
+    "round gap / 2**r down": lambda gaps, r: np.sum(gaps / 2**r + 1 + r),
+    "must have the shape": lambda gaps, r: (gaps >> r) + 1 + r,
+    "yours says": lambda gaps, r: int(np.sum((gaps >> 1) + 1 + r)),
+}
+
+
+def test_rice_bits_takes_the_code_written_out():
+    assert mathematics.rice_bits.check(written_out).state == "right"
+
+
+@pytest.mark.parametrize("part", WRONG_RICE)
+def test_rice_bits_tells_wrong_answers_apart(part):
+    message = mathematics.rice_bits.check(WRONG_RICE[part]).message
+    assert part in message and sum(other in message for other in WRONG_RICE) == 1
+
+
+WRONG_CODECS = {
+    "expected a codec": lambda x: x,
+    "got int": 3000,
+    "bytes, 3,000 are allowed": fl.Quantize(8),
+    "cannot encode": fl.TopK(200_000),
+    "0.9 is wanted": fl.TopK(0.001) | fl.Quantize(8),
+}
+
+
+@pytest.mark.parametrize("part", WRONG_CODECS)
+def test_codec_for_a_budget_tells_wrong_answers_apart(part, language):
+    verdict = mathematics.codec_for_a_budget.check(WRONG_CODECS[part])
+    assert verdict.state == "wrong"
+    assert part in verdict.message if language == "en" else CHINESE.search(verdict.message)
+
+
+@pytest.mark.parametrize("name", ["nearest_levels", "exactly_k", "rice_bits"])
+def test_stub_wrong_answers_and_solution_in_both_languages(name, language):
+    exercise = getattr(mathematics, name)
+    assert exercise.check(stub).state == "not attempted"
+    wrong = {"nearest_levels": WRONG_LEVELS, "exactly_k": WRONG_TOP_K, "rice_bits": WRONG_RICE}[name]
+    messages = {exercise.check(answer).message for answer in wrong.values()}
+    assert len(messages) == len(wrong) and all(bool(CHINESE.search(m)) == (language == "zh") for m in messages)
+    names = {"np": np, "fl": fl}
+    exec(exercise.code, names)
+    assert exercise.check(names[name]).state == "right" and finished() == [f"mathematics.{name}"]
+
+
+def test_the_codec_of_the_solution_passes_and_a_stub_is_no_attempt(language):
+    assert mathematics.codec_for_a_budget.check(...).state == "not attempted"
+    names = {"fl": fl}
+    exec(mathematics.codec_for_a_budget.code, names)
+    assert mathematics.codec_for_a_budget.check(names["codec"]).state == "right"
