@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from PIL import Image
 
 from .language import FONT_FAMILIES, say, use_fonts
@@ -104,8 +104,16 @@ def quick(figure: Figure) -> None:
         ax.minorticks_off()
 
 
-def percent_axis(axis, decimals: int = 0) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{decimals}f} %"))
+def percent_axis(axis) -> None:
+    """Fractions as percent. On a linear axis the ticks are such that nothing is rounded away: never 97.5 shown as 98."""
+    if axis.get_scale() == "linear":
+        axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g} %"))
+
+
+def whole_numbers(axis) -> None:
+    """Rounds, clients: no tick at 2.5 of them."""
+    axis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def plain_log_axis(axis) -> None:

@@ -101,7 +101,7 @@ def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
         right.set_ylim(lowest / 100 - 0.009, None)
         plain_log_axis(right.xaxis)
         for ax in (left, right):
-            percent_axis(ax.yaxis, int(ax is right))
+            percent_axis(ax.yaxis)
     alt = say("After ten rounds: ", "十轮之后：") + say("; ", "；").join(
         say(
             f"{name} {accuracy:.1f} %, {up:.1f} MB up, {total:.1f} MB in all",

@@ -99,6 +99,13 @@ def bytes_text(count: float) -> str:
     return say(f"{count:.3g} bytes", f"{count:.3g} 字节")
 
 
+def weights_text(count: int) -> str:
+    """A number of weights that fits beside a slider: 101,770, 10 M, 1 亿."""
+    if count < 1_000_000:
+        return f"{count:,}"
+    return say(f"{count / 1e6:g} M", f"{count / 1e4:g} 万" if count < 1e8 else f"{count / 1e8:g} 亿")
+
+
 def seconds_text(seconds: float) -> str:
     """A duration as people write it: 32 s, 2.5 h."""
     for size, en, zh in ((86400, "days", "天"), (3600, "h", "小时"), (60, "min", "分钟")):
@@ -222,7 +229,7 @@ def cost_calculator(predict: bool = True) -> Explorer:
 
     up, down = LINES["4G"]
     controls = {
-        "n_weights": slider(WEIGHTS, 10_000_000, "weights", "权重个数", lambda n: f"{n:,}"),
+        "n_weights": slider(WEIGHTS, 10_000_000, "weights", "权重个数", weights_text),
         "uplink_bits": slider(BITS, 32, "bits up", "上行位数", lambda bits: f"{bits:g}"),
         "downlink_bits": slider(BITS, 32, "bits down", "下行位数", lambda bits: f"{bits:g}"),
         "clients": slider(CLIENTS, 10, "clients a round", "每轮客户端数", str),
@@ -232,7 +239,7 @@ def cost_calculator(predict: bool = True) -> Explorer:
             value="4G",
             description=say("line", "线路"),
             style=LABEL | {"button_width": "80px"},
-            layout=w.Layout(width="480px"),
+            layout=w.Layout(width="480px", display="flex"),
         ),
         "uplink_mbit": slider(SPEEDS, up, "Mbit/s up", "上行 Mbit/s", str),
         "downlink_mbit": slider(SPEEDS, down, "Mbit/s down", "下行 Mbit/s", str),

@@ -34,6 +34,7 @@ from ..plotting import (
     png,
     quick,
     rounding_name,
+    whole_numbers,
 )
 from ..quantization import ROUNDINGS
 from .base import LABEL, Prediction, compare, error_box
@@ -121,7 +122,8 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
 
 
 def describe(parameters: LabParameters) -> str:
-    values = "float32" if parameters.bits == 32 else say(f"{parameters.bits} bits", f"{parameters.bits} 位")
+    plural = "s" if parameters.bits > 1 else ""
+    values = "float32" if parameters.bits == 32 else say(f"{parameters.bits} bit{plural}", f"{parameters.bits} 位")
     kept = f"{100 * parameters.k:g} %"
     return f"{kept}, {values}"
 
@@ -149,6 +151,7 @@ class LabPicture:
             for ax in (self.rounds, self.bytes):
                 ax.set_ylim(0, 1)
                 percent_axis(ax.yaxis)
+            whole_numbers(self.rounds.xaxis)
             self.rounds.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), xlim=(0, 10.5))
             self.bytes.set(
                 xscale="log", xlim=(0.004, 100), xlabel=say("megabytes sent since the start", "累计传输的字节数（MB）")
@@ -254,7 +257,7 @@ class LiveLab(w.VBox):
         self.image, self.message = w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
         self.picture = LabPicture()
         self.bar = tqdm_notebook(total=1, display=False, unit=say("round", "轮"), mininterval=0)
-        self.bar.container.layout.width = "480px"
+        self.bar.container.layout.width = "540px"
         self.mathematics = w.HTMLMath()
         fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         question = self._question() if predict else None

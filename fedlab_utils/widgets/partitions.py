@@ -21,7 +21,7 @@ from ..federated import simulate
 from ..figures.concepts import ALONE, FEDERATED
 from ..language import say
 from ..models import document_mlp
-from ..plotting import DRAWING, EARLIER, EXACT, STYLE, Still, image_tag, new_figure, percent_axis, png, quick
+from ..plotting import DRAWING, EARLIER, EXACT, STYLE, Still, image_tag, new_figure, percent_axis, png, quick, whole_numbers
 from .base import CONTROL, LABEL, Explorer, Prediction, compare, error_box
 
 N_CLIENTS, IMAGES, TEST_IMAGES, ROUNDS = 10, 2000, 2000, 10
@@ -138,6 +138,7 @@ class PartitionsPicture:
             (self._together,) = self.rounds.plot([], [], "o-", color=FEDERATED, ms=4, lw=2, label=say("federated", "联邦"))
             self._alone = self.rounds.axhline(-1, color=ALONE, lw=2, ls="--", label=say("alone (mean)", "单独训练（平均）"))
             self.rounds.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), xlim=(0.5, ROUNDS + 0.5))
+            whole_numbers(self.rounds.xaxis)
             self.rounds.set_title(say("trained just now", "训练结果"))
             self.rounds.legend(loc="lower right")
             self._earlier = [self.trail.scatter([], [], s=18, color=EARLIER, marker=m) for m in "os"]  # federated, alone
@@ -289,7 +290,7 @@ def partitions_explorer(predict: bool = True) -> PartitionsExplorer:
 
     controls = {
         "kind": w.ToggleButtons(options=[(names[k], k) for k in KINDS], value=start.kind, description=say("dealt by", "划分方式"),
-                                style=LABEL | {"button_width": "110px"}, layout=w.Layout(width="500px")),
+                                style=LABEL | {"button_width": "110px"}, layout=w.Layout(width="500px", display="flex")),
         "alpha": slider([(f"{a:g}", a) for a in ALPHAS], start.alpha, "α"),
         "shards": slider([(str(s), s) for s in SHARDS], start.shards, say("shards", "分片数")),
         "seed": slider([(str(s), s) for s in SEEDS], start.seed, say("deal again", "重新划分")),

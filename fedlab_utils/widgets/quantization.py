@@ -182,7 +182,7 @@ def quantization_explorer(predict: bool = True) -> Explorer:
             options=[(rounding_name(r), r) for r in ROUNDINGS],
             description=say("rounding", "舍入方式"),
             style=LABEL | {"button_width": "90px"},
-            layout=w.Layout(width="440px"),
+            layout=w.Layout(width="440px", display="flex"),
         ),
     }
     question = None
