@@ -8,7 +8,7 @@ EDITION ?= $(if $(filter zh%,$(or $(LC_ALL),$(LANG))),zh,en)
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab test notebooks help
+.PHONY: lab test notebooks tff test-tff help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
@@ -17,23 +17,34 @@ lab: .venv/.installed
 
 test: .venv/.installed
 	.venv/bin/python -m ruff check
-	.venv/bin/python -m pytest -m "not browser" --nbval tests notebooks/en notebooks/zh
+	.venv/bin/python -m pytest -m "not browser and not tff" --nbval --ignore-glob="*_tff.ipynb" tests notebooks/en notebooks/zh
 
 notebooks: .venv/.installed
 	.venv/bin/python notebooks/build.py
+
+# TensorFlow Federated needs a Python and a TensorFlow of its own. The kernel "fedlab-tff" is installed with the book.
+tff: .venv/.installed .venv-tff/.installed
+
+test-tff: tff
+	.venv/bin/python -m pytest -m tff tests
+	.venv/bin/python -m pytest --nbval notebooks/en/05_practice_tff.ipynb notebooks/zh/05_practice_tff.ipynb
 
 help:
 	@echo 'make lab                open your copy of the book, in my/, in JupyterLab; EDITION=zh or en (now: $(EDITION)),'
 	@echo '                        LAB_ARGS for more flags, such as LAB_ARGS="--no-browser --port 8899"'
 	@echo 'make test               lint, tests, and every notebook against its outputs'
 	@echo 'make notebooks          build both editions from notebooks/source and execute them'
+	@echo 'make tff                what chapter 5 on TensorFlow Federated runs on, in .venv-tff: Python 3.11, Linux x86-64, 2 GB'
+	@echo 'make test-tff           the tests and notebooks that need it'
 	@echo 'The first call makes .venv; PYTHONS=/path/to/python3.12 chooses its Python.'
 
 # The stamp holds the folder that .venv was made for. A copied or moved tree, whose .venv would still run the package of
 # the old place, gets a new .venv, and so does one whose Python was removed.
-VENV = $(shell test -x .venv/bin/python && grep -qsxF '$(CURDIR)' .venv/.installed || echo venv)
+stale = $(shell test -x $(1)/bin/python && grep -qsxF '$(CURDIR)' $(1)/.installed || echo $(2))
+VENV = $(call stale,.venv,venv)
+VENV_TFF = $(call stale,.venv-tff,venv-tff)
 
-.PHONY: venv
+.PHONY: venv venv-tff
 venv:
 	@for p in $(PYTHONS); do \
 	    $$p -c '$(USABLE)' 2>/dev/null || continue; \
@@ -43,8 +54,28 @@ venv:
 	echo 'Python 3.11, 3.12 or 3.13 with its venv module is needed, and none of these is one: $(PYTHONS).' \
 	    'On Debian and Ubuntu: apt install python3-venv. Elsewhere: make PYTHONS=/path/to/python3.12' >&2; exit 1
 
-.venv/.installed: $(VENV) requirements.txt pyproject.toml jupyter/overrides.json
+.venv/.installed: $(VENV) requirements.txt pyproject.toml jupyter/overrides.json jupyter/fedlab-tff.json
 	@echo 'Installing what requirements.txt lists into .venv. The first time this takes a minute or more.'
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps -e .
+	@echo '$(CURDIR)' >$@
+
+TFF_PYTHONS = python3.11 $(filter-out python3.11,$(PYTHONS))
+TFF_USABLE = import ensurepip, platform, sys; \
+    sys.exit((sys.version_info[:2], sys.platform, platform.machine()) != ((3, 11), "linux", "x86_64"))
+
+venv-tff:
+	@for p in $(TFF_PYTHONS); do \
+	    $$p -c '$(TFF_USABLE)' 2>/dev/null || continue; \
+	    echo "Making .venv-tff with $$p ($$($$p --version))."; \
+	    exec $$p -m venv --clear .venv-tff; \
+	done; \
+	echo 'TensorFlow Federated needs Python 3.11 with its venv module on Linux x86-64, and none of these is one:' \
+	    '$(TFF_PYTHONS); install it, then: make tff PYTHONS=/path/to/python3.11 (or read the outputs saved in' \
+	    'notebooks/en/05_practice_tff.ipynb, or open the book on Binder).' >&2; exit 1
+
+.venv-tff/.installed: $(VENV_TFF) requirements-tff.txt pyproject.toml
+	@echo 'Installing what requirements-tff.txt lists into .venv-tff. The first time this takes a minute or more.'
+	@.venv-tff/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-tff.txt
+	@.venv-tff/bin/python -m pip install -qq --disable-pip-version-check --no-deps -e .
 	@echo '$(CURDIR)' >$@

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .federated import BATCHES, LAYERS, _check_clients, _rng, plan_batches
-from .training import Trainer, unflatten
+from .models import keras
+from .training import Trainer
 from .validation import require_integer, require_number
 
 
@@ -33,17 +34,15 @@ def train_alone(model, data, clients, *, epochs: int, batch_size: int = 10, lear
     learning_rate = require_number("learning_rate", learning_rate, 0)
     seed = require_integer("seed", seed, 0)
     parts = _check_clients(clients, len(data.x_train), 1)
-    trainer = Trainer(model, data)
-    shapes = [tuple(variable.shape) for variable in model.trainable_variables]
-    start = [variable.numpy() for variable in model.trainable_variables]
+    trainer = Trainer(model, data, keras.optimizers.SGD(learning_rate))
     numbers = range(len(parts))
     batches = plan_batches(parts, [_rng(seed, BATCHES, 0, c) for c in numbers], epochs, batch_size)
     seeds = np.stack([_rng(seed, LAYERS, 0, c).integers(2**31 - 1, size=(trainer.n_seeds, 2)) for c in numbers])
-    flat = trainer.train(start, *batches, seeds, learning_rate)
-    for client, vector in enumerate(flat):
-        if not np.isfinite(vector).all():
+    arrays, losses = trainer.train(model.get_weights(), *batches, seeds)
+    weights = [[array[client] for array in arrays] for client in numbers]
+    for client, own in enumerate(weights):
+        if not (np.isfinite(losses[client]) and all(np.isfinite(array).all() for array in own)):
             raise FloatingPointError(
                 f"client {client}: the weights are no longer finite; try less than learning_rate={learning_rate:g}"
             )
-    weights = [unflatten(vector, shapes) for vector in flat]
-    return Alone([trainer.accuracy(own) for own in weights], weights)
+    return Alone([trainer.evaluate(own)[0] for own in weights], weights)

@@ -76,18 +76,9 @@ def _unpack(data: memoryview, bits: int, count: int) -> np.ndarray:
     return ((word >> shifts) & np.uint64(2**bits - 1)).astype(np.uint32).ravel()[:count]
 
 
-def encode_support(indices: np.ndarray, n: int) -> bytes:
-    """Rice-code a support: the gaps between rising indices, each as a quotient in unary and `r` low bits.
-
-    indices: integers [k], rising, unique, in 0 … n-1 (ValueError otherwise). Returns bytes: one for r, then the k low
-    parts of r bits packed together, then the k quotients in unary (q zeros and a one). A full support costs no byte.
-    """
-    indices = np.asarray(indices, np.int64)
-    gaps = np.diff(indices, prepend=-1) - 1  # [k], how many zeros stand before each kept weight
-    if gaps.min(initial=0) < 0 or (indices.size and indices[-1] >= n):
-        raise ValueError(f"indices must be rising, unique and in 0 … {n - 1}")
-    if indices.size == n:
-        return b""
+def encode_gaps(gaps: np.ndarray) -> bytes:
+    """Rice-code integers from 0 up, int64 [k]: a byte for r, the k low parts of r bits packed together, then the k
+    quotients in unary (q zeros and a one)."""
     # The best r is near log2(mean gap * ln 2); the exact cost in bits of its neighbours decides.
     guess = int(np.log2(max(gaps.mean() * np.log(2), 1))) if gaps.size else 0
     r = min(range(max(guess - 1, 0), guess + 2), key=lambda r: gaps.size * (r + 1) + int((gaps >> r).sum()))
@@ -98,25 +89,51 @@ def encode_support(indices: np.ndarray, n: int) -> bytes:
     return bytes([r]) + low + np.packbits(unary).tobytes()
 
 
-def decode_support(reader: Reader, k: int, n: int) -> np.ndarray:
-    """Read a support of k of n from `reader`: int64 [k], rising. ValueError if the bytes hold no such support."""
-    if k == n:
-        return np.arange(n)
+def decode_gaps(reader: Reader, k: int, total: int) -> np.ndarray:
+    """Read k integers that together are at most `total`: int64 [k]. ValueError if the bytes hold no such integers."""
     r = reader.byte()
     if r >= MAX_BITS:
         raise ValueError(f"damaged payload: Rice parameter {r} is not below {MAX_BITS}")
     low = unpack_bits(reader.take(packed_bytes(k, r)), r, k).astype(np.int64) if r else 0
-    # The quotients of k gaps that together are below n take at most k + n / 2**r bits: read no more than that.
-    unary = np.unpackbits(np.frombuffer(reader.peek((k + (n >> r) + 7) // 8), np.uint8))
+    # The quotients of k gaps that together are within `total` take at most k + total / 2**r bits: read no more than that.
+    unary = np.unpackbits(np.frombuffer(reader.peek((k + (total >> r) + 7) // 8), np.uint8))
     ones = np.flatnonzero(unary)[:k]
     if ones.size < k:
-        raise ValueError(f"damaged payload: the support ends after {ones.size} of {k} indices")
+        raise ValueError(f"damaged payload: Rice code ends after {ones.size} of {k} numbers")
     reader.take((int(ones[-1]) + 8) // 8 if k else 0)
-    gaps = ((np.diff(ones, prepend=-1) - 1) << r) | low
+    return ((np.diff(ones, prepend=-1) - 1) << r) | low
+
+
+def support_gaps(indices: np.ndarray, n: int) -> np.ndarray:
+    """How many zeros stand before each index of a support: int64 [k]. ValueError unless rising, unique, in 0 … n-1."""
+    indices = np.asarray(indices, np.int64)
+    gaps = np.diff(indices, prepend=-1) - 1
+    if gaps.min(initial=0) < 0 or (indices.size and indices[-1] >= n):
+        raise ValueError(f"indices must be rising, unique and in 0 … {n - 1}")
+    return gaps
+
+
+def gaps_support(gaps: np.ndarray, n: int) -> np.ndarray:
+    """The inverse of `support_gaps`: int64 [k], rising. ValueError where an index is beyond n-1."""
     indices = np.cumsum(gaps + 1) - 1
-    if k and indices[-1] >= n:
+    if indices.size and indices[-1] >= n:
         raise ValueError(f"damaged payload: an index of the support is {indices[-1]}, beyond {n - 1}")
     return indices
+
+
+def encode_support(indices: np.ndarray, n: int) -> bytes:
+    """Rice-code a support: the gaps between rising indices, each as a quotient in unary and `r` low bits.
+
+    indices: integers [k], rising, unique, in 0 … n-1 (ValueError otherwise). Returns bytes: one for r, then the k low
+    parts of r bits packed together, then the k quotients in unary (q zeros and a one). A full support costs no byte.
+    """
+    gaps = support_gaps(indices, n)
+    return b"" if gaps.size == n else encode_gaps(gaps)
+
+
+def decode_support(reader: Reader, k: int, n: int) -> np.ndarray:
+    """Read a support of k of n from `reader`: int64 [k], rising. ValueError if the bytes hold no such support."""
+    return np.arange(n) if k == n else gaps_support(decode_gaps(reader, k, n), n)
 
 
 def varint(value: int) -> bytes:
@@ -132,6 +149,16 @@ def seal(body: bytes) -> bytes:
     """Close a message: MAGIC, `body`, and the CRC-32 of both."""
     message = bytes([MAGIC]) + body
     return message + zlib.crc32(message).to_bytes(CHECKSUM_BYTES, "little")
+
+
+def zigzag(values):
+    """Signed integers as unsigned ones, small as they were: 0, -1, 1, -2 become 0, 1, 2, 3."""
+    return (values << 1) ^ (values >> 63)
+
+
+def unzigzag(values):
+    """The inverse of `zigzag`."""
+    return (values >> 1) ^ -(values & 1)
 
 
 class Reader:

@@ -8,38 +8,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from .codecs import Codec, Identity, Residual
+from .history import Diverged, History
+from .models import keras
 from .training import Trainer, flatten, unflatten
 from .validation import require_integer, require_number
 
 # One stream of random numbers for each purpose, so that more of one never shifts another.
-SELECTION, BATCHES, LAYERS, UPLINK, DOWNLINK = range(5)
-
-
-@dataclass
-class History:
-    """What `simulate` measured: lists with one entry a round.
-
-    accuracy: on the test set, of the model that clients hold after the round. uplink_bytes, downlink_bytes: len(payload)
-    summed over the clients of the round. train_seconds, codec_seconds, eval_seconds: wall clock. weights: the global
-    weights after the last round, as model.get_weights().
-    """
-
-    accuracy: list[float] = field(default_factory=list)
-    uplink_bytes: list[int] = field(default_factory=list)
-    downlink_bytes: list[int] = field(default_factory=list)
-    train_seconds: list[float] = field(default_factory=list)
-    codec_seconds: list[float] = field(default_factory=list)
-    eval_seconds: list[float] = field(default_factory=list)
-    weights: list[np.ndarray] = field(default_factory=list, repr=False)
-
-    def total_bytes(self) -> np.ndarray:
-        """Uplink and downlink bytes together, added up from the first round: int64 [rounds]."""
-        return np.cumsum(np.add(self.uplink_bytes, self.downlink_bytes, dtype=np.int64))
+SELECTION, BATCHES, LAYERS, UPLINK, DOWNLINK, ANSWERS = range(6)
 
 
 def _rng(*key: int) -> np.random.Generator:
@@ -96,8 +75,9 @@ class Downlink:
     dense model, whichever is fewer bytes (law 4).
     """
 
-    def __init__(self, model: np.ndarray, codec: Codec, error_feedback: bool):
+    def __init__(self, model: np.ndarray, codec: Codec, error_feedback: bool, constant: np.ndarray):
         self.model = model  # float32 [n], what every client holds that is up to date
+        self._constant_bytes = len(Identity().encode(constant)) if constant.size else 0  # sent once: frozen weights
         self._memory = Residual(codec, error_feedback)
         self._payload_bytes: list[int] = []  # of each round's broadcast so far
         self._version: dict[int, int] = {}  # by client: how many broadcasts it has
@@ -114,7 +94,7 @@ class Downlink:
         total = 0
         for client in cohort:
             missed = self._payload_bytes[self._version[client] :] if client in self._version else [dense]
-            total += min(sum(missed), dense)
+            total += min(sum(missed), dense) + (0 if client in self._version else self._constant_bytes)
             self._version[client] = len(self._payload_bytes)
         return total
 
@@ -129,74 +109,113 @@ def simulate(
     local_epochs: int = 1,
     batch_size: int = 10,
     learning_rate: float = 0.1,
+    optimizer=None,
+    loss="sparse_categorical_crossentropy",
+    state: str = "average",
+    no_answer: float = 0.0,
+    server_learning_rate: float = 1.0,
+    server_momentum: float = 0.0,
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     error_feedback: bool = True,
+    chunk: int | None = None,
     seed: int = 0,
     on_round=None,
     progress: bool = False,
 ) -> History:
-    """Train `model` by federated averaging with plain SGD on the clients, and count every byte that is sent.
+    """Train `model` by federated averaging, and count every byte that is sent.
 
-    model: Keras model with probabilities as output; training starts from its present weights and leaves it unchanged.
+    model: a Sequential or functional Keras model; training starts from its present weights and leaves it unchanged.
     data: a Dataset, see `load_mnist`. clients: one array of indices into the training set for each client.
+    learning_rate: of plain SGD on the clients. optimizer: a Keras optimizer instead, with its own learning rate, begun anew
+    for each client and round. loss, state: see `Trainer`; with state="local" the accuracy is the mean over the round's clients.
+    no_answer: the probability that a client of the round gets the model but sends nothing back.
+    server_learning_rate, server_momentum: of the server's step along the mean update (FedAvgM, Hsu et al. 2019,
+    arXiv:1909.06335); 1 and 0 are plain averaging, weighted by samples.
     uplink, downlink: codecs of the model delta, by default `Identity()` (float32). error_feedback: for both directions, a
-    residual for each client and one for the server. seed: fixes selection, batches, dropout and stochastic rounding; the
-    same seed gives the same history on one machine. on_round(history): called after each round, stops by returning False.
-    progress: show a bar. Returns a History. A round's downlink brings its clients up to date before they train; the first
-    carries the dense model, and the update made by the last round is sent to nobody and costs nothing.
-    ValueError or TypeError for an argument out of range, an empty client, more clients per round than clients;
-    FloatingPointError when the training has diverged, naming round and client.
+    residual for each client and one for the server. chunk: how many clients are trained at once, by default as many as fit
+    in about 128 MiB. seed: fixes selection, batches, random layers and stochastic rounding; the same seed gives the same
+    history on one machine. on_round(history): called after each round, stops by returning False. progress: show a bar.
+    Returns a History. A round's downlink brings its clients up to date before they train; the first carries the dense
+    model, and the update made by the last round is sent to nobody and costs nothing.
+    ValueError or TypeError for an argument out of range, an empty client, more clients per round than clients; `Diverged`,
+    a FloatingPointError that holds the history so far, when weights or loss are no longer finite, naming round and client.
     """
     rounds = require_integer("rounds", rounds, 1)
     local_epochs = require_integer("local_epochs", local_epochs, 1)
     batch_size = require_integer("batch_size", batch_size, 1)
     learning_rate = require_number("learning_rate", learning_rate, 0)
+    server_learning_rate = require_number("server_learning_rate", server_learning_rate, 0)
+    server_momentum = _fraction("server_momentum", server_momentum)
+    no_answer = _fraction("no_answer", no_answer)
     seed = require_integer("seed", seed, 0)
     parts = _check_clients(clients, len(data.x_train), clients_per_round)
     uplink, downlink = _codec("uplink", uplink), _codec("downlink", downlink)
 
-    trainer = Trainer(model, data)
-    shapes = [tuple(variable.shape) for variable in model.trainable_variables]
-    server = Downlink(flatten([variable.numpy() for variable in model.trainable_variables]), downlink, error_feedback)
+    begun = time.perf_counter()
+    trainer = Trainer(model, data, optimizer or keras.optimizers.SGD(learning_rate), loss, state)
+    chunk = trainer.chunk if chunk is None else require_integer("chunk", chunk, 1)
+    weights = model.get_weights()
+    constant = flatten([weights[place] for place in trainer.frozen + trainer.own] or [np.empty(0)])
+    server = Downlink(flatten([weights[place] for place in trainer.shared]), downlink, error_feedback, constant)
     memories = defaultdict(lambda: Residual(uplink, error_feedback))
-    history = History()
+    kept = defaultdict(lambda: {place: weights[place] for place in trainer.own})  # by client, what it does not share
+    velocity = np.zeros(server.model.size)
+    history = History(seed=seed)
     bar = _progress_bar(rounds) if progress else None
+    history.setup_seconds = time.perf_counter() - begun
+
+    def train(number: int, members: list[int]) -> np.ndarray:
+        """Local training of some clients: their deltas, float32 [n_clients, n_weights]."""
+        work = [parts[client] for client in members]
+        batches = plan_batches(work, [_rng(seed, BATCHES, number, c) for c in members], local_epochs, batch_size)
+        seeds = np.stack([_rng(seed, LAYERS, number, c).integers(2**31 - 1, size=(trainer.n_seeds, 2)) for c in members])
+        own = {place: np.stack([kept[client][place] for client in members]) for place in trainer.own}
+        arrays, losses = trainer.train(weights, *batches, seeds, own)
+        deltas = trainer.deltas(arrays, weights)
+        for place, client, delta, of_client in zip(range(len(members)), members, deltas, losses, strict=True):
+            if not (np.isfinite(delta).all() and np.isfinite(of_client)):
+                raise Diverged(number + 1, client, float(of_client), history)
+            if trainer.own:
+                kept[client] = {p: arrays[p][place] for p in trainer.own}
+        return deltas
+
     for number in range(rounds):
         cohort = np.sort(_rng(seed, SELECTION, number).choice(len(parts), clients_per_round, replace=False)).tolist()
         start = time.perf_counter()
-        downlink_bytes = server.bytes_to_serve(cohort)
-        served = time.perf_counter()
-
-        work = [parts[client] for client in cohort]
-        batches = plan_batches(work, [_rng(seed, BATCHES, number, c) for c in cohort], local_epochs, batch_size)
-        layer_seeds = [_rng(seed, LAYERS, number, c).integers(2**31 - 1, size=(trainer.n_seeds, 2)) for c in cohort]
-        local = trainer.train(unflatten(server.model, shapes), *batches, np.stack(layer_seeds), learning_rate)
-        trained = time.perf_counter()
-
-        update, uplink_bytes = np.zeros(server.model.size, np.float64), 0
-        samples = sum(part.size for part in work)
-        for client, weights, part in zip(cohort, local, work, strict=True):
-            delta = weights - server.model
-            if not np.isfinite(delta).all():
-                raise FloatingPointError(
-                    f"round {number + 1}, client {client}: the weights are no longer finite; "
-                    f"try a smaller learning_rate than {learning_rate:g}"
-                )
-            payload, received = memories[client].send(delta, _rng(seed, UPLINK, number, client))
-            uplink_bytes += len(payload)
-            update += received * (part.size / samples)
-        server.broadcast(update.astype(np.float32), _rng(seed, DOWNLINK, number))
+        downlink_bytes, uplink_bytes = server.bytes_to_serve(cohort), 0
+        codec_seconds, train_seconds = time.perf_counter() - start, 0.0
+        answering = [c for c in cohort if no_answer == 0 or _rng(seed, ANSWERS, number, c).random() >= no_answer]
+        samples, update = sum(parts[client].size for client in answering), np.zeros(server.model.size)
+        for first in range(0, len(answering), chunk):
+            members, before = answering[first : first + chunk], time.perf_counter()
+            deltas = train(number, members)
+            trained = time.perf_counter()
+            for client, delta in zip(members, deltas, strict=True):
+                payload, received = memories[client].send(delta, _rng(seed, UPLINK, number, client))
+                uplink_bytes += len(payload)
+                update += received * (parts[client].size / samples)
+            train_seconds += trained - before
+            codec_seconds += time.perf_counter() - trained
+        before = time.perf_counter()
+        velocity = server_momentum * velocity + update
+        server.broadcast((server_learning_rate * velocity).astype(np.float32), _rng(seed, DOWNLINK, number))
+        for place, array in zip(trainer.shared, unflatten(server.model, trainer.shapes), strict=True):
+            weights[place] = array
         coded = time.perf_counter()
 
-        history.weights = unflatten(server.model.copy(), shapes)
-        history.accuracy.append(trainer.accuracy(history.weights))
-        evaluated = time.perf_counter()
+        scores = [trainer.evaluate(weights)] if not trainer.own else [
+            trainer.evaluate([kept[c].get(place, array) for place, array in enumerate(weights)]) for c in cohort
+        ]  # fmt: skip
+        history.weights = [array.copy() for array in weights]
+        accuracy, test_loss = np.mean(scores, axis=0)
+        history.accuracy.append(float(accuracy))
+        history.loss.append(float(test_loss))
         history.uplink_bytes.append(uplink_bytes)
         history.downlink_bytes.append(downlink_bytes)
-        history.train_seconds.append(trained - served)
-        history.codec_seconds.append(coded - trained + served - start)
-        history.eval_seconds.append(evaluated - coded)
+        history.train_seconds.append(train_seconds)
+        history.codec_seconds.append(codec_seconds + coded - before)
+        history.eval_seconds.append(time.perf_counter() - coded)
         if bar is not None:
             bar.update()
             bar.set_postfix(accuracy=f"{history.accuracy[-1]:.4f}", MB=f"{history.total_bytes()[-1] / 1e6:.2f}")
@@ -205,6 +224,12 @@ def simulate(
     if bar is not None:
         bar.close()
     return history
+
+
+def _fraction(name: str, value) -> float:
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+    return float(value)
 
 
 def _progress_bar(rounds: int):

@@ -9,10 +9,13 @@ import numpy as np
 from .validation import require_choice, require_finite, require_integer, require_rng
 
 ROUNDINGS = ("floor", "nearest", "stochastic")
+BLOCK = 2**15  # weights at a time, so that what is computed in float64 stays in the processor's cache
 
 
 class Quantized(NamedTuple):
-    """levels: uint16 [n], flat, each in 0 … 2**bits - 1. lo, hi: the ends of the range. bits: 1 … 16. shape: that of x."""
+    """levels: unsigned integers [n], flat, each in 0 … 2**bits - 1 (uint16 from `quantize`). lo, hi: the ends of the range.
+    bits: 1 … 16. shape: that of x.
+    """
 
     levels: np.ndarray
     lo: float
@@ -35,7 +38,7 @@ def quantize(x, bits: int, rounding: str = "floor", lo: float | None = None, hi:
         raise ValueError('rounding="stochastic" draws random numbers: pass rng=numpy.random.default_rng(seed)')
     if rng is not None:
         require_rng("rng", rng)
-    x = require_finite("x", x).astype(np.float64)
+    x = require_finite("x", x)
     if lo is None:
         lo = x.min() if x.size else 0.0
     if hi is None:
@@ -44,18 +47,27 @@ def quantize(x, bits: int, rounding: str = "floor", lo: float | None = None, hi:
     if hi < lo or max(-lo, hi) > float(np.finfo(np.float32).max):
         raise ValueError(f"lo must not exceed hi, and both must be within float32, got lo={lo:g}, hi={hi:g}")
     top = 2**bits - 1
-    scaled = (np.clip(x.ravel(), lo, hi) - lo) / (hi - lo) * top if hi > lo else np.zeros(x.size)
-    if rounding == "nearest":
-        levels = np.rint(scaled)
-    elif rounding == "stochastic":
-        levels = np.floor(scaled + rng.random(scaled.size))
-    else:
-        levels = np.floor(scaled)
-    # A fraction within one ulp of 1 plus a draw within one ulp of 1 can reach top + 1.
-    return Quantized(np.minimum(levels, top).astype(np.uint16), lo, hi, bits, x.shape)
+    flat, levels = x.ravel(), np.zeros(x.size, np.uint16)
+    for start in range(0, x.size if hi > lo else 0, BLOCK):
+        scaled = np.clip(flat[start : start + BLOCK].astype(np.float64), lo, hi)
+        scaled -= lo
+        scaled /= hi - lo
+        scaled *= top
+        if rounding == "nearest":
+            np.rint(scaled, scaled)
+        else:
+            if rounding == "stochastic":
+                scaled += rng.random(scaled.size)
+            np.floor(scaled, scaled)
+        # A fraction within one ulp of 1 plus a draw within one ulp of 1 can reach top + 1.
+        levels[start : start + BLOCK] = np.minimum(scaled, top, out=scaled)
+    return Quantized(levels, lo, hi, bits, x.shape)
 
 
 def dequantize(q: Quantized) -> np.ndarray:
     """The values that the levels stand for: lo + levels * (hi - lo) / (2**bits - 1), float32, shape of x."""
     step = (q.hi - q.lo) / (2**q.bits - 1)
-    return (q.lo + q.levels.astype(np.float64) * step).astype(np.float32).reshape(q.shape)
+    values = np.empty(q.levels.size, np.float32)
+    for start in range(0, values.size, BLOCK):
+        values[start : start + BLOCK] = q.lo + q.levels[start : start + BLOCK].astype(np.float64) * step
+    return values.reshape(q.shape)

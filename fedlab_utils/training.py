@@ -1,16 +1,22 @@
-"""Many clients, one graph: local SGD of a whole cohort, vectorised over clients, as a compiled TensorFlow loop over steps."""
+"""Local training of a cohort: what a model, a data set, a loss and an optimizer need to be trained by `graphs`."""
 
 from __future__ import annotations
 
-import json
 import math
-from functools import lru_cache
 
 import numpy as np
 
+from .graphs import graphs, is_seed
 from .models import keras, tf
+from .validation import require_choice
 
 EVALUATION_BATCH = 2500
+STATES = ("average", "local")
+# Weights, gradients, optimizer's variables and temporaries of the clients that are trained at once.
+CHUNK_BYTES = 2**27
+_UNSUPPORTED = (
+    "weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "loss_scale_factor", "gradient_accumulation_steps",
+)  # fmt: skip
 
 
 def flatten(weights: list[np.ndarray]) -> np.ndarray:
@@ -22,64 +28,6 @@ def unflatten(vector: np.ndarray, shapes) -> list[np.ndarray]:
     """The inverse of `flatten` for arrays of these shapes."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)]
-
-
-def _architecture(model: keras.Model) -> str:
-    """What decides the graph: the model's configuration without its seeds, which are given anew for every client."""
-
-    def without_seeds(node):
-        if isinstance(node, dict):
-            return {key: without_seeds(value) for key, value in node.items() if key != "seed"}
-        return [without_seeds(value) for value in node] if isinstance(node, list) else node
-
-    return json.dumps(without_seeds(json.loads(model.to_json())), sort_keys=True)
-
-
-@lru_cache(maxsize=8)
-def _graphs(architecture: str):
-    """The compiled functions of one architecture. Cached: a second run of the same model builds no graph."""
-    model = keras.models.model_from_json(architecture)
-    # Every argument may vary in its first dimensions, so that another cohort, or another batch size, needs no new graph.
-    batch_spec = [tf.TensorSpec([None, None, None], tf.int32), tf.TensorSpec([None, None, None], tf.float32)]
-    weight_specs = [tf.TensorSpec(v.shape, tf.float32) for v in model.trainable_variables]
-    image_spec, label_spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32), tf.TensorSpec([None], tf.int32)
-    n_seeds = len(model.non_trainable_variables)
-
-    @tf.function(input_signature=[weight_specs, image_spec, label_spec, *batch_spec,
-                                  tf.TensorSpec([None, n_seeds, 2], tf.int64), tf.TensorSpec([], tf.float32)])  # fmt: skip
-    def train(weights, images, labels, indices, sample_weights, seeds, learning_rate):
-        def client_step(arguments):
-            weights, seeds, x, y, sample_weight = arguments
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                probabilities, seeds, penalties = model.stateless_call(weights, seeds, x, training=True, return_losses=True)
-                losses = keras.losses.sparse_categorical_crossentropy(y, probabilities)
-                samples = tf.reduce_sum(sample_weight)
-                # A batch of fillings only has weight 0: its gradient is zero, and the client stands still.
-                loss = tf.reduce_sum(losses * sample_weight) / tf.maximum(samples, 1.0)
-                loss += tf.add_n([tf.constant(0.0), *penalties]) * tf.minimum(samples, 1.0)
-            gradients = tape.gradient(loss, weights)
-            return [w - learning_rate * g for w, g in zip(weights, gradients, strict=True)], seeds
-
-        def step(number, weights, seeds):
-            batch = indices[:, number]  # int32 [n_clients, batch_size]
-            arguments = (weights, seeds, tf.gather(images, batch), tf.gather(labels, batch), sample_weights[:, number])
-            return number + 1, *tf.vectorized_map(client_step, arguments)
-
-        n_clients, steps = tf.shape(indices)[0], tf.shape(indices)[1]
-        start = [tf.repeat(w[None], n_clients, axis=0) for w in weights]
-        # The state of a random layer differs by client and moves on at every step: else all would drop the same units.
-        states = [seeds[:, layer] for layer in range(n_seeds)]
-        _, end, _ = tf.while_loop(lambda number, *_: number < steps, step, (0, start, states))
-        return tf.concat([tf.reshape(w, [n_clients, -1]) for w in end], axis=1)  # float32 [n_clients, n_weights]
-
-    @tf.function(input_signature=[weight_specs, image_spec, label_spec])
-    def count_correct(weights, images, labels):
-        unused_seeds = [tf.zeros([2], tf.int64)] * n_seeds
-        probabilities, _ = model.stateless_call(weights, unused_seeds, images, training=False)
-        return tf.reduce_sum(tf.cast(tf.argmax(probabilities, 1, tf.int32) == labels, tf.int32))
-
-    return train, count_correct, n_seeds
 
 
 def _checked(data) -> tuple[np.ndarray, ...]:
@@ -97,29 +45,71 @@ def _checked(data) -> tuple[np.ndarray, ...]:
     return tuple(getattr(data, name) for name in names)
 
 
+def _check_optimizer(optimizer):
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise TypeError(f"optimizer must be a Keras optimizer such as keras.optimizers.Adam(1e-3), got {optimizer!r}")
+    for option in _UNSUPPORTED:
+        if getattr(optimizer, option, None):
+            raise ValueError(f"optimizer has {option}={getattr(optimizer, option)!r}, which is not supported here: leave it out")
+
+
+def _check_outputs(outputs: np.ndarray, loss, classes: int) -> None:
+    if outputs.ndim != 2 or outputs.shape[1] < classes:
+        raise ValueError(f"model gives outputs of shape {outputs.shape} for 8 samples, the labels need {classes} columns")
+    logits = getattr(loss, "get_config", dict)().get("from_logits", False)
+    name = getattr(loss, "name", getattr(loss, "__name__", ""))
+    if "crossentropy" in name and not logits and ((outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-3)):
+        raise ValueError(
+            "model must give probabilities: end it with softmax, or pass "
+            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+        )
+
+
 class Trainer:
-    """Trains cohorts of one model on one data set. It holds no weights: they come and go with each call."""
+    """Trains cohorts of one model on one data set. It holds no weights: they come and go with each call.
 
-    _last_data = (
-        None,
-        (),
-    )  # copying 60,000 images costs more than a round: the next run on the same data finds them here
+    loss: a Keras loss or its name; one that is not "sparse" is given one-hot labels. optimizer: a Keras optimizer, begun
+    anew for every client and call. state: what becomes of weights that no gradient trains and training changes, those of
+    batch normalization: "average", they travel and are averaged as the others; "local", each client keeps its own.
+    TypeError or ValueError for data or a model that cannot be trained on, naming what is wrong.
 
-    def __init__(self, model: keras.Model, data):
-        """TypeError or ValueError for data or a model that cannot be trained on, naming what is wrong."""
+    shared, own: the places in model.get_weights() of the arrays that travel, and of those that each client keeps.
+    frozen: the places of those that nobody changes (trainable=False).
+    """
+
+    # Copying 60,000 images costs more than a round: the next run on the same data finds them here.
+    _last_data = (None, ())
+
+    def __init__(self, model, data, optimizer, loss="sparse_categorical_crossentropy", state: str = "average"):
         data = _checked(data)
+        require_choice("state", state, STATES)
+        _check_optimizer(optimizer)
+        if not isinstance(model, keras.Sequential) and not (isinstance(model, keras.Model) and hasattr(model, "operations")):
+            raise TypeError(f"model must be a Sequential or functional Keras model, got {type(model).__name__}")
         if not model.built:
             raise ValueError("model has no weights yet: give it a keras.Input as its first layer")
-        others = [v.path for v in model.non_trainable_variables if not v.path.endswith("seed_generator_state")]
-        if others:
-            raise ValueError(f"model has weights that no gradient trains ({', '.join(others)}): not supported yet")
-        classes = int(max(data[1].max(), data[3].max())) + 1
-        outputs = model(data[2][:8], training=False).numpy()
-        if outputs.ndim != 2 or outputs.shape[1] < classes:
-            raise ValueError(f"model gives outputs of shape {outputs.shape} for 8 images, the labels need {classes} columns")
-        if (outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
-            raise ValueError("model must give probabilities: end it with softmax")
-        self._train, self._count_correct, self.n_seeds = _graphs(_architecture(model))
+        if not model.trainable_variables:
+            raise ValueError("model has no weights to train")
+        try:
+            loss = keras.losses.get(loss)
+        except ValueError as error:
+            raise ValueError(f"loss must be a Keras loss or the name of one, got {loss!r}") from error
+        weights = [v for v in model.weights if not is_seed(v)]
+        trained = {id(v) for v in model.trainable_variables}
+        frozen = {id(v) for layer in model._flatten_layers() if not layer.trainable for v in layer.weights}
+        kinds = ["trained" if id(v) in trained else "frozen" if id(v) in frozen else "state" for v in weights]
+        self.shared = [p for p, kind in enumerate(kinds) if kind == "trained" or (kind == "state" and state == "average")]
+        self.own = [p for p, kind in enumerate(kinds) if kind == "state" and state == "local"]
+        self.frozen = [p for p, kind in enumerate(kinds) if kind == "frozen"]
+        self.shapes = [tuple(weights[place].shape) for place in self.shared]
+        _check_outputs(model(data[2][:8], training=False).numpy(), loss, int(max(data[1].max(), data[3].max())) + 1)
+
+        optimizer = optimizer.__class__.from_config(optimizer.get_config())
+        optimizer.build(model.trainable_variables)
+        self._slots = [v.numpy() for v in optimizer.variables]
+        self._train, self._evaluate, self.n_seeds = graphs(model, loss, optimizer)
+        values = math.prod([sum(math.prod(v.shape) for v in weights), 3 + len(self._slots) // len(trained)])
+        self.chunk = max(1, CHUNK_BYTES // (4 * values))  # clients
         kept, tensors = Trainer._last_data
         if kept is None or any(array is not before for array, before in zip(data, kept, strict=True)):
             tensors = tuple(tf.constant(array) for array in data)
@@ -127,20 +117,33 @@ class Trainer:
                 Trainer._last_data = (data, tensors)
         self._x_train, self._y_train, self._x_test, self._y_test = tensors
 
-    def train(self, weights, indices, sample_weights, seeds, learning_rate: float) -> np.ndarray:
-        """Local SGD of every client of a cohort, from the same weights.
+    def train(self, weights, indices, sample_weights, seeds, own=None) -> tuple[list[np.ndarray], np.ndarray]:
+        """Local training of every client of a cohort, from the same weights.
 
-        weights: the model's arrays. indices int32, sample_weights float32: [n_clients, steps, batch_size], see
-        `federated.plan_batches`. seeds: int64 [n_clients, n_seeds, 2], for the random layers. Returns each client's
-        weights after its last step, float32 [n_clients, n_weights].
+        weights: as model.get_weights(). indices int32, sample_weights float32: [n_clients, steps, batch_size], see
+        `federated.plan_batches`. seeds: int64 [n_clients, n_seeds, 2], for the random layers. own: by place, arrays
+        [n_clients, …] that the clients kept. Returns the arrays of all clients after their last step, each
+        [n_clients, …] in the order of `weights`, and the mean loss of each client's samples, [n_clients].
         """
-        arguments = (indices, sample_weights, seeds, np.float32(learning_rate))
-        return self._train(weights, self._x_train, self._y_train, *arguments).numpy()
+        own = {str(place): array for place, array in (own or {}).items()}
+        arguments = (weights, own, seeds, self._slots, self._x_train, self._y_train, indices, sample_weights)
+        arrays, losses = self._train(*arguments)
+        return [array.numpy() for array in arrays], losses.numpy()
 
-    def accuracy(self, weights) -> float:
-        """The fraction of the test set that a model with these weights gets right."""
-        correct = 0
+    def deltas(self, trained: list[np.ndarray], weights) -> np.ndarray:
+        """What the shared arrays of each client have moved: float32 [n_clients, n_weights]."""
+        ends = np.cumsum([0, *(math.prod(shape) for shape in self.shapes)])
+        result = np.empty((len(trained[0]), ends[-1]), np.float32)
+        for place, start, end in zip(self.shared, ends, ends[1:], strict=False):
+            moved = trained[place].reshape(len(result), -1)
+            np.subtract(moved, np.ravel(weights[place]), out=result[:, start:end], casting="same_kind")
+        return result
+
+    def evaluate(self, weights) -> tuple[float, float]:
+        """On the test set: the fraction that a model with these weights gets right, and its mean loss."""
+        right, total = 0, 0.0
         for start in range(0, len(self._y_test), EVALUATION_BATCH):
             batch = slice(start, start + EVALUATION_BATCH)
-            correct += int(self._count_correct(weights, self._x_test[batch], self._y_test[batch]))
-        return correct / len(self._y_test)
+            of_batch = self._evaluate(weights, self._x_test[batch], self._y_test[batch])
+            right, total = right + int(of_batch[0]), total + float(of_batch[1])
+        return right / len(self._y_test), total / len(self._y_test)

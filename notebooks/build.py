@@ -64,6 +64,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 
+from fedlab_utils import tff_kernel
+
 HERE = Path(__file__).resolve().parent
 LANGUAGES = ("zh", "en")
 TIMEOUT = 300  # seconds a cell
@@ -204,7 +206,12 @@ class _SilentOutputWidget(OutputWidget):
 
 
 def execute(notebook: NotebookNode, folder: Path, name: str) -> None:
-    """Run the notebook in `folder`, in place. BuildError shows the first cell that may not be published."""
+    """Run the notebook in `folder`, in place. BuildError shows the first cell that may not be published.
+
+    NoSuchKernel also where the kernel of TensorFlow Federated, which is always listed, has nothing to run on.
+    """
+    if notebook.metadata.kernelspec.name == tff_kernel.NAME and tff_kernel.python() is None:
+        raise NoSuchKernel(tff_kernel.NAME)
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,

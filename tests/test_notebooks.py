@@ -357,3 +357,12 @@ def test_build_passes_over_a_chapter_whose_kernel_is_not_installed_unless_asked(
     assert not (root / "en" / "90_trial.ipynb").exists()
     with pytest.raises(build.NoSuchKernel, match="no-such-kernel"):
         run(root, "90_trial")
+
+
+def test_build_passes_over_tensorflow_federated_where_its_kernel_has_nothing_to_run_on(root, capsys, monkeypatch):
+    write(root, chapter_of().replace("python3", "fedlab-tff"))
+    monkeypatch.setattr(build.tff_kernel, "python", lambda: None)
+    run(root)
+    assert "en/90_trial  left as it is: the kernel fedlab-tff is not installed" in capsys.readouterr().out
+    with pytest.raises(build.NoSuchKernel, match="fedlab-tff"):
+        run(root, "90_trial")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fedlab_utils as fl
+from fedlab_utils import theory
 from fedlab_utils.theory import rounding_mse
 
 halves = st.integers(-20, 20).map(lambda v: v / 2)
@@ -102,3 +103,61 @@ def test_rounding_mse_is_the_mean_over_a_step(rounding, error):
 def test_floor_nearest_stochastic_are_as_4_to_1_to_2():
     floor, nearest, stochastic = (rounding_mse(0.1, rounding) for rounding in ("floor", "nearest", "stochastic"))
     assert floor / nearest == pytest.approx(4) and stochastic / nearest == pytest.approx(2)
+
+
+def test_gaussian_rate_distortion_is_six_decibel_a_bit():
+    assert [theory.gaussian_rate_distortion(bits) for bits in (0, 1, 2, 8)] == [1, 1 / 4, 1 / 16, 2**-16]
+
+
+def test_ecsq_gap_is_a_quarter_of_a_bit():
+    """The entropy of a uniform quantizer with a fine step s is h - log2 s, its error s^2 / 12; h of a Gaussian is known."""
+    step, h = 1e-3, 0.5 * math.log2(2 * math.pi * math.e)
+    rate, error = h - math.log2(step), step**2 / 12
+    assert rate - 0.5 * math.log2(1 / error) == pytest.approx(theory.ECSQ_GAP_BITS, abs=1e-9)
+    assert theory.ECSQ_GAP_BITS == pytest.approx(0.2546, abs=5e-5)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_lloyd_max_meets_both_of_its_conditions_and_the_published_distortion(bits):
+    grid = theory.lloyd_max(bits)
+    # Max 1960, table I, and the reference, section 4.2.
+    published = [0.36338, 0.11748, 0.034548, 0.0095010, 0.002505, 6.442e-4, 1.635e-4, 4.12e-5][bits - 1]
+    assert grid.distortion == pytest.approx(published, rel=5e-4)
+    assert grid.values.shape == (2**bits,) and grid.thresholds.shape == (2**bits - 1,)
+    np.testing.assert_allclose(grid.values, -grid.values[::-1])
+    # Nearest value, and the mean of the cell, by integrating the density numerically; the error likewise.
+    t = np.linspace(-10, 10, 2_000_001)
+    density = np.exp(-(t**2) / 2) / math.sqrt(2 * math.pi) * (t[1] - t[0])
+    cell = np.searchsorted(grid.thresholds, t)
+    means = np.bincount(cell, density * t) / np.bincount(cell, density)
+    np.testing.assert_allclose(means, grid.values, atol=3e-4)
+    np.testing.assert_allclose(grid.thresholds, (grid.values[1:] + grid.values[:-1]) / 2)
+    assert np.sum(density * (t - grid.values[cell]) ** 2) == pytest.approx(grid.distortion, rel=1e-5)
+
+
+def test_lloyd_max_of_one_bit_is_known():
+    grid = theory.lloyd_max(1)
+    np.testing.assert_allclose(grid.values, [-math.sqrt(2 / math.pi), math.sqrt(2 / math.pi)])
+    assert grid.distortion == pytest.approx(1 - 2 / math.pi)
+
+
+@pytest.mark.parametrize("bits", [0, 9, 1.5])
+def test_lloyd_max_refuses_such_bits(bits):
+    with pytest.raises((ValueError, TypeError), match="bits must be"):
+        theory.lloyd_max(bits)
+
+
+def test_suresh_bounds_by_hand():
+    assert theory.suresh_variance_bound(1000, 2) == 500
+    assert theory.suresh_variance_bound(1000, 16, clients=10) == pytest.approx(1000 / (2 * 10 * 225))
+    assert theory.suresh_variance_bound(1024, 2, 4, rotated=True) == pytest.approx((20 * math.log(2) + 2) / 4)
+    with pytest.raises(ValueError, match="levels must be at least 2, got 1"):
+        theory.suresh_variance_bound(10, 1)
+
+
+def test_qsgd_bound_by_hand():
+    """Reference, section 3: n = 100,352 and s = 1, 4, 16, 64, 317."""
+    bounds = [theory.qsgd_variance_bound(100_352, s) for s in (1, 4, 16, 64, 317)]
+    np.testing.assert_allclose(bounds, [317, 79, 19.8, 4.95, 1.0], rtol=0.005)
+    with pytest.raises(ValueError, match="levels must be at least 1, got 0"):
+        theory.qsgd_variance_bound(10, 0)

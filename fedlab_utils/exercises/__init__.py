@@ -5,7 +5,7 @@ from importlib import import_module
 from .base import Exercise, Question, Verdict, Wrong, finished
 from .overview import answers, progress
 
-_CHAPTERS = ("algorithms", "background", "concepts", "mathematics", "practice")
+_CHAPTERS = ("algorithms", "background", "concepts", "mathematics", "practice", "tff")
 __all__ = ["Exercise", "Question", "Verdict", "Wrong", "answers", "finished", "progress", *_CHAPTERS]
 
 

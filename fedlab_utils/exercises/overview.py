@@ -9,7 +9,8 @@ from importlib import import_module
 from ..language import say
 from .base import Exercise, Question, finished
 
-BOOK = {"background": 1, "concepts": 2, "algorithms": 3, "mathematics": 4, "practice": 5, "playground": 6}
+BOOK = {"background": "1", "concepts": "2", "algorithms": "3", "mathematics": "4",
+        "practice": "5", "tff": "5 (TFF)", "playground": "6"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def chapters() -> list[str]:
     """Chapters that have exercises, in the order of the book."""
     from . import _CHAPTERS
 
-    return sorted(_CHAPTERS, key=lambda chapter: (BOOK.get(chapter, 99), chapter))
+    return sorted(_CHAPTERS, key=lambda chapter: (BOOK.get(chapter, chapter), chapter))
 
 
 def progress() -> Report:
@@ -49,9 +50,12 @@ def progress() -> Report:
         right = [name for name in items if name in done]
         n_done, n_all = n_done + len(right), n_all + len(items)
         marks = [("✓ " if name in done else "· ") + name.partition(".")[2] for name in items]
-        head = say(f"Chapter {BOOK.get(chapter, chapter)}", f"第 {BOOK.get(chapter, chapter)} 章")
+        number, _, note = BOOK.get(chapter, chapter).partition(" ")
+        head = say(f"Chapter {number} {note}".strip(), f"第 {number} 章{note.replace('(', '（').replace(')', '）')}")
         lines.append(f"{head}: {len(right)}/{len(items)}  " + "  ".join(marks))
-        rows.append(f"<tr><td>{html.escape(head)}</td><td>{len(right)}/{len(items)}</td><td>{html.escape('  '.join(marks))}</td>")
+        cells = (head, f"{len(right)}/{len(items)}", "  ".join(marks))
+        style = ("white-space:nowrap", "white-space:nowrap", "text-align:left")  # notebooks align to the right
+        rows.append("<tr>" + "".join(f'<td style="{s}">{html.escape(c)}</td>' for s, c in zip(style, cells, strict=True)))
     title = say(f"You have finished {n_done} of {n_all} exercises and questions.", f"你已完成 {n_done}/{n_all} 道练习和思考题。")
     table = "<table>" + "".join(f"{row}</tr>" for row in rows) + "</table>"
     return Report("\n".join([title, *lines]), f"<b>{html.escape(title)}</b>{table}")

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-_CHAPTERS = ("algorithms", "background", "concepts", "mathematics", "practice")
+_CHAPTERS = ("algorithms", "background", "concepts", "mathematics", "practice", "tff")
 __all__ = list(_CHAPTERS)
 
 

@@ -23,6 +23,9 @@ _WHERE = {
     "quantization_still": "quantization",
     "sparsification_explorer": "sparsification",
     "sparsification_still": "sparsification",
+    "tff_bits": "tff",
+    "tff_bits_still": "tff",
+    "TffRun": "tff",
 }
 __all__ = list(_WHERE)
 

@@ -12,11 +12,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter
 
 from ..codecs import Quantize, TopK
-from ..coding import encode_support
 from ..datasets import load_client_delta
 from ..language import say
 from ..plotting import EARLIER, EXACT, LOSSY, STYLE, UPLINK, Still, new_figure, quick
 from ..sparsification import top_k
+from ..supports import encode_cheapest
 from ..theory import log2_binomial
 from .base import LABEL, Explorer, Prediction, compare
 
@@ -61,7 +61,7 @@ def compute(k: float) -> SparsificationData:
     energy = float(np.sum(s.values.astype(np.float64) ** 2) / np.sum(x.astype(np.float64) ** 2))
     return SparsificationData(
         k, s.indices.size, x.size, int((s.indices < hidden.size).sum()), _mosaic(hidden), energy,
-        len(encode_support(s.indices, x.size)), log2_binomial(x.size, s.indices.size) / 8,
+        len(encode_cheapest(s.indices, x.size)[1]), log2_binomial(x.size, s.indices.size) / 8,
         len(TopK(k).encode(x)), len((TopK(k) | Quantize(8)).encode(x)),
     )  # fmt: skip
 
@@ -173,7 +173,7 @@ def sparsification_explorer(predict: bool = True) -> Explorer:
             "Keep 1 % of the weights, 8 bits each. How many times fewer bytes than float32?",
             "保留 1 % 的权重，每个用 8 位。不压缩（float32）的字节数是它的多少倍？",
         )
-        question = Prediction(text, lambda guess: compare(guess, 4 * data.n / data.bytes_8bit))
+        question = Prediction(text, lambda guess: compare(guess, 4 * data.n / data.bytes_8bit, say("", " 倍")))
     return Explorer(controls, compute, SparsificationPicture(), formula, question)
 
 

@@ -1,0 +1,92 @@
+"""How long codecs take, beside what cannot be avoided: `.venv/bin/python benchmarks/codecs.py`.
+
+One process, one core, Gaussian weights, n = 101,770 (the document's model) and 4,194,304. A codec's time is encode and decode
+together, in CPU time of this process, so that other programs count little. It is measured in turns with its yardstick, so
+that both see the same machine, and the medians are printed.
+Yardsticks: a copy of the vector in memory, and for top-k the bare selection, np.argpartition of the magnitudes.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import numpy as np
+
+import fedlab_utils as fl
+from fedlab_utils import coding, entropy, supports
+from fedlab_utils.coding import Reader, pack_bits, seal, unpack_bits
+from fedlab_utils.sparsification import top_k
+
+SIZES = (101_770, 4_194_304)
+CODECS = [
+    fl.Identity(), fl.Float16(), fl.BFloat16(), fl.Quantize(8), fl.Quantize(4), fl.Quantize(8, "stochastic"),
+    fl.Quantize(8, entropy=True), fl.EntropyQuantize(2), fl.EntropyQuantize(4), fl.EntropyQuantize(8), fl.TopK(0.01),
+    fl.TopK(0.1), fl.TopK(0.01) | fl.Quantize(8), fl.TopK(0.01) | fl.Sign(), fl.RandomK(0.01), fl.Threshold(2.5758), fl.Sign(),
+    fl.QSGD(16), fl.Rotate() | fl.Quantize(8), fl.Eden(1), fl.Eden(4),
+]  # fmt: skip
+
+
+def in_turns(*functions, seconds: float = 2.0, least: int = 5) -> list[float]:
+    """The median time of each function in seconds, called one after the other again and again."""
+    times: list[list[float]] = [[] for _ in functions]
+    for function in functions:
+        function()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times[0]) < least:
+        for function, own in zip(functions, times, strict=True):
+            start = time.process_time()
+            function()
+            own.append(time.process_time() - start)
+    return [median(own) for own in times]
+
+
+def row(name: str, seconds: float, n: int, yardstick: float, note: str) -> None:
+    print(f"  {name:<44}{1e3 * seconds:>9.2f} ms{4 * n / seconds / 1e6:>9.0f} MB/s{seconds / yardstick:>9.2f} x  {note}")
+
+
+def rice_top_k(x: np.ndarray, share: float) -> np.ndarray:
+    """Top-k by hand, its support Rice-coded and its values as float32: bytes, and back."""
+    s = top_k(x, share)
+    payload = seal(coding.encode_support(s.indices, x.size) + s.values.tobytes())
+    reader, dense = Reader(payload), np.zeros(x.size, np.float32)
+    indices = coding.decode_support(reader, s.indices.size, x.size)
+    dense[indices] = np.frombuffer(reader.take(4 * indices.size), np.float32)
+    return dense
+
+
+def bench(n: int) -> None:
+    """Print the rows for one number of weights."""
+    x = np.random.default_rng(0).standard_normal(n).astype(np.float32)
+    kept = max(1, n // 100)
+    copy, select = x.copy, lambda: np.argpartition(np.abs(x), n - kept)[n - kept :]
+    print(f"\nn = {n:,}, {4 * n / 1e6:.1f} MB of float32", f"{'time':>18}{'of float32':>17}{'yardstick':>13}")
+
+    both = in_turns(select, copy)
+    row("bare selection, np.argpartition(|x|)", both[0], n, both[1], "of a copy")
+    both = in_turns(lambda: rice_top_k(x, 0.01), select)
+    row("top-1 %, support Rice-coded", both[0], n, both[1], f"of the selection (wanted: {2.5 if n < 1e6 else 1.6})")
+    both = in_turns(lambda: fl.decode(fl.TopK(0.01).encode(x)), select)
+    row("TopK(0.01), support in its cheapest form", both[0], n, both[1], "of the selection")
+
+    levels = np.random.default_rng(1).integers(0, 256, n).astype(np.uint16)
+    both = in_turns(lambda: unpack_bits(pack_bits(levels, 8), 8, n), copy)
+    row("8-bit packing alone", both[0], n, both[1], "of a copy (wanted: 500 MB/s)")
+    for sigma in (1, 20):
+        drawn = np.rint(sigma * x).astype(np.int64)
+        both = in_turns(lambda drawn=drawn: entropy.decode_levels(Reader(seal(entropy.encode_levels(drawn))), n), copy)
+        row(f"entropy stage alone, {np.unique(drawn).size} levels", both[0], n, both[1], "of a copy (wanted: 20 MB/s)")
+    places = np.sort(np.random.default_rng(2).choice(n, kept, replace=False))
+    both = in_turns(lambda: supports.encode_cheapest(places, n), lambda: coding.encode_support(places, n))
+    row("random 1 % support, cheapest of four forms", both[0], n, both[1], "of Rice alone")
+
+    for codec in CODECS:
+        rng = np.random.default_rng(3)
+        both = in_turns(lambda codec=codec, rng=rng: fl.decode(codec.encode(x, rng)), copy, seconds=1.0)
+        bits = fl.bits_per_weight(codec.encode(x, rng), n)
+        row(repr(codec), both[0], n, both[1], f"of a copy; {bits:.3f} bits a weight")
+
+
+if __name__ == "__main__":
+    for size in SIZES:
+        bench(size)

@@ -1,0 +1,90 @@
+"""What a simulation measured, kept as a plain table."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import platform
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+
+
+def _versions() -> dict[str, str]:
+    """Of what decides the numbers: Python, NumPy, Keras, TensorFlow."""
+    found = {"python": platform.python_version()}
+    for name in ("numpy", "keras", "tensorflow", "tensorflow-cpu"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass
+class History:
+    """What `simulate` measured: lists with one entry a round.
+
+    accuracy, loss: on the test set, of the model that clients hold after the round. uplink_bytes, downlink_bytes:
+    len(payload) summed over the clients of the round. train_seconds, codec_seconds, eval_seconds: wall clock, which
+    together are the round's. setup_seconds: before the first round (graphs that are not built yet are built in it).
+    seed, versions: what the numbers depend on. weights: the global weights after the last round, as model.get_weights().
+    """
+
+    accuracy: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    uplink_bytes: list[int] = field(default_factory=list)
+    downlink_bytes: list[int] = field(default_factory=list)
+    train_seconds: list[float] = field(default_factory=list)
+    codec_seconds: list[float] = field(default_factory=list)
+    eval_seconds: list[float] = field(default_factory=list)
+    weights: list[np.ndarray] = field(default_factory=list, repr=False)
+    setup_seconds: float = 0.0
+    seed: int = 0
+    versions: dict[str, str] = field(default_factory=_versions)
+
+    def total_bytes(self) -> np.ndarray:
+        """Uplink and downlink bytes together, added up from the first round: int64 [rounds]."""
+        return np.cumsum(np.add(self.uplink_bytes, self.downlink_bytes, dtype=np.int64))
+
+    def save(self, path) -> None:
+        """Write a CSV table, a line a round; seed, versions and set-up time stand in every line. Not the weights."""
+        constant = {"setup_seconds": self.setup_seconds, "seed": self.seed}
+        constant |= {f"version_{name}": version for name, version in self.versions.items()}
+        names = self._columns()
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["round", *names, *constant])
+            for number, row in enumerate(zip(*(getattr(self, name) for name in names), strict=True), 1):
+                table.writerow([number, *row, *constant.values()])
+
+    @classmethod
+    def load(cls, path) -> History:
+        """Read what `save` wrote; the weights are empty. ValueError if the file is no such table."""
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = cls._columns()
+        if not rows or not set(names) <= rows[0].keys():
+            raise ValueError(f"{Path(path).name} is no table of a History: it needs the columns {', '.join(names)} and a row")
+        kinds = {name: int if name.endswith("bytes") else float for name in names}
+        try:
+            history = cls(**{name: [kinds[name](row[name]) for row in rows] for name in names})
+            history.setup_seconds, history.seed = float(rows[0]["setup_seconds"]), int(rows[0]["seed"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{Path(path).name} is no table of a History: {error}") from error
+        history.versions = {key.removeprefix("version_"): text for key, text in rows[0].items() if key.startswith("version_")}
+        return history
+
+    @classmethod
+    def _columns(cls) -> list[str]:
+        return [f.name for f in fields(cls) if f.type.startswith(("list[float]", "list[int]"))]
+
+
+class Diverged(FloatingPointError):
+    """Training that has left the finite numbers. history: the rounds before."""
+
+    def __init__(self, number: int, client: int, loss: float, history: History):
+        what = "weights are" if np.isfinite(loss) else "loss is"
+        super().__init__(f"round {number}, client {client}: the {what} no longer finite; try a smaller learning_rate")
+        self.history = history

@@ -1,0 +1,250 @@
+"""TensorFlow Federated with as many bits as the reader chooses: a real training of TFF, off the main thread."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from itertools import zip_longest
+from typing import NamedTuple
+
+import ipywidgets as w
+import matplotlib
+import numpy as np
+from tqdm.notebook import tqdm_notebook
+
+from .. import tff
+from ..datasets import load_client_delta, load_mnist, partition_iid
+from ..language import say
+from ..plotting import (
+    DRAWING,
+    EARLIER,
+    EXACT,
+    LOSSY,
+    STYLE,
+    UPLINK,
+    Still,
+    image_tag,
+    new_figure,
+    percent_axis,
+    plain_log_axis,
+    png,
+    quick,
+    whole_numbers,
+)
+from .base import LABEL, Prediction, compare, error_box, set_disabled
+
+BITS = (2, 4, 8, 16)
+ROUNDS = 10
+
+
+class TffRun(NamedTuple):
+    """One training so far. accuracy: one entry a round; message_bytes: what one client sends in one round."""
+
+    bits: int
+    accuracy: list[float]
+    message_bytes: int
+
+
+@cache
+def message_bytes(bits: int) -> int:
+    """Bytes of the tensors that a client hands to TFF: they depend on the bits, not on the values."""
+    return tff.n_bytes(tff.sent_tensors(tff.quantized(bits), load_client_delta()))
+
+
+@cache
+def exact() -> np.ndarray:
+    """Accuracy by round without quantization, of the seed that the app uses, from data/results/tff_quantized.csv."""
+    return tff.curves(tff.load_table("tff_quantized"), "float32")[0]
+
+
+class BitsPicture:
+    """Accuracy against rounds, and against megabytes sent up; float32 broad, earlier runs grey."""
+
+    def __init__(self):
+        self.guess: float | None = None
+        self.earlier: list[TffRun] = []
+        self.figure, (self.rounds, self.bytes) = new_figure(2, width=10.2, height=3.8, width_ratios=(1, 1.15))
+        with matplotlib.rc_context(STYLE):
+            numbers, dense = np.arange(1, ROUNDS + 1), 4 * 101_770 * tff.COHORT / 1e6
+            broad = {"color": EXACT, "lw": 6, "alpha": 0.3}
+            self.rounds.plot(numbers, exact(), label="float32", **broad)
+            self.bytes.plot(numbers * dense, exact(), label="float32", **broad)
+            self._grey = [(self.rounds.plot([], [], color=EARLIER, lw=1.2)[0],
+                           self.bytes.plot([], [], color=EARLIER, lw=1.2)[0]) for _ in range(8)]  # fmt: skip
+            (self._accuracy,) = self.rounds.plot([], [], "o-", color=LOSSY, ms=4, lw=2, label=say("quantized", "量化"))
+            (self._uplink,) = self.bytes.plot([], [], "o-", color=UPLINK, ms=4, lw=2, label=say("uplink", "上行"))
+            self._guess = self.rounds.axhline(0.9, color=EXACT, lw=1, ls="--", visible=False)
+            self._guess_text = self.rounds.text(5, 0, say("your guess", "你的猜测"), fontsize=8, va="bottom", visible=False)
+            for ax in (self.rounds, self.bytes):
+                ax.set_ylim(0.8, 0.95)
+                percent_axis(ax.yaxis)
+            self.rounds.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), xlim=(0.5, ROUNDS + 0.5))
+            self.bytes.set(xscale="log", xlim=(0.2, 60), xlabel=say("megabytes sent up since the start", "累计上行字节数（MB）"))
+            whole_numbers(self.rounds.xaxis)
+            plain_log_axis(self.bytes.xaxis)
+            quick(self.figure)
+            self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
+            self.bytes.set_title(say("Uplink", "上行"))
+            self.rounds.legend(loc="center right")
+            self.bytes.legend(loc="upper left")
+
+    def draw(self, run: TffRun | None) -> None:
+        for lines, before in zip_longest(self._grey, self.earlier[-len(self._grey) :]):
+            self._put(lines, before)
+        self._put((self._accuracy, self._uplink), run)
+        if run is not None and run.accuracy:
+            up = run.message_bytes * tff.COHORT * len(run.accuracy) / 1e6
+            bits, last = run.bits, 100 * run.accuracy[-1]
+            self.rounds.set_title(say(f"{bits} bits: {last:.1f} %", f"{bits} 位：{last:.1f} %"))
+            self.bytes.set_title(say(f"up {up:.3g} MB", f"上行 {up:.3g} MB"))
+        if self.guess:
+            low = min(0.8, self.guess / 100 - 0.02)
+            for ax in (self.rounds, self.bytes):
+                ax.set_ylim(low, max(0.95, self.guess / 100 + 0.01))
+            self._guess.set(ydata=[self.guess / 100] * 2, visible=True)
+            self._guess_text.set(y=self.guess / 100, visible=True)
+
+    @staticmethod
+    def _put(lines, run: TffRun | None) -> None:
+        accuracy = np.array(run.accuracy if run is not None else [])
+        numbers = np.arange(1, accuracy.size + 1)
+        lines[0].set_data(numbers, accuracy)
+        lines[1].set_data(numbers * (run.message_bytes * tff.COHORT / 1e6 if run is not None else 0), accuracy)
+
+    def alt(self, run: TffRun | None) -> str:
+        if run is None or not run.accuracy:
+            return say("TFF without quantization; no quantized run yet.", "TFF 不量化的曲线；还没有量化的运行。")
+        rounds, last = len(run.accuracy), 100 * run.accuracy[-1]
+        up = run.message_bytes * tff.COHORT * rounds / 1e6
+        return say(
+            f"TFF with {run.bits} bits: accuracy {last:.1f} % after {rounds} rounds, {up:.3g} MB sent up.",
+            f"TFF，{run.bits} 位：{rounds} 轮后准确率 {last:.1f} %，上行 {up:.3g} MB。",
+        )
+
+
+class BitsApp(w.VBox):
+    """The app. `wait(timeout)` blocks until no training runs (for tests and scripts)."""
+
+    def __init__(self, predict: bool = True):
+        _, federated = tff.modules()
+        # TFF keeps its runtime by thread; the training, in a thread of its own, uses the one of the notebook.
+        self._stack = federated.framework.get_context_stack()
+        self._context = self._stack.current
+        self._data = load_mnist()
+        self._clients = partition_iid(self._data.y_train, n_clients=100, seed=0)
+        self.bits = w.SelectionSlider(
+            options=[(str(b), b) for b in BITS], value=8, continuous_update=False, description=say("bits", "量化位数"),
+            style=LABEL, layout=w.Layout(width="270px"),
+        )  # fmt: skip
+        self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
+        self.stop_button = w.Button(description=say("Stop", "停止"), icon="stop", disabled=True)
+        self.bar = tqdm_notebook(total=ROUNDS, display=False, unit=say("round", "轮"), mininterval=0)
+        self.bar.container.layout.width = "480px"
+        self.picture, self.image, self.message = BitsPicture(), w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
+        self.mathematics = w.HTMLMath()
+        fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
+        self.question = self._question() if predict else None
+        controls = w.HBox([self.bits, self.run_button, self.stop_button, self.bar.container])
+        super().__init__([*([self.question] if predict else []), controls, self.message, self.image, fold])
+        self._lock, self._wanted, self._stop = threading.Lock(), None, False
+        self._worker: threading.Thread | None = None
+        self._last: TffRun | None = None
+        self._locked = {"bits": self.bits, "run": self.run_button}
+        set_disabled(self._locked, predict)
+        self.bits.observe(self.start, "value")
+        self.run_button.on_click(self.start)
+        self.stop_button.on_click(self.stop)
+        self._show(None)
+
+    def _question(self) -> Prediction:
+        text = say(
+            "TFF with 2 bits a weight, no memory of what was not sent: accuracy, in percent, after ten rounds? (float32: 93.)",
+            "TFF 每个权重只用 2 位，也没有残差：十轮后准确率是百分之几？（float32 是 93。）",
+        )
+        question = Prediction(text, lambda guess: say("TFF now trains exactly this.", "TFF 现在就按这个设置训练。"))
+        question.on_answer(self._unlock)
+        return question
+
+    def _unlock(self, guess: float | None) -> None:
+        self.picture.guess = guess
+        set_disabled(self._locked, False)
+        self.bits.value = 2  # which starts the training
+
+    def start(self, _change=None) -> None:
+        """Train with the present bits; a training under way is given up for it."""
+        with self._lock:
+            self._wanted, self._stop = self.bits.value, False
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = threading.Thread(target=self._work, daemon=True)
+                self._worker.start()
+
+    def stop(self, _button=None) -> None:
+        """Stop after the round under way; what has been drawn stays."""
+        self._stop = True
+
+    def wait(self, timeout: float | None = None) -> TffRun | None:
+        worker = self._worker
+        if worker is not None:
+            worker.join(timeout)
+        return self._last
+
+    def _work(self) -> None:
+        with self._stack.install(self._context):
+            while True:
+                with self._lock:
+                    bits, self._wanted = self._wanted, None
+                    if bits is None or self._stop:
+                        self._worker, self.stop_button.disabled = None, True
+                        return
+                try:
+                    self._train(bits)
+                except Exception as error:  # shown where the reader looks; nothing is swallowed
+                    self.message.value = error_box(error)
+
+    def _train(self, bits: int) -> None:
+        self.message.value = ""
+        self.stop_button.disabled = False
+        self.bar.reset(total=ROUNDS)
+        if self._last is not None:
+            self.picture.earlier.append(self._last)
+            self._last = None
+        run = TffRun(bits, [], message_bytes(bits))
+
+        def on_round(training: tff.Training) -> bool:
+            run.accuracy.append(training.accuracy[-1])
+            self.bar.update()
+            self._show(run)
+            return not self._stop and self._wanted is None
+
+        tff.train(tff.quantized(bits), self._data, self._clients, rounds=ROUNDS, on_round=on_round)
+        # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
+        self._last = run if self._wanted is None else None
+        if self.picture.guess is not None and self._last is not None:
+            self.question.reply.value = compare(self.picture.guess, 100 * run.accuracy[-1], " %")
+            self.picture.guess = None
+
+    def _show(self, run: TffRun | None) -> None:
+        with DRAWING:
+            self.picture.draw(run)
+            self.image.value = image_tag(png(self.picture.figure), self.picture.alt(run))
+        self.mathematics.value = formula(self.bits.value if run is None else run.bits)
+
+
+def formula(bits: int) -> str:
+    words = -(-100_352 * bits // tff.USED_BITS)
+    line = rf"\left\lceil\frac{{100352\cdot {bits}}}{{28}}\right\rceil\cdot 4+1418\cdot 4={4 * words + 5672:,}"
+    text = say("bytes a message, and 12 of range and weight", "字节/消息，另有 12 字节的范围和权重")
+    return rf"$${line}\ \text{{{text}}}$$"
+
+
+def tff_bits(predict: bool = True) -> BitsApp:
+    """The app. predict: ask for a guess before the controls unlock."""
+    return BitsApp(predict)
+
+
+def tff_bits_still(*runs: TffRun) -> Still:
+    """The app's picture for readers without a kernel: the last of these runs, with the others grey."""
+    picture = BitsPicture()
+    picture.earlier = list(runs[:-1])
+    picture.draw(runs[-1])
+    return Still(picture.figure, picture.alt(runs[-1]))
