@@ -21,6 +21,7 @@ LAB_STOPS = {
     "bits": lab.BITS,
     "rounding": ("floor", "nearest", "stochastic"),
     "error_feedback": (False, True),
+    "downlink": lab.DOWNLINKS,
     "rounds": lab.ROUNDS,
     "seeds": (1, 3),
 }
@@ -165,6 +166,14 @@ def test_the_lab_counts_what_the_codec_of_its_controls_makes():
     run = lab.train_lab(lab.LabParameters(k=1.0, bits=4, rounds=2))
     message = -(-101770 * 4 // 8) + 17
     assert run.uplink_mb[0] == pytest.approx([10 * message / 1e6, 20 * message / 1e6])
+
+
+def test_with_the_downlink_of_the_lab_compressed_the_total_falls_at_last():
+    """Ten clients, all in every round: the dense model once each, then only payloads, both ways."""
+    dense, both = (lab.train_lab(lab.LabParameters(n_clients=10, k=0.01, downlink=d, rounds=10)) for d in ("float32", "uplink"))
+    first = 10 * (4 * 101_770 + 10) / 1e6
+    assert both.total_mb[0][0] == pytest.approx(first + both.uplink_mb[0][0], rel=1e-4)
+    assert both.total_mb[0][-1] < first + 2.1 * both.uplink_mb[0][-1] < dense.total_mb[0][-1] / 8
 
 
 def test_a_training_starts_by_moving_a_control_and_its_curve_grows(live):

@@ -25,7 +25,7 @@ def _image_from_gradient(function) -> None:
         if not np.isfinite(got).all():
             raise Wrong(
                 "there are NaN or infinities: a unit that was not active has bias gradient 0; choose one that was active.",
-                "出现了 NaN 或无穷大：没有激活的单元，偏置的梯度是 0；请选一个激活了的单元。",
+                "出现了 NaN 或无穷大。没有激活的单元，偏置的梯度是 0；请选一个激活了的单元。",
             )
         if any(np.allclose(got, kernel[:, unit]) for unit in range(bias.size)):
             raise Wrong(
@@ -170,7 +170,7 @@ does_compression_hide = Question(
         (
             "No: codecs are made to keep what matters, and here the image is what matters.",
             "没有：编解码器要保留的正是重要的内容，而这里重要的内容就是图片。",
-            "A codec that blurs the image badly also blurs the update badly.",
+            "Measured above: at 8 bits the correlation stays above 0.99, and with 1 % of the components still above 0.9.",
             "能把图片弄得面目全非的编解码器，也会把更新弄得面目全非。",
         ),
     ),

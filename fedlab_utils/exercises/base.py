@@ -84,7 +84,7 @@ class Exercise:
             return Verdict(
                 "not attempted",
                 say(
-                    "Not attempted yet. Replace the dots, end with return, and run the cell again.",
+                    "Not attempted yet. Replace the dots (a function must end with return), and run the cell again.",
                     "还没有作答。把省略号换成你的代码，别忘了用 return 返回结果，再运行一次。",
                 ),
             )

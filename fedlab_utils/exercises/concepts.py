@@ -242,7 +242,7 @@ which_compression = Question(
          "ZIP leaves over half of the delta; four bits a weight are an eighth, and 1 % of the weights less still.",
          "ZIP 之后增量还剩一半以上；每个权重四位只剩八分之一，只留 1 % 的权重则更少。"),
         ("Lossless coding does not work on floating-point numbers.", "无损压缩不能用于浮点数。",
-         "It does, bit by bit; the exercise below proves it.", "可以用，而且每一位都能还原；下面的练习就是证明。"),
+         "It does, bit by bit; exercise 2.3 proves it.", "可以用，而且每一位都能还原；练习 2.3 就是证明。"),
     ),
     1,
 )  # fmt: skip

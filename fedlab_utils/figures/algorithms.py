@@ -47,7 +47,7 @@ def messages(parts: dict[tuple[float, int], tuple[int, int, int]]) -> Still:
         axes[1].set_yticklabels([])
         axes[1].set_xlim(0, 1)
         percent_axis(axes[1].xaxis)
-    shares = "; ".join(f"{name}: {sum(part):,}" for name, part in zip(names, parts.values(), strict=True))
+    shares = say("; ", "；").join(f"{name}: {sum(part):,}" for name, part in zip(names, parts.values(), strict=True))
     alt = say(f"Bytes of each message, split into header, places and values. {shares}.",
               f"每条消息的字节数，分为头部、位置、数值。{shares}。")  # fmt: skip
     return Still(figure, alt)
@@ -135,7 +135,8 @@ def students(accuracies: dict[tuple[int, str], list[float]], teacher: float) -> 
         ax.grid(axis="y", visible=False)
         ax.set_xlabel(say("test accuracy", "测试准确率"))
         percent_axis(ax.xaxis)
-    means = "; ".join(f"{n}: {100 * np.mean(values):.1f} %" for n, values in zip(names, accuracies.values(), strict=True))
+    pairs = zip(names, accuracies.values(), strict=True)
+    means = say("; ", "；").join(f"{name}: {100 * np.mean(values):.1f} %" for name, values in pairs)
     alt = say(f"Test accuracy of the student, one dot a seed. {means}. Teacher: {100 * teacher:.1f} %.",
               f"学生的测试准确率，每点一个种子。{means}。教师：{100 * teacher:.1f} %。")  # fmt: skip
     return Still(figure, alt)
@@ -183,7 +184,7 @@ def accuracy_for_bytes(runs: dict[str, tuple]) -> Still:
         percent_axis(ax.yaxis)
         plain_log_axis(ax.xaxis)
         ax.legend(loc="lower right")
-    ends = "; ".join(f"{name}: {100 * a[-1]:.1f} %, {s[-1] / 1e6:.3g} MB" for name, (s, a) in runs.items())
+    ends = say("; ", "；").join(f"{name}: {100 * a[-1]:.1f} %, {s[-1] / 1e6:.3g} MB" for name, (s, a) in runs.items())
     alt = say(f"Test accuracy against megabytes in both directions. At the end: {ends}.",
               f"测试准确率与双向字节总数（MB）。结束时：{ends}。")  # fmt: skip
     return Still(figure, alt)

@@ -57,7 +57,7 @@ def server_view(images, labels) -> Still:
     with matplotlib.rc_context(STYLE):
         for ax, image, label in zip(axes, images, labels, strict=True):
             _show(ax, image, str(label))
-    shown = ", ".join(str(label) for label in labels)
+    shown = say(", ", "，").join(str(label) for label in labels)
     alt = say(f"{len(images)} handwritten digits with their labels: {shown}.", f"{len(images)} 个手写数字及其标签：{shown}。")
     return Still(figure, alt)
 
@@ -87,7 +87,7 @@ def read_off(groups) -> Still:
                     above.set_ylabel(say("private", "私有图片"), fontsize=9)
                     below.set_ylabel(say("read off", "读出"), fontsize=9, color=LOSSY)
             column += len(images) + 1
-    words = "; ".join(f"{t}: " + ", ".join(f"{v:.3f}" for v in s) for t, *_, s in groups)
+    words = say("; ", "；").join(f"{t}: " + say(", ", "，").join(f"{v:.3f}" for v in s) for t, *_, s in groups)
     alt = say(
         f"Private images above, what was read off the update below, with their correlation. {words}.",
         f"上排是私有图片，下排是从更新中读出的图片，数字是两者的相关系数。{words}。",
@@ -148,8 +148,8 @@ def through_codecs(rows, codecs) -> Still:
             for ax, name, candidate, value in zip(axes[1:], codecs, candidates, similarities, strict=True):
                 _show(ax, as_picture(candidate, image), codec_name(name) if row == 0 else "", frame=LOSSY)
                 ax.set_xlabel(f"{value:.2f}", fontsize=9, color=LOSSY)
-    words = "; ".join(
-        f"{t}: " + ", ".join(f"{codec_name(c)} {v:.2f}" for c, v in zip(codecs, s, strict=True)) for t, *_, s in rows
+    words = say("; ", "；").join(
+        f"{t}: " + say(", ", "，").join(f"{codec_name(c)} {v:.2f}" for c, v in zip(codecs, s, strict=True)) for t, *_, s in rows
     )
     alt = say(f"Read off after each codec, with correlation. {words}.", f"经过各种编解码器之后读出的图片与相关系数。{words}。")
     return Still(figure, alt)
@@ -197,7 +197,7 @@ def one_round(images, sizes) -> Still:
         axes[1].text(0.5, 0.62, say("data stay here", "数据留在本地"), ha="center", fontsize=9, color=LOSSY)
         axes[2].text(0.5, 0.49, "Δ = w′ − w", ha="center", va="center", fontsize=9, color=UPLINK,
                      bbox={"fc": "white", "ec": "none", "pad": 1})  # fmt: skip
-    shares = ", ".join(f"{n}/{sum(sizes)}" for n in sizes)
+    shares = say(", ", "，").join(f"{n}/{sum(sizes)}" for n in sizes)
     alt = say(
         f"One round in four pictures: the server sends the model w to {len(sizes)} clients; each trains on its own images; "
         f"each sends up only the change of its weights; the server adds their average, weighted {shares}.",
@@ -227,12 +227,12 @@ def rounds(histories, data_bytes: int) -> Still:
     with matplotlib.rc_context(STYLE):
         left.fill_between(number, accuracy.min(axis=0), accuracy.max(axis=0), color=EXACT, alpha=0.2, lw=0)
         left.plot(number, accuracy.mean(axis=0), "o-", color=EXACT, ms=4)
-        left.set(xlabel=say("round", "轮"), ylabel=say("accuracy", "准确率"))
+        left.set(xlabel=say("round", "轮次"), ylabel=say("accuracy", "准确率"))
         percent_axis(left.yaxis)
         right.stackplot(number, up, down, colors=(UPLINK, DOWNLINK), labels=(say("uplink", "上行"), say("downlink", "下行")))
         note = say("all images of these clients, raw", "这些客户端的全部图片（未压缩）")
         right.axhline(data_bytes / 1e6, color="black", ls=":", lw=2, label=note)
-        right.set(xlabel=say("round", "轮"), ylabel=say("MB sent so far", "累计发送（MB）"), xlim=(1, number[-1]))
+        right.set(xlabel=say("round", "轮次"), ylabel=say("MB sent so far", "累计发送（MB）"), xlim=(1, number[-1]))
         right.legend(loc="upper left")
     alt = say(
         f"Left: accuracy rises to {accuracy[:, -1].mean():.1%} in {len(number)} rounds. Right: {up[-1]:.1f} MB have gone up and "
@@ -266,6 +266,7 @@ def measured(runs) -> Still:
         right.set(xlim=(min(0.88, accuracy.min() - 0.01), 0.94), ylim=left.get_ylim())
         percent_axis(right.xaxis)
         right.axvline(accuracy[0].mean(), color=EARLIER, lw=1)
-    words = "; ".join(f"{n}: {a:.2f} + {b:.2f} MB, {v.mean():.1%}" for n, a, b, v in zip(names, up, down, accuracy, strict=True))
+    rows = zip(names, up, down, accuracy, strict=True)
+    words = say("; ", "；").join(f"{n}: {a:.2f} + {b:.2f} MB, {v.mean():.1%}" for n, a, b, v in rows)
     alt = say(f"Uplink and downlink megabytes and accuracy. {words}.", f"上行与下行的 MB 数和准确率。{words}。")
     return Still(figure, alt)

@@ -33,7 +33,7 @@ def name_of(key) -> str:
         "update": ("update for all", "发给所有人的更新"),
         "activations": ("activations, 32 people", "激活值，32 个人"),
         "gradients": ("their gradients", "激活值的梯度"),
-        "logits": ("logits, 1,000 public images", "logits，1000 张公开图片"),
+        "logits": ("logits, 1,000 public images", "logits，1000 张公共图片"),
     }
     return say(*names[key]) if key in names else str(key)
 
@@ -91,10 +91,11 @@ def together_or_alone(groups: dict[str, dict[str, list[float]]]) -> Still:
         percent_axis(ax.yaxis)
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     listed = [
-        f"{name_of(name)}: " + ", ".join(f"{names[w]} {100 * np.mean(a):.0f} %" for w, a in v.items())
+        f"{name_of(name)}: " + say(", ", "，").join(f"{names[w]} {100 * np.mean(a):.0f} %" for w, a in v.items())
         for name, v in groups.items()
     ]
-    return Still(figure, say("Accuracy of every seed. Means: ", "各个种子的准确率。平均：") + "; ".join(listed) + say(".", "。"))
+    means = say("; ", "；").join(listed)
+    return Still(figure, say(f"Accuracy of every seed. Means: {means}.", f"各个种子的准确率。平均：{means}。"))
 
 
 def joined_or_single(scores: dict[str, list[float]], by_codec: dict[str, tuple[float, float]]) -> Still:
@@ -121,8 +122,8 @@ def joined_or_single(scores: dict[str, list[float]], by_codec: dict[str, tuple[f
         right.set(xlim=(min(kilobytes) * 0.75, max(kilobytes) * 1.8))
         plain_log_axis(right.xaxis)
         right.xaxis.set_ticks([30, 50, 100, 200, 300])
-    listed = ", ".join(f"{name_of(name)} {np.mean(values):.2f}" for name, values in scores.items())
-    coded = ", ".join(f"{name_of(name)} {x:.0f} kB {y:.2f}" for name, (x, y) in by_codec.items())
+    listed = say(", ", "，").join(f"{name_of(name)} {np.mean(values):.2f}" for name, values in scores.items())
+    coded = say(", ", "，").join(f"{name_of(name)} {x:.0f} kB {y:.2f}" for name, (x, y) in by_codec.items())
     alt = say(f"R² by parties, means: {listed}. R² by codec: {coded}.", f"各组参与方的平均 R²：{listed}。各种编码：{coded}。")
     return Still(figure, alt)
 
@@ -168,7 +169,7 @@ def transfer_gain(labels, transferred, scratch) -> Still:
             ax.set_xticks(labels, map(str, labels))
             ax.minorticks_off()
             percent_axis(ax.yaxis)
-    listed = ", ".join(f"{n}: {100 * g:+.1f}" for n, g in zip(labels, gain.mean(axis=0), strict=True))
+    listed = say(", ", "，").join(f"{n}: {100 * g:+.1f}" for n, g in zip(labels, gain.mean(axis=0), strict=True))
     alt = say(
         f"Accuracy with and without transfer. Mean gain in points by labels per class: {listed}.",
         f"用与不用迁移的准确率。每类标注数与平均提升（百分点）：{listed}。",
@@ -188,7 +189,7 @@ def joiners(counts, accuracy) -> Still:
         ax.set_xticks(counts, map(str, counts))
         ax.minorticks_off()
         percent_axis(ax.yaxis)
-    listed = ", ".join(f"{n}: {100 * a:.1f} %" for n, a in zip(counts, accuracy.mean(axis=0), strict=True))
+    listed = say(", ", "，").join(f"{n}: {100 * a:.1f} %" for n, a in zip(counts, accuracy.mean(axis=0), strict=True))
     return Still(figure, say(f"Accuracy by number of clients: {listed}.", f"客户端数与准确率：{listed}。"))
 
 
@@ -212,7 +213,7 @@ def zip_sizes(rows: dict[str, tuple[int, int]]) -> Still:
         ax.set_xlabel(say("bytes left", "剩下的字节"))
         ax.grid(False)
         percent_axis(ax.xaxis)
-    listed = ", ".join(f"{name_of(name)} {100 * share:.1f} %" for name, share in shares.items())
+    listed = say(", ", "，").join(f"{name_of(name)} {100 * share:.1f} %" for name, share in shares.items())
     return Still(figure, say(f"Bytes left after ZIP: {listed}.", f"ZIP 之后剩下的字节：{listed}。"))
 
 
@@ -237,5 +238,5 @@ def messages(rows: dict[str, tuple[int, int, str]]) -> Still:
         plain_log_axis(ax.xaxis)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         ax.legend(loc="lower right", ncols=2)
-    listed = ", ".join(f"{name_of(name)} {before:,} → {after:,}" for name, (before, after, _) in rows.items())
+    listed = say(", ", "，").join(f"{name_of(name)} {before:,} → {after:,}" for name, (before, after, _) in rows.items())
     return Still(figure, say(f"Bytes of a message before and after: {listed}.", f"一条消息压缩前后的字节数：{listed}。"))

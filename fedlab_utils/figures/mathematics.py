@@ -8,10 +8,14 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..language import say
 from ..plotting import (
+    DOWNLINK,
+    EARLIER,
     EXACT,
     LOSSY,
     ROUNDING_COLOURS,
     STYLE,
+    TOTAL,
+    UPLINK,
     Still,
     new_figure,
     percent_axis,
@@ -41,7 +45,7 @@ def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark=(-0.9, -0.2, 0.
             ax.xaxis.set_major_locator(MaxNLocator(5))
             ax.set_title(say(f"{bits} bits, {rounding}", f"{bits} 位，{rounding_name(rounding)}"))
             ax.legend(loc="upper left")
-        axes[0].set_ylabel(say("value after dequantization", "反量化后的值"))
+        axes[0].set_ylabel(say("value after dequantization", "还原值"))
     alt = say(
         f"Two staircases of {bits} bits over {lo:g} to {hi:g}. With floor every step lies below the diagonal; "
         "with nearest the steps straddle it.",
@@ -134,5 +138,47 @@ def magnitudes(x, fractions=(0.001, 0.01, 0.1)) -> Still:
         "左：一个客户端的模型增量，各分量的绝对值从大到小排列，下降很快。右："
         + "，".join(f"最大的 {100 * f:g} % 占能量的 {100 * energy[int(np.ceil(f * falling.size)) - 1]:.0f} %" for f in fractions)
         + "。",
+    )
+    return Still(figure, alt)
+
+FAMILY_STYLE = {
+    "min to max": (EXACT, "s"), "entropy-coded": (LOSSY, "o"), "EDEN": (UPLINK, "^"), "QSGD": (DOWNLINK, "v"),
+    "top-k, 8 bits": (TOTAL, "D"), "STC": ("#E69F00", "P"),
+}  # fmt: skip
+
+
+def planes(vectors: dict[str, dict[str, list[tuple[float, float]]]]) -> Still:
+    """Codecs as points, a panel for each vector: bits a weight that were sent against NMSE, with the Gaussian limit.
+
+    vectors: by "gaussian", "hidden", "output", then by family (`FAMILY_STYLE`), points (bits a weight, NMSE).
+    """
+    titles = {
+        "gaussian": say("a Gaussian vector", "高斯向量"),
+        "hidden": say("a delta: hidden layer", "增量：隐藏层"),
+        "output": say("a delta: output layer", "增量：输出层"),
+    }
+    names = {
+        "min to max": say("min to max", "最小值到最大值"),
+        "entropy-coded": say("entropy-coded", "熵编码"),
+        "top-k, 8 bits": say("top-k, 8 bits", "top-k，8 位"),
+    }
+    figure, axes = new_figure(len(vectors), width=10.2, height=4.0, sharey=True)
+    with matplotlib.rc_context(STYLE):
+        for ax, (vector, families) in zip(axes, vectors.items(), strict=True):
+            bits = np.linspace(0, 9, 50)
+            ax.plot(bits, 2.0 ** (-2 * bits), "--", color=EXACT, lw=1.2, label=say("limit, Gaussian data", "高斯数据的极限"))
+            ax.fill_between(bits, 1e-7, 2.0 ** (-2 * bits), color=EARLIER, alpha=0.25, lw=0)
+            for family, points in families.items():
+                colour, marker = FAMILY_STYLE[family]
+                ax.plot(*zip(*points, strict=True), marker=marker, ms=5, lw=1, color=colour, label=names.get(family, family))
+            ax.set(yscale="log", xlim=(0, 9), ylim=(1e-5, 30), title=titles[vector])
+            ax.set_xlabel(say("bits a weight, sent", "每权重实际发送的位数"))
+        axes[0].set_ylabel("NMSE")
+        axes[0].legend(loc="lower left", fontsize=8)
+    alt = say(
+        "Error against bits a weight for six families of codecs. On a Gaussian vector all stay above the limit, entropy-coded "
+        "quantization a quarter of a bit from it; on the hidden layer of a delta it falls below the Gaussian limit.",
+        "六类编解码器的误差与每权重位数。高斯向量上，所有点都在极限之上，熵编码的均匀量化离它约四分之一位；"
+        "在增量的隐藏层上，熵编码低于高斯极限。",
     )
     return Still(figure, alt)

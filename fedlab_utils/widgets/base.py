@@ -116,5 +116,5 @@ def compare(guess: float | None, truth: float, unit: str = "") -> str:
     high = guess > truth
     return say(
         f"It is {shown}. Your {guess:,.4g}{unit} was {factor:,.3g} times too {'high' if high else 'low'}.",
-        f"答案是 {shown}。你猜的 {guess:,.4g}{unit} 是它的 {f'{factor:,.3g} 倍' if high else f'1/{factor:,.3g}'}。",
+        f"答案是 {shown}。你猜了 {guess:,.4g}{unit}，是它的 {f'{factor:,.3g} 倍' if high else f'1/{factor:,.3g}'}。",
     )

@@ -142,12 +142,12 @@ class CostPicture:
                 say("in float32", "用 float32"),
             )
             self._times, self._time_texts = self._bars(self.time, rows, (UPLINK, DOWNLINK, TOTAL, EARLIER), SECONDS)
-            self.time.set_title(say("Estimated seconds, a client", "每个客户端的秒数估算"))
+            self.time.set_title(say("Estimated seconds, a client", "每个客户端用时估算（秒）"))
             (self._guess,) = self.time.plot([], [], "D", ms=8, mfc="none", mec=EXACT, zorder=6)
             self._guess_word = self.time.text(1, 3.3, "", ha="center", va="bottom", fontsize=8, color=EXACT)
             rows = (*map(line_name, LINES), say("speeds set here", "当前速率"))
             self._lines, self._line_texts = self._bars(self.lines, rows, (TOTAL, TOTAL, TOTAL, TOTAL), SECONDS)
-            self.lines.set_title(say("Estimated seconds, training", "整个训练的秒数估算"))
+            self.lines.set_title(say("Estimated seconds, training", "整个训练用时估算（秒）"))
 
     @staticmethod
     def _bars(ax, rows, colours, limits):
@@ -203,18 +203,24 @@ class CostPicture:
         )
 
 
+def _digits(value: float) -> str:
+    """For LaTeX: whole numbers from a thousand on, thousands grouped; three digits below. Never 3.6e+12."""
+    return (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}").replace(",", "{,}")
+
+
 def formula(data: CostData) -> str:
+    weights = _digits(data.n_weights)
     up = (
-        rf"t_\uparrow=\frac{{{data.n_weights}\cdot{data.uplink_bits:g}}}{{{data.uplink_mbit:g}\cdot10^6}}"
-        rf"={data.uplink_seconds:.3g}"
+        rf"t_\uparrow=\frac{{{weights}\cdot{data.uplink_bits:g}}}{{{data.uplink_mbit:g}\cdot10^6}}"
+        rf"={_digits(data.uplink_seconds)}"
     )
     down = (
-        rf"t_\downarrow=\frac{{{data.n_weights}\cdot{data.downlink_bits:g}}}{{{data.downlink_mbit:g}\cdot10^6}}"
-        rf"={data.downlink_seconds:.3g}"
+        rf"t_\downarrow=\frac{{{weights}\cdot{data.downlink_bits:g}}}{{{data.downlink_mbit:g}\cdot10^6}}"
+        rf"={_digits(data.downlink_seconds)}"
     )
     total = (
-        rf"{data.rounds}\cdot{data.clients}\cdot\frac{{{data.n_weights}\cdot({data.uplink_bits:g}+{data.downlink_bits:g})}}{{8}}"
-        rf"={data.total_bytes:.4g}"
+        rf"{data.rounds}\cdot{data.clients}\cdot\frac{{{weights}\cdot({data.uplink_bits:g}+{data.downlink_bits:g})}}{{8}}"
+        rf"={_digits(data.total_bytes)}"
     )
     seconds, count = say("seconds", "秒"), say("bytes in all", "字节（总计）")
     return rf"$${up}\ \text{{{seconds}}},\qquad {down}\ \text{{{seconds}}}$$ $${total}\ \text{{{count}}}$$"
@@ -238,8 +244,8 @@ def cost_calculator(predict: bool = True) -> Explorer:
             options=[(line_name(line), line) for line in (*LINES, OWN)],
             value="4G",
             description=say("line", "线路"),
-            style=LABEL | {"button_width": "80px"},
-            layout=w.Layout(width="480px", display="flex"),
+            style=LABEL | {"button_width": "90px"},
+            layout=w.Layout(width="520px", display="flex"),
         ),
         "uplink_mbit": slider(SPEEDS, up, "Mbit/s up", "上行 Mbit/s", str),
         "downlink_mbit": slider(SPEEDS, down, "Mbit/s down", "下行 Mbit/s", str),

@@ -100,7 +100,7 @@ class SoftTargetsPicture:
 
     def alt(self, data: SoftTargets) -> str:
         order = np.argsort(-data.soft)[:3]
-        shares = ", ".join(f"{c}: {100 * data.soft[c]:.1f} %" for c in order)
+        shares = say(", ", "，").join(f"{c}: {100 * data.soft[c]:.1f} %" for c in order)
         return say(
             f"A handwritten {data.label} and its soft targets at temperature {data.temperature:g}; the three largest are "
             f"{shares}. Their entropy is {data.bits:.2f} bits.",

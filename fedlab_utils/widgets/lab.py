@@ -46,11 +46,12 @@ BITS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 32)
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 ROUNDS = (5, 10, 20, 30)
 PARTITIONS = ("iid", "shards", "dirichlet")
+DOWNLINKS = ("float32", "8 bits", "uplink")
 RUNS_KEPT = 12
 
 
 class LabParameters(NamedTuple):
-    """One position of all controls. bits: 32 means float32. k: fraction kept, 1.0 means all."""
+    """One position of all controls. bits: 32 means float32. k: fraction kept, 1.0 means all. downlink "uplink": as the uplink."""
 
     partition: str = "iid"
     n_clients: int = 100
@@ -58,6 +59,7 @@ class LabParameters(NamedTuple):
     bits: int = 8
     rounding: str = "nearest"
     error_feedback: bool = True
+    downlink: str = "float32"
     rounds: int = 10
     seeds: int = 1
 
@@ -80,6 +82,10 @@ def codec_of(parameters: LabParameters) -> Codec:
     if not stages:
         return Identity()
     return stages[0] if len(stages) == 1 else stages[0] | stages[1]
+
+
+def downlink_of(parameters: LabParameters) -> Codec:
+    return {"float32": Identity(), "8 bits": Quantize(8), "uplink": codec_of(parameters)}[parameters.downlink]
 
 
 @lru_cache(maxsize=16)
@@ -113,7 +119,7 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
 
         simulate(
             document_mlp(seed=seed), load_mnist(), clients_of(parameters.partition, parameters.n_clients),
-            rounds=parameters.rounds, clients_per_round=COHORT, uplink=codec_of(parameters),
+            rounds=parameters.rounds, clients_per_round=COHORT, uplink=codec_of(parameters), downlink=downlink_of(parameters),
             error_feedback=parameters.error_feedback, seed=seed, on_round=note,
         )  # fmt: skip
         if stopped:
@@ -125,7 +131,8 @@ def describe(parameters: LabParameters) -> str:
     plural = "s" if parameters.bits > 1 else ""
     values = "float32" if parameters.bits == 32 else say(f"{parameters.bits} bit{plural}", f"{parameters.bits} 位")
     kept = f"{100 * parameters.k:g} %"
-    return f"{kept}, {values}"
+    down = {"float32": "", "8 bits": say("; down 8 bits", "；下行 8 位"), "uplink": say("; both ways", "；上下行")}
+    return f"{kept}, {values}{down[parameters.downlink]}"
 
 
 class LabPicture:
@@ -200,7 +207,7 @@ class LabPicture:
         rounds = len(run.accuracy[0])
         accuracy, uplink, total = (series[-1] for series in _means(run))
         return say(
-            f"Federated training with {describe(run.parameters)} on the uplink: accuracy {100 * accuracy:.1f} % "
+            f"Federated training, uplink {describe(run.parameters)}: accuracy {100 * accuracy:.1f} % "
             f"after {rounds} rounds, {uplink:.3g} MB uplink and {total:.3g} MB in total.",
             f"联邦训练，上行采用 {describe(run.parameters)}：{rounds} 轮后准确率 {100 * accuracy:.1f} %，"
             f"上行 {uplink:.3g} MB，总计 {total:.3g} MB。",
@@ -226,6 +233,11 @@ class LiveLab(w.VBox):
             "shards": say("two shards a client", "每个客户端两个分片"),
             "dirichlet": say("Dirichlet 0.3", "Dirichlet 分布 0.3"),
         }
+        downlinks = {
+            "float32": "float32",
+            "8 bits": say("8 bits", "8 位"),
+            "uplink": say("as the uplink", "与上行相同"),
+        }
         start = LabParameters()
         wide = w.Layout(width="330px")
 
@@ -245,19 +257,20 @@ class LiveLab(w.VBox):
                                    description=say("rounding", "舍入方式"), layout=wide, style=LABEL),
             "error_feedback": w.Checkbox(value=start.error_feedback, description=say("error feedback", "误差反馈"),
                                          indent=False, layout=w.Layout(width="160px")),
+            "downlink": w.Dropdown(options=[(downlinks[d], d) for d in DOWNLINKS], value=start.downlink,
+                                   description=say("downlink", "下行"), layout=wide, style=LABEL),
             "rounds": slider([(str(r), r) for r in ROUNDS], start.rounds, say("rounds", "轮数")),
             "seeds": w.ToggleButtons(options=[(say("one seed", "一个种子"), 1), (say("three seeds", "三个种子"), 3)],
                                      value=start.seeds, style={"button_width": "110px"}),
         }  # fmt: skip
         self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
         self.stop_button = w.Button(description=say("Stop", "停止"), icon="stop", disabled=True)
-        self.clear_button = w.Button(
-            description=say("Forget earlier runs", "清除先前的运行"), icon="eraser", layout=w.Layout(width="auto")
-        )
+        self.clear_button = w.Button(description=say("Forget runs", "清除旧曲线"), icon="eraser", layout=w.Layout(width="auto"))
         self.image, self.message = w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
         self.picture = LabPicture()
         self.bar = tqdm_notebook(total=1, display=False, unit=say("round", "轮"), mininterval=0)
         self.bar.container.layout.width = "540px"
+        self.bar.container.layout.visibility = "hidden"  # until there is something to show
         self.mathematics = w.HTMLMath()
         fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         question = self._question() if predict else None
@@ -337,6 +350,7 @@ class LiveLab(w.VBox):
     def _train(self, parameters: LabParameters) -> None:
         self.message.value = ""
         self.stop_button.disabled = False
+        self.bar.container.layout.visibility = "visible"
         self.bar.reset(total=parameters.rounds * parameters.seeds)
         if self._last is not None:
             self.picture.earlier = [*self.picture.earlier, self._last][-RUNS_KEPT:]

@@ -168,7 +168,7 @@ def formula(data: CompressionData) -> str:
     right = rf"R_{{\Delta}}=\frac{{8\cdot{data.delta.payload_bytes}}}{{{n}}}={data.delta.bits:.3f}"
     bound = r"D(R)=\sigma^2\,2^{-2R}"
     words = say("least error for independent Gaussian numbers", "独立高斯数所能达到的最小误差")
-    return rf"$${left},\qquad{right}$$ $${bound}\quad\text{{({words})}}$$"
+    return rf"$${left},\qquad {right}$$ $${bound}\quad\text{{({words})}}$$"
 
 
 def compression_explorer(predict: bool = True) -> Explorer:

@@ -101,9 +101,7 @@ class PruningPicture:
             self.map.set(xticks=[], yticks=[])
             self.map.grid(False)
             self.map.spines[:].set_visible(False)
-            self.map.set_xlabel(
-                say("connections left at each pixel (darker: more)", "每个像素留下的连接（越深越多）"), fontsize=9
-            )
+            self.map.set_xlabel(say("connections left (darker: more)", "每个像素留下的连接（越深越多）"), fontsize=9)
             self._dense = self.curve.axhline(0, color=EXACT, lw=1, ls=":")
             (self._grey_before,) = self.curve.plot([], [], "o", color=EARLIER, ms=5, mfc="none")
             (self._grey_after,) = self.curve.plot([], [], "o", color=EARLIER, ms=5)
@@ -145,7 +143,7 @@ class PruningPicture:
             bar.set_height(size / 1000)
             note.set_text(f"{size / 1000:.1f}")
             note.set_y(size / 1000)
-        self.bars.set_title(say(f"{data.multiplications:,} multiplications", f"{data.multiplications:,} 次乘法"))
+        self.bars.set_title(say(f"{data.multiplications:,} non-zero products", f"{data.multiplications:,} 次乘法"))
 
     def alt(self, data: PruningData) -> str:
         return say(

@@ -192,7 +192,7 @@ def quantization_explorer(predict: bool = True) -> Explorer:
             "From 8 bits to 4 (floor), the message halves. By what factor does the squared error grow?",
             "从 8 位降到 4 位（向下取整），消息缩短一半。平方误差会变成原来的多少倍？",
         )
-        question = Prediction(text, lambda guess: compare(guess, truth))
+        question = Prediction(text, lambda guess: compare(guess, truth, say("", " 倍")))
     return Explorer(controls, compute, QuantizationPicture(), formula, question)
 
 
