@@ -8,7 +8,7 @@ EDITION ?= $(if $(filter zh%,$(or $(LC_ALL),$(LANG))),zh,en)
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab test notebooks tff test-tff help
+.PHONY: lab test notebooks tff test-tff bench help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
@@ -29,6 +29,11 @@ test-tff: tff
 	.venv/bin/python -m pytest -m tff tests
 	.venv/bin/python -m pytest --nbval notebooks/en/05_practice_tff.ipynb notebooks/zh/05_practice_tff.ipynb
 
+bench: .venv/.installed
+	.venv/bin/python benchmarks/codecs.py
+	.venv/bin/python benchmarks/scaling.py
+	.venv/bin/python benchmarks/simulation.py --install
+
 help:
 	@echo 'make lab                open your copy of the book, in my/, in JupyterLab; EDITION=zh or en (now: $(EDITION)),'
 	@echo '                        LAB_ARGS for more flags, such as LAB_ARGS="--no-browser --port 8899"'
@@ -36,6 +41,7 @@ help:
 	@echo 'make notebooks          build both editions from notebooks/source and execute them'
 	@echo 'make tff                what chapter 5 on TensorFlow Federated runs on, in .venv-tff: Python 3.11, Linux x86-64, 2 GB'
 	@echo 'make test-tff           the tests and notebooks that need it'
+	@echo 'make bench              codecs and simulation, with peers in environments of their own: half an hour, 6 GB'
 	@echo 'The first call makes .venv; PYTHONS=/path/to/python3.12 chooses its Python.'
 
 # The stamp holds the folder that .venv was made for. A copied or moved tree, whose .venv would still run the package of
