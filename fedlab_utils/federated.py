@@ -75,9 +75,10 @@ class Downlink:
     dense model, whichever is fewer bytes (law 4).
     """
 
-    def __init__(self, model: np.ndarray, codec: Codec, error_feedback: bool, constant: np.ndarray):
+    def __init__(self, model: np.ndarray, codec: Codec, error_feedback: bool, constant: np.ndarray | None = None):
         self.model = model  # float32 [n], what every client holds that is up to date
-        self._constant_bytes = len(Identity().encode(constant)) if constant.size else 0  # sent once: frozen weights
+        # What never changes, frozen weights for example, is sent once, with the first model.
+        self._constant_bytes = 0 if constant is None else len(Identity().encode(constant))
         self._memory = Residual(codec, error_feedback)
         self._payload_bytes: list[int] = []  # of each round's broadcast so far
         self._version: dict[int, int] = {}  # by client: how many broadcasts it has
@@ -156,9 +157,11 @@ def simulate(
     trainer = Trainer(model, data, optimizer or keras.optimizers.SGD(learning_rate), loss, state)
     chunk = trainer.chunk if chunk is None else require_integer("chunk", chunk, 1)
     weights = model.get_weights()
-    constant = flatten([weights[place] for place in trainer.frozen + trainer.own] or [np.empty(0)])
+    unshared = [weights[place] for place in trainer.frozen + trainer.own]
+    constant = flatten(unshared) if unshared else None
     server = Downlink(flatten([weights[place] for place in trainer.shared]), downlink, error_feedback, constant)
-    memories = defaultdict(lambda: Residual(uplink, error_feedback))
+    # float32 leaves nothing to feed back: no residual of zeros for each of a thousand clients.
+    memories = defaultdict(lambda: Residual(uplink, error_feedback and not isinstance(uplink, Identity)))
     kept = defaultdict(lambda: {place: weights[place] for place in trainer.own})  # by client, what it does not share
     velocity = np.zeros(server.model.size)
     history = History(seed=seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import zip_longest
@@ -38,6 +37,7 @@ from ..plotting import (
 )
 from ..quantization import ROUNDINGS
 from .base import LABEL, Prediction, compare, error_box
+from .worker import Worker
 
 IMAGES_PER_CLIENT = 600
 COHORT = 10
@@ -264,7 +264,8 @@ class LiveLab(w.VBox):
                                      value=start.seeds, style={"button_width": "110px"}),
         }  # fmt: skip
         self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
-        self.stop_button = w.Button(description=say("Stop", "停止"), icon="stop", disabled=True)
+        self.worker = Worker(self._train, self._failed)
+        self.stop_button = self.worker.stop_button
         self.clear_button = w.Button(description=say("Forget runs", "清除旧曲线"), icon="eraser", layout=w.Layout(width="auto"))
         self.image, self.message = w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
         self.picture = LabPicture()
@@ -279,15 +280,10 @@ class LiveLab(w.VBox):
                 w.HBox([self.run_button, self.stop_button, self.clear_button, self.bar.container])]  # fmt: skip
         super().__init__([*([question] if question else []), *rows, self.message, self.image, fold])
 
-        self._lock = threading.Lock()
-        self._wanted: LabParameters | None = None  # the newest position; the worker drops what it does for it
-        self._stop = False
-        self._worker: threading.Thread | None = None
         self._last: Run | None = None
         for control in self.controls.values():
             control.observe(self.start, "value")
         self.run_button.on_click(self.start)
-        self.stop_button.on_click(self.stop)
         self.clear_button.on_click(self._forget)
         for control in (*self.controls.values(), self.run_button):
             control.disabled = predict
@@ -318,38 +314,14 @@ class LiveLab(w.VBox):
 
     def start(self, _change=None) -> None:
         """Train with the present position of the controls; a training under way is given up for it."""
-        with self._lock:
-            self._wanted, self._stop = self.parameters(), False
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=self._work, daemon=True)
-                self._worker.start()
-
-    def stop(self, _button=None) -> None:
-        """Stop after the round under way; what has been drawn stays."""
-        self._stop = True
+        self.worker.start(self.parameters())
 
     def wait(self, timeout: float | None = None) -> Run | None:
-        worker = self._worker
-        if worker is not None:
-            worker.join(timeout)
+        self.worker.wait(timeout)
         return self._last
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                parameters, self._wanted = self._wanted, None
-                if parameters is None or self._stop:
-                    self._worker = None
-                    self.stop_button.disabled = True
-                    return
-            try:
-                self._train(parameters)
-            except Exception as error:  # shown where the reader looks; nothing is swallowed
-                self.message.value = error_box(error)
 
     def _train(self, parameters: LabParameters) -> None:
         self.message.value = ""
-        self.stop_button.disabled = False
         self.bar.container.layout.visibility = "visible"
         self.bar.reset(total=parameters.rounds * parameters.seeds)
         if self._last is not None:
@@ -359,14 +331,17 @@ class LiveLab(w.VBox):
         def on_round(run: Run) -> bool:
             self.bar.update()
             self._show(run)
-            return not self._stop and self._wanted is None
+            return self.worker.go_on()
 
         run = train_lab(parameters, on_round)
         # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
-        self._last = run if self._wanted is None else None
+        self._last = None if self.worker.overtaken else run
         if self.picture.guess is not None and self._last is not None:
             self.question.reply.value = compare(self.picture.guess, 100 * float(_means(run)[0][-1]), " %")
             self.picture.guess = None
+
+    def _failed(self, error: Exception) -> None:
+        self.message.value = error_box(error)
 
     def _show(self, run: Run) -> None:
         with DRAWING:

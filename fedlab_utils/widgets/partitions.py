@@ -6,7 +6,6 @@ the newest position wins, and what has been trained once is remembered.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from ..language import say
 from ..models import document_mlp
 from ..plotting import DRAWING, EARLIER, EXACT, STYLE, Still, image_tag, new_figure, percent_axis, png, quick, whole_numbers
 from .base import CONTROL, LABEL, Explorer, Prediction, compare, error_box
+from .worker import Worker
 
 N_CLIENTS, IMAGES, TEST_IMAGES, ROUNDS = 10, 2000, 2000, 10
 KINDS = ("iid", "shards", "dirichlet")
@@ -198,12 +198,8 @@ class PartitionsExplorer(Explorer):
     """The app. `wait(timeout)` blocks until no training runs (for tests and scripts)."""
 
     def __init__(self, controls, question):
-        self._lock = threading.Lock()
-        self._wanted: Position | None = None  # the newest position; the worker drops what it does for it
-        self._worker: threading.Thread | None = None
-        self._stop = False
-        self.stop_button = w.Button(description=say("Stop", "停止"), icon="stop", disabled=True)
-        self.stop_button.on_click(self.stop)
+        self.worker = Worker(self._train, self._failed)
+        self.stop_button = self.worker.stop_button
         train(Position())  # the first picture is complete, and the graph is built before the reader waits for it
         super().__init__(controls, compute, PartitionsPicture(), formula, question)
         self.children = (*self.children[:-1], self.stop_button, self.children[-1])
@@ -216,40 +212,22 @@ class PartitionsExplorer(Explorer):
         if self.question is None or not self.controls["kind"].disabled:
             self.controls["alpha"].disabled = position.kind != "dirichlet"
             self.controls["shards"].disabled = position.kind != "shards"
-        with self._lock:
-            self._wanted, self._stop = position, False
-            if position.essential() in _finished and (self._worker is None or not self._worker.is_alive()):
-                self._wanted = None
-            elif self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=self._work, daemon=True)
-                self._worker.start()
-
-    def stop(self, _button=None) -> None:
-        """Stop after the round under way; what has been drawn stays."""
-        self._stop = True
+        if self.worker.busy or position.essential() not in _finished:
+            self.worker.start(position)
 
     def wait(self, timeout: float | None = None) -> None:
-        worker = self._worker
-        if worker is not None:
-            worker.join(timeout)
+        self.worker.wait(timeout)
 
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                position, self._wanted = self._wanted, None
-                if position is None or self._stop:
-                    self._worker, self.stop_button.disabled = None, True
-                    return
-            self.stop_button.disabled = False
-            try:
-                self._show(position, train(position, lambda run, position=position: self._show(position, run)))
-            except Exception as error:  # shown where the reader looks; nothing is swallowed
-                self.message.value = error_box(error)
+    def _train(self, position: Position) -> None:
+        self._show(position, train(position, lambda run: self._show(position, run)))
+
+    def _failed(self, error: Exception) -> None:
+        self.message.value = error_box(error)
 
     def _show(self, position: Position, run: Run) -> bool:
         """Draw the training so far, unless a newer position is on the picture. False gives this training up."""
-        go_on = self._wanted is None and not self._stop
-        if self._wanted is None:
+        go_on = self.worker.go_on()
+        if not self.worker.overtaken:
             with DRAWING:
                 view = look(position, run)
                 self.picture.draw(view)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cache
 from itertools import zip_longest
 from typing import NamedTuple
@@ -32,6 +31,7 @@ from ..plotting import (
     whole_numbers,
 )
 from .base import LABEL, Prediction, compare, error_box, set_disabled
+from .worker import Worker
 
 BITS = (2, 4, 8, 16)
 ROUNDS = 10
@@ -128,8 +128,8 @@ class BitsApp(w.VBox):
     def __init__(self, predict: bool = True):
         _, federated = tff.modules()
         # TFF keeps its runtime by thread; the training, in a thread of its own, uses the one of the notebook.
-        self._stack = federated.framework.get_context_stack()
-        self._context = self._stack.current
+        stack = federated.framework.get_context_stack()
+        context = stack.current
         self._data = load_mnist()
         self._clients = partition_iid(self._data.y_train, n_clients=100, seed=0)
         self.bits = w.SelectionSlider(
@@ -137,7 +137,8 @@ class BitsApp(w.VBox):
             style=LABEL, layout=w.Layout(width="270px"),
         )  # fmt: skip
         self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
-        self.stop_button = w.Button(description=say("Stop", "停止"), icon="stop", disabled=True)
+        self.worker = Worker(self._train, self._failed, around=lambda: stack.install(context))
+        self.stop_button = self.worker.stop_button
         self.bar = tqdm_notebook(total=ROUNDS, display=False, unit=say("round", "轮"), mininterval=0)
         self.bar.container.layout.width = "480px"
         self.picture, self.image, self.message = BitsPicture(), w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
@@ -146,14 +147,11 @@ class BitsApp(w.VBox):
         self.question = self._question() if predict else None
         controls = w.HBox([self.bits, self.run_button, self.stop_button, self.bar.container])
         super().__init__([*([self.question] if predict else []), controls, self.message, self.image, fold])
-        self._lock, self._wanted, self._stop = threading.Lock(), None, False
-        self._worker: threading.Thread | None = None
         self._last: TffRun | None = None
         self._locked = {"bits": self.bits, "run": self.run_button}
         set_disabled(self._locked, predict)
         self.bits.observe(self.start, "value")
         self.run_button.on_click(self.start)
-        self.stop_button.on_click(self.stop)
         self._show(None)
 
     def _question(self) -> Prediction:
@@ -172,38 +170,14 @@ class BitsApp(w.VBox):
 
     def start(self, _change=None) -> None:
         """Train with the present bits; a training under way is given up for it."""
-        with self._lock:
-            self._wanted, self._stop = self.bits.value, False
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=self._work, daemon=True)
-                self._worker.start()
-
-    def stop(self, _button=None) -> None:
-        """Stop after the round under way; what has been drawn stays."""
-        self._stop = True
+        self.worker.start(self.bits.value)
 
     def wait(self, timeout: float | None = None) -> TffRun | None:
-        worker = self._worker
-        if worker is not None:
-            worker.join(timeout)
+        self.worker.wait(timeout)
         return self._last
-
-    def _work(self) -> None:
-        with self._stack.install(self._context):
-            while True:
-                with self._lock:
-                    bits, self._wanted = self._wanted, None
-                    if bits is None or self._stop:
-                        self._worker, self.stop_button.disabled = None, True
-                        return
-                try:
-                    self._train(bits)
-                except Exception as error:  # shown where the reader looks; nothing is swallowed
-                    self.message.value = error_box(error)
 
     def _train(self, bits: int) -> None:
         self.message.value = ""
-        self.stop_button.disabled = False
         self.bar.reset(total=ROUNDS)
         if self._last is not None:
             self.picture.earlier.append(self._last)
@@ -214,14 +188,17 @@ class BitsApp(w.VBox):
             run.accuracy.append(training.accuracy[-1])
             self.bar.update()
             self._show(run)
-            return not self._stop and self._wanted is None
+            return self.worker.go_on()
 
         tff.train(tff.quantized(bits), self._data, self._clients, rounds=ROUNDS, on_round=on_round)
         # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
-        self._last = run if self._wanted is None else None
+        self._last = None if self.worker.overtaken else run
         if self.picture.guess is not None and self._last is not None:
             self.question.reply.value = compare(self.picture.guess, 100 * run.accuracy[-1], " %")
             self.picture.guess = None
+
+    def _failed(self, error: Exception) -> None:
+        self.message.value = error_box(error)
 
     def _show(self, run: TffRun | None) -> None:
         with DRAWING:
