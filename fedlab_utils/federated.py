@@ -14,8 +14,9 @@ import numpy as np
 from .codecs import Codec, Identity, Residual
 from .history import Diverged, History
 from .models import keras
+from .supports import decode_mask, encode_mask
 from .training import Trainer, flatten, unflatten
-from .validation import require_integer, require_number
+from .validation import require_fraction, require_integer, require_mask, require_number
 
 # One stream of random numbers for each purpose, so that more of one never shifts another.
 SELECTION, BATCHES, LAYERS, UPLINK, DOWNLINK, ANSWERS = range(6)
@@ -75,10 +76,9 @@ class Downlink:
     dense model, whichever is fewer bytes (law 4).
     """
 
-    def __init__(self, model: np.ndarray, codec: Codec, error_feedback: bool, constant: np.ndarray | None = None):
+    def __init__(self, model: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int = 0):
         self.model = model  # float32 [n], what every client holds that is up to date
-        # What never changes, frozen weights for example, is sent once, with the first model.
-        self._constant_bytes = 0 if constant is None else len(Identity().encode(constant))
+        self._once_bytes = once_bytes  # of what never changes and goes with the first model: a mask, frozen weights
         self._memory = Residual(codec, error_feedback)
         self._payload_bytes: list[int] = []  # of each round's broadcast so far
         self._version: dict[int, int] = {}  # by client: how many broadcasts it has
@@ -95,7 +95,7 @@ class Downlink:
         total = 0
         for client in cohort:
             missed = self._payload_bytes[self._version[client] :] if client in self._version else [dense]
-            total += min(sum(missed), dense) + (0 if client in self._version else self._constant_bytes)
+            total += min(sum(missed), dense) + (0 if client in self._version else self._once_bytes)
             self._version[client] = len(self._payload_bytes)
         return total
 
@@ -119,6 +119,7 @@ def simulate(
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     error_feedback: bool = True,
+    mask=None,
     chunk: int | None = None,
     seed: int = 0,
     on_round=None,
@@ -134,11 +135,13 @@ def simulate(
     server_learning_rate, server_momentum: of the server's step along the mean update (FedAvgM, Hsu et al. 2019,
     arXiv:1909.06335); 1 and 0 are plain averaging, weighted by samples.
     uplink, downlink: codecs of the model delta, by default `Identity()` (float32). error_feedback: for both directions, a
-    residual for each client and one for the server. chunk: how many clients are trained at once, by default as many as fit
-    in about 128 MiB. seed: fixes selection, batches, random layers and stochastic rounding; the same seed gives the same
-    history on one machine. on_round(history): called after each round, stops by returning False. progress: show a bar.
-    Returns a History. A round's downlink brings its clients up to date before they train; the first carries the dense
-    model, and the update made by the last round is sent to nobody and costs nothing.
+    residual for each client and one for the server. mask: arrays of 0 and 1 in the shapes of model.get_weights(), agreed
+    once: it goes to each client with the first model; removed weights are zero from the start, and only kept ones travel,
+    without their places, which all know (a federated form of pruning, document 3.2.1). chunk: how many clients are trained
+    at once, by default as many as fit in about 128 MiB. seed: fixes selection, batches, random layers and stochastic
+    rounding; the same seed gives the same history on one machine. on_round(history): called after each round, stops by
+    returning False. progress: show a bar. Returns a History. A round's downlink brings its clients up to date before they
+    train; the first carries the dense model, and the update made by the last round is sent to nobody and costs nothing.
     ValueError or TypeError for an argument out of range, an empty client, more clients per round than clients; `Diverged`,
     a FloatingPointError that holds the history so far, when weights or loss are no longer finite, naming round and client.
     """
@@ -147,19 +150,22 @@ def simulate(
     batch_size = require_integer("batch_size", batch_size, 1)
     learning_rate = require_number("learning_rate", learning_rate, 0)
     server_learning_rate = require_number("server_learning_rate", server_learning_rate, 0)
-    server_momentum = _fraction("server_momentum", server_momentum)
-    no_answer = _fraction("no_answer", no_answer)
+    server_momentum = require_fraction("server_momentum", server_momentum)
+    no_answer = require_fraction("no_answer", no_answer)
     seed = require_integer("seed", seed, 0)
     parts = _check_clients(clients, len(data.x_train), clients_per_round)
     uplink, downlink = _codec("uplink", uplink), _codec("downlink", downlink)
 
     begun = time.perf_counter()
-    trainer = Trainer(model, data, optimizer or keras.optimizers.SGD(learning_rate), loss, state)
+    weights, once_bytes = model.get_weights(), 0
+    if mask is not None:
+        agreed = encode_mask(require_mask("mask", mask, weights))
+        once_bytes, mask = len(agreed), unflatten(decode_mask(agreed), [w.shape for w in weights])
+    trainer = Trainer(model, data, optimizer or keras.optimizers.SGD(learning_rate), loss, state, mask)
     chunk = trainer.chunk if chunk is None else require_integer("chunk", chunk, 1)
-    weights = model.get_weights()
-    unshared = [weights[place] for place in trainer.frozen + trainer.own]
-    constant = flatten(unshared) if unshared else None
-    server = Downlink(flatten([weights[place] for place in trainer.shared]), downlink, error_feedback, constant)
+    if unshared := [weights[place] for place in trainer.frozen + trainer.own]:
+        once_bytes += len(Identity().encode(flatten(unshared)))
+    server = Downlink(trainer.gather(weights), downlink, error_feedback, once_bytes)
     # float32 leaves nothing to feed back: no residual of zeros for each of a thousand clients.
     memories = defaultdict(lambda: Residual(uplink, error_feedback and not isinstance(uplink, Identity)))
     kept = defaultdict(lambda: {place: weights[place] for place in trainer.own})  # by client, what it does not share
@@ -167,6 +173,11 @@ def simulate(
     history = History(seed=seed)
     bar = _progress_bar(rounds) if progress else None
     history.setup_seconds = time.perf_counter() - begun
+
+    def hold() -> None:
+        """Put the server's model into `weights`, as clients hold it."""
+        for place, array in zip(trainer.shared, trainer.scatter(server.model), strict=True):
+            weights[place] = array
 
     def train(number: int, members: list[int]) -> np.ndarray:
         """Local training of some clients: their deltas, float32 [n_clients, n_weights]."""
@@ -183,6 +194,7 @@ def simulate(
                 kept[client] = {p: arrays[p][place] for p in trainer.own}
         return deltas
 
+    hold()
     for number in range(rounds):
         cohort = np.sort(_rng(seed, SELECTION, number).choice(len(parts), clients_per_round, replace=False)).tolist()
         start = time.perf_counter()
@@ -203,8 +215,7 @@ def simulate(
         before = time.perf_counter()
         velocity = server_momentum * velocity + update
         server.broadcast((server_learning_rate * velocity).astype(np.float32), _rng(seed, DOWNLINK, number))
-        for place, array in zip(trainer.shared, unflatten(server.model, trainer.shapes), strict=True):
-            weights[place] = array
+        hold()
         coded = time.perf_counter()
 
         scores = [trainer.evaluate(weights)] if not trainer.own else [
@@ -227,12 +238,6 @@ def simulate(
     if bar is not None:
         bar.close()
     return history
-
-
-def _fraction(name: str, value) -> float:
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
-    return float(value)
 
 
 def _progress_bar(rounds: int):

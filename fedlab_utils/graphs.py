@@ -142,7 +142,7 @@ def _build(model: keras.Model, loss, optimizer) -> Graphs:
     def join(*parts):
         return [parts[part][place] for part, place in order]
 
-    def step(trainable, rest, slots, x, y, sample_weights):
+    def step(trainable, rest, slots, x, y, sample_weights, masks):
         """One step of one client, and the sum of its losses. sample_weights [batch] are 0 for the filling of a batch."""
         with tf.GradientTape() as tape:
             tape.watch(trainable)
@@ -156,15 +156,17 @@ def _build(model: keras.Model, loss, optimizer) -> Graphs:
         if len(slots) > 2:  # it holds more than a count and the learning rate: momentum would move who stands still
             moved = [tf.where(samples > 0, new, old) for new, old in zip(moved, trainable, strict=True)]
             moved_slots = [tf.where(samples > 0, new, old) for new, old in zip(moved_slots, slots, strict=True)]
+        if masks:  # held by multiplying after every step: what was removed starts at zero and stays there
+            moved = [weight * mask for weight, mask in zip(moved, masks, strict=True)]
         return moved, after, moved_slots, total
 
-    def all_at_once(weights, own, seeds, slots, images, labels, indices, sample_weights):
+    def all_at_once(weights, own, seeds, slots, images, labels, indices, sample_weights, masks):
         n_clients, steps = tf.shape(indices)[0], tf.shape(indices)[1]
 
         def one_step(number, trainable, rest, slots, total):
             batch = indices[:, number]  # int32 [n_clients, batch_size]
             arguments = (trainable, rest, slots, tf.gather(images, batch), tf.gather(labels, batch), sample_weights[:, number])
-            trainable, rest, slots, losses = tf.vectorized_map(lambda a: step(*a), arguments)
+            trainable, rest, slots, losses = tf.vectorized_map(lambda a: step(*a, masks), arguments)
             return number + 1, trainable, rest, slots, total + losses
 
         def to_each(arrays):
@@ -176,7 +178,7 @@ def _build(model: keras.Model, loss, optimizer) -> Graphs:
         _, trainable, rest, _, total = tf.while_loop(lambda number, *_: number < steps, one_step, start)
         return join(trainable, rest), total
 
-    def one_by_one(weights, own, seeds, slots, images, labels, indices, sample_weights):
+    def one_by_one(weights, own, seeds, slots, images, labels, indices, sample_weights, masks):
         lengths = tf.math.count_nonzero(sample_weights, axis=2, dtype=tf.int32)  # [n_clients, steps]
 
         def one_client(arguments):
@@ -185,7 +187,8 @@ def _build(model: keras.Model, loss, optimizer) -> Graphs:
             def one_step(number, trainable, rest, slots, total):
                 batch = indices[number, : lengths[number]]
                 x, y = tf.gather(images, batch), tf.gather(labels, batch)
-                trainable, rest, slots, losses = step(trainable, rest, slots, x, y, tf.ones(tf.shape(batch), dtype))
+                ones = tf.ones(tf.shape(batch), dtype)
+                trainable, rest, slots, losses = step(trainable, rest, slots, x, y, ones, masks)
                 return number + 1, trainable, rest, slots, total + losses
 
             steps = tf.math.count_nonzero(lengths, dtype=tf.int32)
@@ -200,16 +203,18 @@ def _build(model: keras.Model, loss, optimizer) -> Graphs:
         return tf.map_fn(one_client, (indices, lengths, own, seeds), fn_output_signature=signature, parallel_iterations=at_once)
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def train(weights, own, seeds, slots, images, labels, indices, sample_weights):
+    def train(weights, own, seeds, slots, images, labels, indices, sample_weights, masks):
         """Local training of a cohort; returns its arrays, each [n_clients, …], and its mean losses [n_clients].
 
         weights: arrays in the order of model.weights. own: by the place in that order, arrays [n_clients, …] with which
         each client begins instead. seeds int64 [n_clients, n_seeds, 2]. slots: the optimizer's variables. indices int32,
-        sample_weights float32: [n_clients, steps, batch_size].
+        sample_weights float32: [n_clients, steps, batch_size]. masks: in the order of weights, 0 where a trained one is
+        held at zero; or an empty list.
         """
         sample_weights = tf.cast(sample_weights, dtype)
         run = all_at_once if vectorized else one_by_one
-        arrays, total = run(weights, own, seeds, slots, images, labels, indices, sample_weights)
+        masks = split(masks, seeds[0])[0] if masks else []
+        arrays, total = run(weights, own, seeds, slots, images, labels, indices, sample_weights, masks)
         return arrays, total / tf.reduce_sum(sample_weights, axis=(1, 2))
 
     @tf.function(reduce_retracing=True, autograph=False)

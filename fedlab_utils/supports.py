@@ -15,6 +15,7 @@ from .coding import (
     gaps_support,
     pack_bits,
     packed_bytes,
+    seal,
     support_gaps,
     unpack_bits,
     varint,
@@ -78,6 +79,31 @@ def decode_cheapest(reader: Reader, form: int, k: int, n: int) -> np.ndarray:
         if quotients.min() < 0:
             raise ValueError(f"damaged payload: a quotient of {quotients.min()}")
     return gaps_support((quotients << r) | low, n)
+
+
+def encode_mask(mask) -> bytes:
+    """A mask as a message of its own, as it is sent once: n, k, the places in their cheapest form, a checksum.
+
+    mask: arrays of bool, True stays; they are sent as one vector.
+    """
+    flat = np.concatenate([np.ravel(part) for part in mask])
+    kept = np.flatnonzero(flat)
+    form, places = encode_cheapest(kept, flat.size)
+    return seal(varint(flat.size) + varint(kept.size) + bytes([form]) + places)
+
+
+def decode_mask(payload: bytes, max_weights: int = 2**26) -> np.ndarray:
+    """The mask in a message, flat: bool [n]. ValueError for damaged bytes, or more than `max_weights` weights."""
+    reader = Reader(payload)
+    n, k, form = reader.varint(), reader.varint(), reader.byte()
+    if n > max_weights or k > n:
+        raise ValueError(f"the mask declares {k} of {n} weights, more than there are or than max_weights={max_weights}")
+    if form > MODELLED:
+        raise ValueError(f"damaged payload: a support has no form {form}")
+    mask = np.zeros(n, bool)
+    mask[decode_cheapest(reader, form, k, n)] = True
+    reader.finish()
+    return mask
 
 
 def _low_bits(k: int, n: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .graphs import graphs, is_seed
 from .models import keras, tf
-from .validation import require_choice
+from .validation import require_choice, require_mask
 
 EVALUATION_BATCH = 2500
 STATES = ("average", "local")
@@ -71,7 +71,8 @@ class Trainer:
     loss: a Keras loss or its name; one that is not "sparse" is given one-hot labels. optimizer: a Keras optimizer, begun
     anew for every client and call. state: what becomes of weights that no gradient trains and training changes, those of
     batch normalization: "average", they travel and are averaged as the others; "local", each client keeps its own.
-    TypeError or ValueError for data or a model that cannot be trained on, naming what is wrong.
+    mask: arrays of 0 and 1 in the shapes of model.get_weights(); where it is 0 a trained weight is held at zero and does
+    not travel. TypeError or ValueError for data, a model or a mask that cannot be trained with, naming what is wrong.
 
     shared, own: the places in model.get_weights() of the arrays that travel, and of those that each client keeps.
     frozen: the places of those that nobody changes (trainable=False).
@@ -80,7 +81,8 @@ class Trainer:
     # Copying 60,000 images costs more than a round: the next run on the same data finds them here.
     _last_data = (None, ())
 
-    def __init__(self, model, data, optimizer, loss="sparse_categorical_crossentropy", state: str = "average"):
+    def __init__(self, model, data, optimizer, loss="sparse_categorical_crossentropy", state: str = "average",
+                 mask=None):  # fmt: skip
         data = _checked(data)
         require_choice("state", state, STATES)
         _check_optimizer(optimizer)
@@ -101,7 +103,17 @@ class Trainer:
         self.shared = [p for p, kind in enumerate(kinds) if kind == "trained" or (kind == "state" and state == "average")]
         self.own = [p for p, kind in enumerate(kinds) if kind == "state" and state == "local"]
         self.frozen = [p for p, kind in enumerate(kinds) if kind == "frozen"]
-        self.shapes = [tuple(weights[place].shape) for place in self.shared]
+        self._shapes = [tuple(weights[place].shape) for place in self.shared]
+        self._masks, self._kept = [], None
+        if mask is not None:
+            mask = require_mask("mask", mask, weights)
+            for place, kind in enumerate(kinds):
+                if kind != "trained" and not mask[place].all():
+                    raise ValueError(f"mask removes entries of weights[{place}], which no gradient trains: leave it all ones")
+            self._masks = [tf.constant(part, v.dtype) for part, v in zip(mask, weights, strict=True)]
+            self._kept = np.flatnonzero(np.concatenate([np.ravel(mask[place]) for place in self.shared]))
+            if not self._kept.size:
+                raise ValueError("mask removes every weight: nothing is left to train")
         _check_outputs(model(data[2][:8], training=False).numpy(), loss, int(max(data[1].max(), data[3].max())) + 1)
 
         optimizer = optimizer.__class__.from_config(optimizer.get_config())
@@ -127,17 +139,30 @@ class Trainer:
         """
         own = {str(place): array for place, array in (own or {}).items()}
         arguments = (weights, own, seeds, self._slots, self._x_train, self._y_train, indices, sample_weights)
-        arrays, losses = self._train(*arguments)
+        arrays, losses = self._train(*arguments, self._masks)
         return [array.numpy() for array in arrays], losses.numpy()
 
+    def gather(self, weights) -> np.ndarray:
+        """What travels of a model: its shared arrays, or of these what the mask keeps, float32 [n_weights]."""
+        vector = flatten([weights[place] for place in self.shared])
+        return vector if self._kept is None else vector[self._kept]
+
+    def scatter(self, vector: np.ndarray) -> list[np.ndarray]:
+        """The inverse of `gather`: the shared arrays, zero where the mask removes."""
+        if self._kept is not None:
+            full = np.zeros(sum(math.prod(shape) for shape in self._shapes), np.float32)
+            full[self._kept] = vector
+            vector = full
+        return unflatten(vector, self._shapes)
+
     def deltas(self, trained: list[np.ndarray], weights) -> np.ndarray:
-        """What the shared arrays of each client have moved: float32 [n_clients, n_weights]."""
-        ends = np.cumsum([0, *(math.prod(shape) for shape in self.shapes)])
+        """What each client has moved of all that travels: float32 [n_clients, n_weights]."""
+        ends = np.cumsum([0, *(math.prod(shape) for shape in self._shapes)])
         result = np.empty((len(trained[0]), ends[-1]), np.float32)
         for place, start, end in zip(self.shared, ends, ends[1:], strict=False):
             moved = trained[place].reshape(len(result), -1)
             np.subtract(moved, np.ravel(weights[place]), out=result[:, start:end], casting="same_kind")
-        return result
+        return result if self._kept is None else result[:, self._kept]
 
     def evaluate(self, weights) -> tuple[float, float]:
         """On the test set: the fraction that a model with these weights gets right, and its mean loss."""

@@ -17,16 +17,33 @@ def require_integer(name: str, value, low: int, high: int | None = None) -> int:
     return int(value)
 
 
-def require_number(name: str, value, low: float, high: float = np.inf, low_included: bool = False) -> float:
-    """Return `value` as float; ValueError unless low < value <= high (low itself allowed if `low_included`)."""
+def require_number(name: str, value, low: float, high: float = np.inf, low_included=False, high_included=True) -> float:
+    """Return `value` as float; ValueError unless finite and in low … high, each end allowed or not."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
     value = float(value)
-    if not (low < value <= high or (low_included and value == low)) or not np.isfinite(value):
+    inside = low < value < high or (low_included and value == low) or (high_included and value == high)
+    if not (inside and np.isfinite(value)):
         bracket = "[" if low_included else "("
-        end = f"{high:g}]" if np.isfinite(high) else "infinity)"
+        end = f"{high:g}{']' if high_included else ')'}" if np.isfinite(high) else "infinity)"
         raise ValueError(f"{name} must be in {bracket}{low:g}, {end}, got {value:g}")
     return value
+
+
+def require_fraction(name: str, value) -> float:
+    """Return `value` as float; ValueError outside [0, 1): of what is removed, lost or kept back, never all."""
+    return require_number(name, value, 0, 1, low_included=True, high_included=False)
+
+
+def require_mask(name: str, mask, weights) -> list[np.ndarray]:
+    """Return `mask` as bool arrays; ValueError unless it has the shapes of `weights` and holds nothing but 0 and 1."""
+    shapes, wanted = [np.shape(m) for m in mask], [np.shape(w) for w in weights]
+    if shapes != wanted:
+        raise ValueError(f"{name} must have the shapes of the weights, {wanted}, got {shapes}")
+    arrays = [np.asarray(m) for m in mask]
+    if not all(np.isin(a, (0, 1)).all() for a in arrays):
+        raise ValueError(f"{name} must hold nothing but 0 and 1 (or False and True)")
+    return [a.astype(bool) for a in arrays]
 
 
 def require_choice(name: str, value, choices) -> str:

@@ -125,7 +125,7 @@ def test_one_client_that_hears_only_itself_learns_from_its_own_logits(mnist):
     alone = central.train(model, mnist.x_train[mine], mnist.y_train[mine], epochs=3, batch_size=32, seed=4000)
     assert history.alone == [central.accuracy(model, mnist.x_test, mnist.y_test, alone)]
     z = central.logits(model, public, alone)
-    after = distillation.teach(model, public, z, temperature=1, weights=alone, epochs=2, batch_size=32, seed=4000)
+    after = distillation.teach(model, public, z, temperature=1, weights=alone, epochs=2, batch_size=64, seed=4000)
     assert history.accuracy == [[central.accuracy(model, mnist.x_test, mnist.y_test, after)]]
 
 

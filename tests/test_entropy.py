@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import fedlab_utils as fl
 from fedlab_utils import entropy, supports
@@ -199,6 +200,24 @@ def test_kept_weights_of_a_real_delta_stand_together():
         indices = np.sort(np.argsort(-delta, kind="stable")[:k])
         form, data = supports.encode_cheapest(indices, delta.size)
         assert form == supports.MODELLED and len(data) < 0.9 * fl.log2_binomial(delta.size, k) / 8
+
+
+@given(hnp.arrays(bool, st.integers(1, 300)))
+def test_a_mask_comes_back_from_its_bytes(mask):
+    np.testing.assert_array_equal(supports.decode_mask(supports.encode_mask([mask[:7], mask[7:]])), mask)
+
+
+def test_a_damaged_or_greedy_mask_is_refused():
+    payload = supports.encode_mask([np.random.default_rng(0).random(500) < 0.1])
+    for place in range(len(payload)):
+        with pytest.raises(ValueError):
+            supports.decode_mask(payload[:place] + bytes([payload[place] ^ 4]) + payload[place + 1 :])
+    with pytest.raises(ValueError, match="max_weights=499"):
+        supports.decode_mask(payload, max_weights=499)
+    with pytest.raises(ValueError, match="3 of 2 weights"):
+        supports.decode_mask(seal(bytes([2, 3, 0])))
+    with pytest.raises(ValueError, match="no form 4"):
+        supports.decode_mask(seal(bytes([2, 1, 4, 0])))
 
 
 NORMAL = encode_levels(np.rint(5 * rng().standard_normal(2000)).astype(np.int64))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fedlab_utils as fl
-from fedlab_utils import central, pruning
+from fedlab_utils import central, federated, pruning
+from fedlab_utils.supports import encode_mask
 
 ROWS = pruning.load_study()
 
@@ -57,7 +58,7 @@ def test_global_and_per_layer_differ_where_layers_differ_in_scale():
 @pytest.mark.parametrize("sparsity", [-0.1, 1, 1.5, np.nan])
 def test_sparsity_must_be_a_fraction_below_one(sparsity):
     for call in (pruning.magnitude_mask, pruning.prune_nodes):
-        with pytest.raises(ValueError, match=r"sparsity must be in \[0, 1"):
+        with pytest.raises(ValueError, match=r"sparsity must be in \[0, 1\), got"):
             call(network(), sparsity)
 
 
@@ -157,66 +158,85 @@ def test_a_pruned_model_comes_back_from_its_bytes_near_the_limit():
     np.testing.assert_array_equal(fl.decode(eight) != 0, flat != 0)
 
 
-@given(hnp.arrays(bool, st.integers(1, 300)))
-def test_a_mask_comes_back_from_its_bytes(mask):
-    np.testing.assert_array_equal(pruning.decode_mask(pruning.encode_mask([mask])), mask)
-
-
-def test_a_damaged_or_greedy_mask_is_refused():
-    payload = pruning.encode_mask([np.random.default_rng(0).random(500) < 0.1])
-    for place in range(len(payload)):
-        with pytest.raises(ValueError):
-            pruning.decode_mask(payload[:place] + bytes([payload[place] ^ 4]) + payload[place + 1 :])
-    with pytest.raises(ValueError, match="max_weights=499"):
-        pruning.decode_mask(payload, max_weights=499)
-
-
 # The federated form
 
 
 @pytest.fixture(scope="module")
 def federation(mnist):
     model = fl.models.document_mlp(seed=0)
-    return model, pruning.magnitude_mask(model.get_weights(), 0.8), list(np.arange(300).reshape(3, 100))
+    clients = list(np.arange(300).reshape(3, 100))
+    return model, pruning.magnitude_mask(model.get_weights(), 0.8), clients, {"rounds": 3, "clients_per_round": 3}
 
 
 def test_only_kept_weights_travel_and_every_byte_is_counted(mnist, federation):
-    model, mask, clients = federation
-    history = pruning.simulate_pruned(model, mask, mnist, clients, rounds=3)
+    model, mask, clients, settings = federation
+    history = fl.simulate(model, mnist, clients, mask=mask, **settings)
     kept = sum(int(m.sum()) for m in mask)
     message = 1 + 3 + 1 + 4 * kept + 4  # format mark, n as varint, tag, values, CRC-32
     assert history.uplink_bytes == [3 * message] * 3
-    assert history.downlink_bytes == [3 * (message + len(pruning.encode_mask(mask))), 3 * message, 3 * message]
+    assert history.downlink_bytes == [3 * (message + len(encode_mask(mask))), 3 * message, 3 * message]
     assert all((w[~m] == 0).all() for w, m in zip(history.weights, mask, strict=True))
-    assert len(history.accuracy) == 3 and history.accuracy[-1] > 0.3
+    assert history.accuracy[-1] > 0.3
     assert history.accuracy[-1] == central.accuracy(model, mnist.x_test, mnist.y_test, history.weights)
 
 
-def test_one_client_alone_is_plain_masked_training(mnist, federation):
-    model, mask, clients = federation
-    history = pruning.simulate_pruned(model, mask, mnist, clients[:1], rounds=1, seed=5, batch_size=100)
-    x, y = mnist.x_train[clients[0]], mnist.y_train[clients[0]]
-    seed = int(np.random.default_rng((5, 0, 0)).integers(2**31))
-    alone = central.train(model, x, y, mask=mask, batch_size=100, learning_rate=0.1, optimizer="sgd", seed=seed)
-    for ours, theirs in zip(history.weights, alone, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+def test_a_client_that_comes_later_gets_the_mask_then(mnist, federation):
+    model, mask, clients, _ = federation
+    history = fl.simulate(model, mnist, clients, mask=mask, rounds=12, clients_per_round=1)
+    streams = (federated._rng(0, federated.SELECTION, number) for number in range(12))
+    cohorts = [int(stream.choice(3, 1, replace=False)[0]) for stream in streams]
+    first = [client not in cohorts[:number] for number, client in enumerate(cohorts)]
+    assert first[0] and sum(first) == 3 and any(first[2:])
+    kept = sum(int(m.sum()) for m in mask)
+    assert history.downlink_bytes == [9 + 4 * kept + new * len(encode_mask(mask)) for new in first]
+
+
+def test_a_round_is_the_average_of_clients_that_train_with_the_mask_held(mnist, federation):
+    """Batches that hold all samples of a client, one step each: the gradient of Keras, masked, from masked weights."""
+    _, _, clients, _ = federation
+    model = central.mlp(20)
+    start, mask = model.get_weights(), pruning.magnitude_mask(model.get_weights(), 0.7)
+    options = {"rounds": 1, "clients_per_round": 3, "batch_size": 100, "learning_rate": 0.3}
+    history = fl.simulate(model, mnist, clients, mask=mask, **options)
+    results, alone = [], central.mlp(20)
+    for part in clients:
+        alone.set_weights([w * m for w, m in zip(start, mask, strict=True)])
+        alone.compile(fl.models.keras.optimizers.SGD(0.3), "sparse_categorical_crossentropy")
+        alone.train_on_batch(mnist.x_train[part], mnist.y_train[part])
+        results.append(alone.get_weights())
+    for ours, m, *theirs in zip(history.weights, mask, *results, strict=True):
+        np.testing.assert_allclose(ours, np.mean(theirs, axis=0) * m, atol=1e-6)
+    np.testing.assert_array_equal(model.get_weights()[0], start[0])  # the model is left as it was
+
+
+def test_a_mask_of_ones_changes_nothing_but_the_first_downlink(mnist, federation):
+    model, mask, clients, settings = federation
+    ones = [np.ones_like(m) for m in mask]
+    plain, masked = fl.simulate(model, mnist, clients, **settings), fl.simulate(model, mnist, clients, mask=ones, **settings)
+    assert masked.accuracy == plain.accuracy and masked.uplink_bytes == plain.uplink_bytes
+    assert np.subtract(masked.downlink_bytes, plain.downlink_bytes).tolist() == [3 * len(encode_mask(ones)), 0, 0]
 
 
 def test_codecs_with_error_feedback_shorten_both_directions(mnist, federation):
-    model, mask, clients = federation
-    exact = pruning.simulate_pruned(model, mask, mnist, clients, rounds=4)
-    eight = {"uplink": fl.Quantize(8), "downlink": fl.Quantize(8)}
-    lossy = pruning.simulate_pruned(model, mask, mnist, clients, rounds=4, **eight)
+    model, mask, clients, settings = federation
+    exact = fl.simulate(model, mnist, clients, mask=mask, **settings)
+    lossy = fl.simulate(model, mnist, clients, mask=mask, uplink=fl.Quantize(8), downlink=fl.Quantize(8), **settings)
     assert exact.uplink_bytes[1] > 3.9 * lossy.uplink_bytes[1] and exact.downlink_bytes[1] > 3.9 * lossy.downlink_bytes[1]
     assert abs(exact.accuracy[-1] - lossy.accuracy[-1]) < 0.03
 
 
-def test_a_mask_of_another_model_is_refused(mnist, federation):
-    _, mask, clients = federation
-    with pytest.raises(ValueError, match="mask must have the shapes"):
-        pruning.simulate_pruned(central.mlp(64), mask, mnist, clients, rounds=1)
-    with pytest.raises(ValueError, match="rounds must be"):
-        pruning.simulate_pruned(*federation[:2], mnist, clients, rounds=0)
+def test_a_mask_that_fits_no_training_is_refused(mnist, federation):
+    model, mask, clients, settings = federation
+    frozen = fl.models.document_mlp()
+    frozen.layers[1].trainable = False
+    for bad_model, bad_mask, message in (
+        (central.mlp(64), mask, "mask must have the shapes"),
+        (model, [2 * m for m in mask], "mask must hold nothing but 0 and 1"),
+        (model, [m & False for m in mask], "mask removes every weight"),
+        (frozen, mask, r"mask removes entries of weights\[0\], which no gradient trains"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fl.simulate(bad_model, mnist, clients, mask=bad_mask, **settings)
 
 
 # The study: data/results/pruning.csv

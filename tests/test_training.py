@@ -113,6 +113,33 @@ def test_every_client_trains_as_plain_keras_does(small, kind, optimizer):
             np.testing.assert_allclose(mine[client], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("kind", ["dense", "cnn"])
+def test_a_mask_is_held_at_every_step(small, kind, optimizer):
+    """Against plain Keras whose weights are multiplied by the mask before training and after every batch."""
+    make, _ = MODELS[kind]
+    model, rng = make(dtype="float64"), np.random.default_rng(1)
+    mask = [rng.random(w.shape) < 0.4 if w.ndim > 1 else np.ones(w.shape, bool) for w in model.get_weights()]
+    start = [w * m for w, m in zip(model.get_weights(), mask, strict=True)]
+    indices, weights = federated.plan_batches(UNEQUAL, [np.random.default_rng(c) for c in range(3)], 2, 10)
+    trainer = training.Trainer(model, small, OPTIMIZERS[optimizer](), mask=mask)
+    arrays, _ = trainer.train(start, indices, weights, np.zeros((3, trainer.n_seeds, 2), int))
+    for client in range(3):
+        alone = keras.models.clone_model(model)
+        alone.compile(OPTIMIZERS[optimizer](), "sparse_categorical_crossentropy")
+        alone.set_weights(start)
+        for batch in batches_of(indices[client], weights[client]):
+            alone.train_on_batch(small.x_train[batch], small.y_train[batch])
+            alone.set_weights([w * m for w, m in zip(alone.get_weights(), mask, strict=True)])
+        for mine, expected, m in zip(arrays, alone.get_weights(), mask, strict=True):
+            np.testing.assert_allclose(mine[client], expected, atol=1e-5)
+            assert (mine[client][~m] == 0).all()
+    kept = sum(int(m.sum()) for m in mask)
+    assert trainer.deltas(arrays, start).shape == (3, kept) and trainer.gather(start).shape == (kept,)
+    for mine, expected in zip(trainer.scatter(trainer.gather(start)), start, strict=True):
+        np.testing.assert_allclose(mine, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "mean_squared_error", keras.losses.CategoricalFocalCrossentropy()])
 def test_other_losses_are_given_one_hot_labels(small, loss):
     model = dense()
@@ -338,7 +365,7 @@ def test_divergence_names_round_and_client_and_keeps_the_history(small, make):
         ({"optimizer": keras.optimizers.SGD(clipnorm=1.0)}, ValueError, r"clipnorm=1.0, which is not supported"),
         ({"loss": "no_such_loss"}, ValueError, r"loss must be a Keras loss or the name of one, got 'no_such_loss'"),
         ({"state": "none"}, ValueError, r"state must be .*average.*local.*none"),
-        ({"no_answer": 1.0}, ValueError, r"no_answer must be in \[0, 1\), got 1.0"),
+        ({"no_answer": 1.0}, ValueError, r"no_answer must be in \[0, 1\), got 1$"),
         ({"server_momentum": -0.1}, ValueError, r"server_momentum must be in \[0, 1\)"),
         ({"server_learning_rate": 0}, ValueError, r"server_learning_rate"),
         ({"chunk": 0}, ValueError, r"chunk"),
