@@ -1,5 +1,9 @@
-"""The engine of the exercises, and the checkers of chapter 4: stub, wrong answers told apart, bad input, solutions."""
+"""The engine of the exercises, and the checkers of chapter 4: stub, wrong answers told apart, bad input, solutions.
 
+At the end, for every chapter, what readers tried: right ways that look otherwise, wrong ones that nearly pass.
+"""
+
+import copy
 import json
 import re
 import stat
@@ -9,8 +13,8 @@ import numpy as np
 import pytest
 
 import fedlab_utils as fl
-from fedlab_utils.exercises import Exercise, Question, Verdict, Wrong, mathematics, overview
-from fedlab_utils.exercises.base import as_array, as_number, attempt, finished, note_finished
+from fedlab_utils.exercises import algorithms, background, concepts, mathematics, overview, practice
+from fedlab_utils.exercises.base import Exercise, Question, Verdict, Wrong, as_array, as_number, attempt, finished, note_finished
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -85,7 +89,7 @@ class Odd:
         (leaves, "Wrong: your function raised SystemExit: 3"),
         (lambda: "7", "Wrong: the answer must hold numbers, got str"),
         (lambda: 7 + 0j, "Wrong: the answer must hold numbers, got complex"),
-        (lambda: [7, [7]], "Wrong: the answer must hold numbers, got list"),
+        (lambda: [7, [7]], "Wrong: the answer must hold numbers, got list of parts that differ in length"),
         (lambda: {"seven": 7}, "Wrong: the answer must hold numbers, got dict"),
         (lambda: Odd(), "Wrong: the answer must hold numbers, got Odd"),
         (lambda: [7], "Wrong: the answer must have the shape (), got (1,)"),
@@ -183,6 +187,7 @@ def test_progress_names_what_is_done_and_what_is_left(language):
     report = overview.progress()
     total = sum(len(overview.of_chapter(chapter)) for chapter in overview.chapters())
     assert {"en": f"finished 1 of {total} ", "zh": f"已完成 1/{total} "}[language] in repr(report)
+    assert {"en": f"Chapter 1: 0/{len(overview.of_chapter('background'))}", "zh": "第 1 章：0/"}[language] in repr(report)
     assert "✓ rice_bits" in repr(report) and "· exactly_k" in repr(report) and "✓ rice_bits" in report._repr_html_()
 
 
@@ -299,7 +304,7 @@ WRONG_LEVELS = {
     "between -1 and 1 only": lambda x, bits: np.rint((x + 1) / 2 * (2**bits - 1)),
     "not 2**bits": lambda x, bits: np.rint((x - x.min()) / (x.max() - x.min()) * 2**bits),
     "0/0": lambda x, bits: np.rint((x - x.min()) / (x.max() - x.min()) * (2**bits - 1)),
-    "8-bit integers": lambda x, bits: levels(x, bits).astype(np.uint8),
+    "uint8 ends at 255": lambda x, bits: levels(x, bits).astype(np.uint8),
     "whole numbers": lambda x, bits: levels(x, bits, lambda t: t),
     "should get level": lambda x, bits: levels(x, bits, np.ceil),
     "must have the shape": lambda x, bits: levels(x.ravel(), bits)[:-1],
@@ -405,3 +410,273 @@ def test_the_codec_of_the_solution_passes_and_a_stub_is_no_attempt(language):
     names = {"fl": fl}
     exec(mathematics.codec_for_a_budget.code, names)
     assert mathematics.codec_for_a_budget.check(names["codec"]).state == "right"
+
+
+# What readers tried
+
+
+def solution_of(exercise):
+    names = {"np": np, "fl": fl}
+    exec(exercise.code, names)
+    name = exercise.name.partition(".")[2]
+    return (names["pack"], names["unpack"]) if name == "lossless" else names[name]
+
+
+def message_by(formula, dtype=int, form=tuple):
+    return lambda x, bits: form([formula(x, x.min(), x.max(), 2**bits - 1).astype(dtype), x.min(), x.max()])
+
+
+def by_step(x, lo, hi, most):
+    return np.floor((x - lo) / ((hi - lo) / most))
+
+
+def by_formula(x, lo, hi, most):
+    return np.floor((x - lo) / (hi - lo) * most)
+
+
+def in_float32(function):
+    return lambda x, bits: function(x.astype(np.float32), bits)
+
+
+def kind_by(samples, features=None):
+    """vertical where `samples` says that they are many, horizontal where `features` does."""
+    features = features or samples
+    return lambda a, f, b, g: "vertical" if samples(a, b) else "horizontal" if features(f, g) else "transfer"
+
+
+def mostly(a, b):
+    return len(a & b) > len(a - b)
+
+
+def common_rows(a, b):
+    return np.intersect1d(a, b, return_indices=True)[1:]
+
+
+OTHER_WAYS = [
+    *((algorithms.quantized_message, way(message_by(formula)))
+      for formula in (by_step, by_formula) for way in (in_float32, lambda function: function)),
+    (algorithms.quantized_message, message_by(by_formula, np.uint16, list)),
+    (algorithms.pruning_mask, lambda kernels, s: tuple(m.astype(float) for m in threshold_at(round)(kernels, s))),
+    (background.image_from_gradient, lambda kernel, bias: kernel @ bias / (bias @ bias)),
+    (background.image_from_gradient, lambda kernel, bias: np.abs(kernel).sum(axis=1) / np.abs(bias).sum()),
+    (concepts.kind_of_federation, kind_by(mostly)),
+    (concepts.kind_of_federation, kind_by(lambda a, b: len(a & b) / len(a | b) > 0.5)),
+    (concepts.kind_of_federation, kind_by(lambda a, b: len(a & b) / max(len(a), len(b)) > 0.5)),
+    (concepts.align, lambda a, b: np.array(common_rows(a, b))),
+    (concepts.align, lambda a, b: [rows.tolist() for rows in common_rows(a, b)]),
+    (mathematics.nearest_levels, in_float32(levels)),
+    (mathematics.exactly_k, by_sorting),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "answer"), OTHER_WAYS, ids=lambda value: getattr(value, "name", ""))
+def test_another_right_way_is_right(exercise, answer):
+    verdict = exercise.check(answer)
+    assert verdict.state == "right", verdict
+
+
+@pytest.mark.parametrize("exercise", [algorithms.quantized_message, mathematics.nearest_levels], ids=lambda e: e.name)
+def test_no_value_of_a_checker_lies_where_rounding_decides(exercise):
+    answer, at, seen = solution_of(exercise), 0 if exercise is algorithms.quantized_message else 0.5, []
+
+    def spy(x, bits):
+        if x.max() > x.min():
+            inner = x[(x > x.min()) & (x < x.max())].astype(float)
+            place = (inner - x.min()) / (x.max() - x.min()) * (2**bits - 1) - at
+            seen.append((bits, np.abs(place - np.rint(place)).min()))
+        return answer(x, bits)
+
+    assert exercise.check(spy).state == "right"
+    assert {16} < {bits for bits, _ in seen} and min(gap for _, gap in seen) > 1e-2
+
+
+def threshold_at(count, above=False):
+    def mask(kernels, sparsity):
+        magnitudes = np.sort(np.concatenate([np.abs(k).ravel() for k in kernels]))
+        place = count(sparsity * magnitudes.size)
+        return [np.abs(k) > magnitudes[place - 1] if above else np.abs(k) >= magnitudes[place] for k in kernels]
+
+    return mask
+
+
+def at_a_quantile(kernels, sparsity):
+    threshold = np.quantile(np.concatenate([np.abs(k).ravel() for k in kernels]), sparsity)
+    return [np.abs(k) >= threshold for k in kernels]
+
+
+def by_argsort(kind):
+    def keep(x, k):
+        kept = np.argsort(-np.abs(x), kind=kind)[:k]
+        return np.where(np.isin(np.arange(x.size), kept), x, 0)
+
+    return keep
+
+
+def ends_of_x(x, bits):
+    first, last = x.ravel()[0], x.ravel()[-1]
+    return np.zeros(x.shape) if first == last else np.rint((x - first) / (last - first) * (2**bits - 1))
+
+
+soften = fl.distillation.soften
+
+
+def divergence(student, teacher, T, factor=2):
+    p, q = soften(teacher, T), soften(student, T)
+    return T**factor * np.mean(np.sum(p * np.log(p / q), axis=1))
+
+
+def server(clients=None, samples_in_all=None, length=lambda payloads: sum(map(len, payloads))):
+    def answer(weights, payloads, samples):
+        deltas = [fl.decode(payload) for payload in payloads]
+        mean = sum(delta * n for delta, n in zip(deltas[:clients], samples, strict=False)) / (samples_in_all or sum(samples))
+        return weights + mean, length(payloads)
+
+    return answer
+
+
+def bill(formula):
+    return lambda n, bits, clients, rounds: formula(n, bits, clients, rounds, -(-n * bits // 8))
+
+
+STORE = {}
+
+
+def pack_nothing(x):
+    STORE["x"] = x
+    return b"x"
+
+
+class Narrow(fl.TopK):
+    def encode(self, x):
+        return super().encode(x)
+
+
+class Listed(fl.TopK):
+    def encode(self, x, rng=None):
+        return list(super().encode(x, rng))
+
+
+class Foreign(fl.TopK):
+    def encode(self, x, rng=None):
+        return b"mine"
+
+
+class Broken(fl.TopK):
+    def encode(self, x, rng=None):
+        return x.nothing
+
+
+TRIED = [
+    (algorithms.quantized_message, "integers cannot hold 16 bits: uint8 ends at 255", message_by(by_formula, np.uint8)),
+    (algorithms.quantized_message, "integers cannot hold 16 bits: int16 ends at 32,767", message_by(by_formula, np.int16)),
+    (algorithms.quantized_message, "from the levels alone", lambda x, bits: levels(x, bits, np.floor).astype(int).tolist()),
+    (algorithms.quantized_message, "x_min and x_max must be those of x", lambda x, bits: (ends_of_x(x, bits), x[0], x[-1])),
+    (algorithms.pruning_mask, "round(0.8 * 37) = 30 connections go, yours removes 29", threshold_at(int)),
+    (algorithms.pruning_mask, "round(0.2 * 37) = 7 connections go, yours removes 8", threshold_at(lambda n: int(np.ceil(n)))),
+    (algorithms.pruning_mask, "round(0.2 * 37) = 7 connections go, yours removes 8", at_a_quantile),
+    (algorithms.pruning_mask, "round(0 * 37) = 0 connections go, yours removes 37", threshold_at(round, above=True)),
+    (algorithms.pruning_mask, "each of the 3 kernels", lambda kernels, s: threshold_at(round)(kernels[:2], s)),
+    (algorithms.distillation_loss, "divergence: less by T²", divergence),
+    (algorithms.distillation_loss, "divergence, without T²", lambda s, t, T: divergence(s, t, T, 0)),
+    (algorithms.distillation_loss, "are swapped",
+     lambda s, t, T: T**2 * np.mean(-np.sum(soften(s, T) * np.log(soften(t, T)), axis=1))),
+    (background.image_from_gradient, "add up to 0 here", lambda kernel, bias: kernel.sum(axis=1) / bias.sum()),
+    (background.image_from_gradient, "choose one that was active", lambda kernel, bias: kernel[:, bias.argmin()] / bias.min()),
+    (background.image_from_gradient, "yours are [0.0, 0.0, 0.0]", lambda kernel, bias: np.nan_to_num(kernel[:, 0] / bias[0])),
+    (concepts.kind_of_federation, "7 of about 10 samples", kind_by(lambda a, b: len(a & b) > 10, mostly)),
+    (concepts.kind_of_federation, "400 of about 1,000 samples", kind_by(lambda a, b: len(a & b) > 6, mostly)),
+    (concepts.kind_of_federation, "4 of 10 features", kind_by(mostly, lambda f, g: len(f & g) > 1)),
+    (concepts.kind_of_federation, "returned nothing for ({0, 1, 2, 3, 4, 5, ...}, ",
+     lambda *sets: None if kind_by(mostly)(*sets) == "transfer" else kind_by(mostly)(*sets)),
+    (concepts.align, "rows of A must hold numbers, got list of parts that differ", lambda a, b: ([[0, 1], [2]], [1])),
+    (concepts.align, "two arrays", lambda a, b: np.stack(common_rows(a, b), axis=1)),
+    (concepts.align, "two arrays", lambda a, b: np.float64(2)),
+    (concepts.align, "returned nothing for ([40, 20], [10, 30])", lambda a, b: common_rows(a, b) if set(a) & set(b) else None),
+    (concepts.lossless, "another array than the one in this message", (pack_nothing, lambda message: STORE["x"])),
+    (mathematics.nearest_levels, "returned nothing for ([2.5, 2.5, 2.5, 2.5], 4)",
+     lambda x, bits: levels(x, bits) if x.max() > x.min() else None),
+    (mathematics.nearest_levels, "integers cannot hold 16 bits: int16", lambda x, bits: levels(x, bits).astype(np.int16)),
+    (mathematics.nearest_levels, "should get level", ends_of_x),
+    (mathematics.exactly_k, "of equal magnitudes those of lower index", by_argsort(None)),
+    (mathematics.exactly_k, "of equal magnitudes those of lower index", by_argsort("heapsort")),
+    (mathematics.codec_for_a_budget, "encode(self, x, rng=None)", Narrow(0.01)),
+    (mathematics.codec_for_a_budget, "encode must return bytes, got list", Listed(0.001)),
+    (mathematics.codec_for_a_budget, "the training stopped: ValueError: damaged payload", Foreign(0.01)),
+    (mathematics.codec_for_a_budget, "it cannot encode the delta: AttributeError", Broken(0.01)),
+    (practice.uplink_bytes, "counted 1×", bill(lambda n, b, c, r, body: c * r * body + 17)),
+    (practice.uplink_bytes, "counted 10×", bill(lambda n, b, c, r, body: r * (c * body + 17))),
+    (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: 2 * c * r * (body + 17))),
+    (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: c * r * (body + 17 + 4 * n))),
+    (practice.uplink_bytes, "a byte has eight", bill(lambda n, b, c, r, body: c * r * (n * b + 17 * 8))),
+    (practice.uplink_bytes, "10,178,700 bytes, yours says 10,177,900", bill(lambda n, b, c, r, body: c * r * (body + 9))),
+    (practice.server_round, "the old ones plus", server(clients=3)),
+    (practice.server_round, "the old ones plus", server(samples_in_all=600)),
+    (practice.server_round, "the payloads of this round", server(length=lambda payloads: len(payloads[0]) * len(payloads))),
+    (practice.both_ways, "encode(self, x, rng=None)", (fl.TopK(0.01), Narrow(0.01))),
+    (practice.both_ways, "encode must return bytes, got list", (Listed(0.01), fl.TopK(0.01))),
+    (practice.both_ways, "the training stopped: AttributeError", (Broken(0.01), fl.TopK(0.01))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "part", "answer"), TRIED, ids=[f"{e.name}: {part}" for e, part, _ in TRIED])
+def test_a_wrong_answer_that_nearly_passes_is_told(exercise, part, answer):
+    verdict = exercise.check(answer)
+    assert verdict.state == "wrong" and part in verdict.message, verdict
+    fl.use_language("zh")
+    assert exercise.check(answer).message.startswith("不对：") and finished() == []
+
+
+def spoilt(function, place):
+    """The function, which then changes its argument number `place`."""
+
+    def answer(*arguments):
+        result, argument = copy.deepcopy(function(*arguments)), arguments[place]
+        if isinstance(argument, np.ndarray):
+            argument += 1
+        elif isinstance(argument, list) and isinstance(argument[0], np.ndarray):
+            argument[0][...] = 0
+        else:
+            argument.pop()
+        return result
+
+    return answer
+
+
+GIVEN = [
+    (background.image_from_gradient, 2), (background.federated_average, 3), (concepts.kind_of_federation, 4), (concepts.align, 2),
+    (algorithms.quantized_message, 1), (algorithms.pruning_mask, 1), (algorithms.distillation_loss, 2),
+    (mathematics.nearest_levels, 1), (mathematics.exactly_k, 1), (mathematics.rice_bits, 1),
+    (practice.send_with_memory, 2), (practice.server_round, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "count"), GIVEN, ids=lambda value: getattr(value, "name", ""))
+def test_an_answer_that_changes_its_input_is_told(exercise, count, language):
+    for place in range(count):
+        verdict = exercise.check(spoilt(solution_of(exercise), place))
+        told = {"en": f"changes its input (argument {place + 1})", "zh": f"改动了输入（第 {place + 1} 个参数）"}[language]
+        assert verdict.state == "wrong" and told in verdict.message, verdict
+
+
+def in_place(weights, deltas, sizes):
+    sizes[0] /= 1  # an int that becomes a float: equal, and changed all the same
+    return weights + np.average(deltas, axis=0, weights=sizes)
+
+
+def no_return(x, k):
+    x[np.argsort(-np.abs(x), kind="stable")[k:]] = 0
+
+
+def test_a_change_within_a_list_and_one_without_a_result_are_told_too():
+    assert "changes its input (argument 3)" in background.federated_average.check(in_place).message
+    assert "changes its input (argument 1)" in mathematics.exactly_k.check(no_return).message
+    pack, unpack = solution_of(concepts.lossless)
+    assert "changes its input (argument 1)" in concepts.lossless.check((spoilt(pack, 0), unpack)).message
+
+
+def test_half_a_pair_is_no_attempt():
+    assert concepts.lossless.check((solution_of(concepts.lossless)[0], stub)).state == "not attempted"
+
+
+def test_a_quantizer_alone_is_within_the_budget_where_its_bits_are_not_whole():
+    assert mathematics.codec_for_a_budget.check(fl.EntropyQuantize(0.2)).state == "right"

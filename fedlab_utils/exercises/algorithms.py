@@ -6,16 +6,18 @@ import numpy as np
 
 from ..distillation import distillation_loss as loss_of_the_package
 from ..distillation import soften
-from .base import Exercise, Wrong, as_array, as_number, attempt
+from .base import Exercise, Wrong, as_array, as_number, attempt, hold_levels
 
 LEVELS, LO, HI = ("the levels", "量化级"), ("x_min", "x_min"), ("x_max", "x_max")
 
 
 def _quantized_message(function) -> None:
-    cases = [(np.array([-1.0, -0.2, 0.1, 0.5, 1.0]), 2), (np.array([3.0, 7.5, 4.1, 9.0]), 3), (np.linspace(-5, 20, 37), 6)]
+    rng = np.random.default_rng(0)
+    cases = [(np.array([-0.2, -1.0, 0.5, 1.0, 0.1]), 2), (np.array([4.1, 9.0, 3.0, 7.5]), 3)]
+    cases += [(_between_stairs(rng, 37, 6, -5, 20), 6), (_between_stairs(rng, 40, 16, -2, 4), 16)]
     for x, bits in cases:
-        message = attempt(function, x.copy(), bits)
-        if not isinstance(message, tuple):
+        message = attempt(function, x, bits)
+        if not isinstance(message, (tuple, list)) or len(message) == x.size:
             raise Wrong(
                 "return a tuple (levels, x_min, x_max): from the levels alone nobody can restore the values.",
                 "请返回元组 (levels, x_min, x_max)：光凭量化级，谁也还原不出数值。",
@@ -25,13 +27,13 @@ def _quantized_message(function) -> None:
                 f"the message must have three parts (levels, x_min, x_max), yours has {len(message)}.",
                 f"消息应当有三部分 (levels, x_min, x_max)，你的有 {len(message)} 部分。",
             )
-        kind = np.asarray(message[0]).dtype.kind
         levels, lo, hi = as_array(message[0], x.shape, LEVELS), as_number(message[1], LO), as_number(message[2], HI)
         if (lo, hi) != (x.min(), x.max()):
             raise Wrong(
                 f"x_min and x_max must be those of x, {x.min():g} and {x.max():g}, yours are {lo:g} and {hi:g}.",
                 f"x_min 和 x_max 应当取自 x：{x.min():g} 和 {x.max():g}，你的是 {lo:g} 和 {hi:g}。",
             )
+        hold_levels(message[0], bits)
         scaled = (x - x.min()) / (x.max() - x.min()) * (2**bits - 1)
         if np.array_equal(levels, np.floor((x - x.min()) / (x.max() - x.min()) * 2**bits)):
             raise Wrong(
@@ -49,11 +51,19 @@ def _quantized_message(function) -> None:
                 f"with {bits} bits, x = {x[place]:g} should get level {np.floor(scaled[place]):.0f}, yours is {levels[place]:g}.",
                 f"{bits} 位时，x = {x[place]:g} 的量化级应当是 {np.floor(scaled[place]):.0f}，你的结果是 {levels[place]:g}。",
             )
-        if kind not in "iu":
+        if np.asarray(message[0]).dtype.kind not in "iu":
             raise Wrong(
                 "the values are right, but they are still floats of 32 or 64 bits: turn them into integers with .astype(int).",
                 "数值对了，但类型仍是 32 或 64 位的浮点数：请用 .astype(int) 变成整数。",
             )
+
+
+def _between_stairs(rng, n, bits, lo, hi):
+    """n values, both ends among them but not at the ends, the rest well away from the stairs: however formula 4.1 is
+    written, its rounding errors change no level."""
+    x = lo + (hi - lo) * (rng.integers(0, 2**bits - 1, n) + rng.uniform(0.1, 0.9, n)) / (2**bits - 1)
+    x[[n // 3, n // 2]] = hi, lo
+    return x
 
 
 quantized_message = Exercise(
@@ -81,10 +91,11 @@ def quantized_message(x, bits):
 
 def _pruning_mask(function) -> None:
     rng = np.random.default_rng(0)
-    big = rng.normal(0, 1, (6, 5)), rng.normal(0, 3, (5, 2))
-    small = np.array([[0.5, -4.0], [1.0, 2.0]]), np.array([[-3.0, 0.1]])
-    for kernels, sparsity in ((small, 0.5), (big, 0.6), (big, 0.9)):
-        masks = attempt(function, [k.copy() for k in kernels], sparsity)
+    small = [np.array([[0.5, -4.0], [1.0, 2.0]]), np.array([[-3.0, 0.1]])]
+    big = [rng.normal(0, 1, (4, 3)), rng.normal(0, 3, (3, 5)), rng.normal(0, 2, (5, 2))]
+    # Of 37 these are 7.4, 29.6, 33.3 and 0: neither int() nor ceil() nor a quantile is round().
+    for kernels, sparsity in ((small, 0.5), (big, 0.2), (big, 0.8), (big, 0.9), (big, 0.0)):
+        masks = attempt(function, kernels, sparsity)
         if not isinstance(masks, (list, tuple)) or len(masks) != len(kernels):
             raise Wrong(
                 f"return one mask for each of the {len(kernels)} kernels, in a list.",
@@ -104,7 +115,7 @@ def _pruning_mask(function) -> None:
         expected = stays(np.abs(values))
         if np.array_equal(flat, expected):
             continue
-        if np.array_equal(flat, 1 - expected):
+        if removed and np.array_equal(flat, 1 - expected):
             raise Wrong("the mask is upside down: True means that a connection stays.", "掩码正好反了：True 表示留下这个连接。")
         if np.array_equal(flat, stays(values)):
             raise Wrong(
@@ -117,15 +128,20 @@ def _pruning_mask(function) -> None:
                 "this ranks each layer by itself; rank all connections of the model together.",
                 "这是逐层排序；请把整个模型的连接放在一起排序。",
             )
-        if np.array_equal(flat, stays(np.abs(values), removed)):
+        if removed and np.array_equal(flat, stays(np.abs(values), removed)):
             raise Wrong(
                 "the sparsity is the fraction that goes, not the fraction that stays.", "稀疏度是移除的比例，不是保留的比例。"
             )
+        count, asked = int(np.sum(flat == 0)), f"round({sparsity:g} * {values.size}) = {removed}"
+        if count != removed:
+            raise Wrong(
+                f"at sparsity {sparsity:g}, {asked} connections go, yours removes {count}.",
+                f"稀疏度为 {sparsity:g} 时应移除 {asked} 个连接，你移除了 {count} 个。",
+            )
         raise Wrong(
-            f"at sparsity {sparsity}, {removed} of {values.size} connections go, the smallest in magnitude; yours removes "
-            f"{int(np.sum(flat == 0))}, not all of them the smallest.",
-            f"稀疏度为 {sparsity} 时，{values.size} 个连接中应移除绝对值最小的 {removed} 个；"
-            f"你移除了 {int(np.sum(flat == 0))} 个，且不全是最小的。",
+            f"at sparsity {sparsity:g}, the {removed} of {values.size} connections that are smallest in magnitude go; yours "
+            f"removes {count}, not all of them the smallest.",
+            f"稀疏度为 {sparsity:g} 时，{values.size} 个连接中应移除绝对值最小的 {removed} 个；你移除的 {count} 个不全是最小的。",
         )
 
 
@@ -191,7 +207,7 @@ def _distillation_loss(function) -> None:
     rng = np.random.default_rng(1)
     for n, n_classes, temperature in ((4, 10, 4.0), (3, 3, 2.0), (2, 5, 0.5)):
         student, teacher = rng.normal(0, 2, (n, n_classes)), rng.normal(0, 4, (n, n_classes))
-        got = as_number(attempt(function, student.copy(), teacher.copy(), temperature))
+        got = as_number(attempt(function, student, teacher, temperature))
 
         def cross(targets, z):
             z = z - z.max(axis=1, keepdims=True)
@@ -199,6 +215,7 @@ def _distillation_loss(function) -> None:
 
         soft, hard = soften(teacher, temperature), np.eye(n_classes)[teacher.argmax(axis=1)]
         expected = loss_of_the_package(student, teacher, temperature)
+        entropy = cross(soft, teacher / temperature)
         mistakes = (
             (cross(soft, student / temperature),
              "T² is missing: without it the gradient of this loss shrinks like 1/T².",
@@ -216,6 +233,15 @@ def _distillation_loss(function) -> None:
             (temperature**2 * cross(hard, student / temperature),
              "these are hard labels: only the teacher's first guess counts. Use its whole softmax at T.",
              "这是硬标签：只用了教师的第一候选。请用教师在温度 T 下的整个 softmax。"),
+            (expected - temperature**2 * entropy,
+             "this is the Kullback–Leibler divergence: less by T² times the teacher's entropy. The cross-entropy is asked for.",
+             "这是 KL 散度：比交叉熵少 T² 乘以教师输出的熵。这里要的是交叉熵。"),
+            (cross(soft, student / temperature) - entropy,
+             "this is the Kullback–Leibler divergence, without T². The cross-entropy is asked for, times T².",
+             "这是 KL 散度，还漏了 T²。这里要的是交叉熵乘以 T²。"),
+            (temperature**2 * cross(soften(student, temperature), teacher / temperature),
+             "teacher and student are swapped: in -sum(p * log q) p is the teacher's and q the student's.",
+             "教师和学生弄反了：-sum(p * log q) 中，p 是教师的，q 是学生的。"),
             (n * expected, "this is the sum over the images; take the mean.", "这是所有图片之和；请取平均。"),
             (-expected, "the sign is wrong: a loss is the negative logarithm.", "符号反了：损失是负的对数。"),
             (expected / n_classes, "sum over the classes; the mean is over the images only.",
@@ -252,5 +278,8 @@ def distillation_loss(student_logits, teacher_logits, T):
     q = fl.distillation.soften(student_logits, T)
     return T**2 * np.mean(-np.sum(p * np.log(q), axis=1))
 """,
-    ("The loss that trained every student of this chapter.", "本章的每个学生都是用这个损失训练出来的。"),
+    (
+        "Every student of this chapter that learns from soft targets is trained with this loss.",
+        "本章凡是跟软目标学的学生，用的都是这个损失。",
+    ),
 )

@@ -17,17 +17,23 @@ def _layer(rng, n_inputs, signals):
 
 def _image_from_gradient(function) -> None:
     rng = np.random.default_rng(0)
-    cases = [_layer(rng, 6, [0.5, -0.2, 0.1]), _layer(rng, 6, [0, 0, -0.3, 0]), _layer(rng, 9, [0, -0.01, 0.02])]
+    cases = [_layer(rng, 6, [0.5, -0.2, 0.1]), _layer(rng, 6, [0, 0, -0.3, 0]), _layer(rng, 9, [0, 0.02, 0])]
+    cases += [_layer(rng, 7, [0.25, -0.75, 0.5])]  # softmax: they add up to 0, exactly in these binary fractions
     for image, kernel, bias in cases:
-        got = as_array(attempt(function, kernel.copy(), bias.copy()), image.shape, ("the image", "图片"))
+        got = as_array(attempt(function, kernel, bias), image.shape, ("the image", "图片"))
         if np.allclose(got, image):
             continue
+        if bias.sum() == 0 and not (np.isfinite(got).all() and got.any()):
+            raise Wrong(
+                "the bias gradients of all units add up to 0 here, as those of a softmax layer do: divide by that of one unit.",
+                "这里所有单元的偏置梯度之和是 0（softmax 层总是如此）：请只除以某一个单元的偏置梯度。",
+            )
         if not np.isfinite(got).all():
             raise Wrong(
                 "there are NaN or infinities: a unit that was not active has bias gradient 0; choose one that was active.",
                 "出现了 NaN 或无穷大。没有激活的单元，偏置的梯度是 0；请选一个激活了的单元。",
             )
-        if any(np.allclose(got, kernel[:, unit]) for unit in range(bias.size)):
+        if any(np.allclose(got, kernel[:, unit]) for unit in np.flatnonzero(bias)):
             raise Wrong(
                 "this is a column of the kernel gradient: the image times a factor. Divide by that unit's bias gradient.",
                 "这是权重梯度的一列：图片乘以一个系数。请除以同一个单元的偏置梯度。",
@@ -71,8 +77,7 @@ def _federated_average(function) -> None:
         (np.array([5.0]), [np.array([1.5])], [7]),
     ]  # fmt: skip
     for weights, deltas, sizes in cases:
-        arguments = (weights.copy(), [delta.copy() for delta in deltas], list(sizes))
-        got = as_array(attempt(function, *arguments), weights.shape, ("the new weights", "新的权重"))
+        got = as_array(attempt(function, weights, deltas, sizes), weights.shape, ("the new weights", "新的权重"))
         shares = np.array(sizes) / np.sum(sizes)
         average = shares @ np.array(deltas)
         if np.allclose(got, weights + average):
@@ -80,7 +85,7 @@ def _federated_average(function) -> None:
         if np.allclose(got, weights + np.mean(deltas, axis=0)):
             raise Wrong(
                 f"every client counts the same here; with {sizes} samples they must count in proportion to these.",
-                f"这里每个客户端的分量都一样；它们的样本数是 {sizes}，应当按样本数加权。",
+                f"这里每个客户端占的比重都一样；它们的样本数是 {sizes}，应当按样本数加权。",
             )
         if np.allclose(got, average):
             raise Wrong(
@@ -105,7 +110,7 @@ federated_average = Exercise(
     "background.federated_average",
     _federated_average,
     (
-        ("The share of a client is its sizes entry over sum(sizes).", "一个客户端的权重占比是它的样本数除以 sum(sizes)。"),
+        ("The share of a client is its sizes entry over sum(sizes).", "一个客户端所占的比重是它的样本数除以 sum(sizes)。"),
         (
             "np.average(deltas, axis=0, weights=sizes) is the weighted average.",
             "np.average(deltas, axis=0, weights=sizes) 就是加权平均。",
@@ -171,7 +176,7 @@ does_compression_hide = Question(
             "No: codecs are made to keep what matters, and here the image is what matters.",
             "没有：编解码器要保留的正是重要的内容，而这里重要的内容就是图片。",
             "Measured above: at 8 bits the correlation stays above 0.99, and with 1 % of the components still above 0.9.",
-            "能把图片弄得面目全非的编解码器，也会把更新弄得面目全非。",
+            "前面测过：8 位时相关系数仍高于 0.99，只留 1 % 的分量时也仍高于 0.9。",
         ),
     ),
     right=2,
@@ -194,13 +199,13 @@ who_counts_how_much = Question(
             "One tenth: as many images as it has of all.",
             "十分之一：按它的图片占全部图片的比例。",
             "Every image counts the same, as if all lay in one place.",
-            "每张图片的分量都一样，如同全部放在一处。",
+            "每张图片的比重都一样，如同全部放在一处。",
         ),
         (
             "One ninth: 100 to 900.",
             "九分之一：100 比 900。",
-            "The share is of all images: 100 of 1000.",
-            "要算的是在全部图片中的占比：1000 张里的 100 张。",
+            "The share is of all images: 100 of 1,000.",
+            "要算的是在全部图片中的占比：1,000 张里的 100 张。",
         ),
     ),
     right=1,

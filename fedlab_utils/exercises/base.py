@@ -7,9 +7,11 @@ message that teaches. Everything else is here: the reader's mistakes become mess
 from __future__ import annotations
 
 import contextlib
+import copy
 import html
 import json
 import os
+import reprlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ class _NotAttempted(Exception):
     pass
 
 
+_answered: set[int] = set()  # ids of the functions that have returned something in the check that runs
 COLOURS = {"right": "#009E73", "wrong": "#D55E00", "not attempted": "#808080", "hint": "#0072B2", "solution": "#0072B2"}
 SIGNS = {"right": "✓ ", "wrong": "✗ ", "not attempted": "", "hint": "", "solution": ""}
 
@@ -75,6 +78,7 @@ class Exercise:
 
         remember=False: a right answer is not noted as the reader's own; for the cells that run the book's solutions.
         """
+        _answered.clear()
         try:
             if answer is None or answer is ...:
                 raise _NotAttempted
@@ -84,8 +88,8 @@ class Exercise:
             return Verdict(
                 "not attempted",
                 say(
-                    "Not attempted yet. Replace the dots (a function must end with return), and run the cell again.",
-                    "还没有作答。把省略号换成你的代码，别忘了用 return 返回结果，再运行一次。",
+                    "Not attempted yet. Replace the dots with your code (a function must return its result), and run again.",
+                    "还没有作答。把省略号换成你的代码（若是函数，别忘了用 return 返回结果），再运行一次。",
                 ),
             )
         except Wrong as wrong:
@@ -122,31 +126,72 @@ def _quiet():
         yield
 
 
-def attempt(function, *arguments, **keywords):
-    """Call the reader's function. None or ... means not attempted; what it raises becomes a `Wrong`."""
-    if not callable(function):
-        raise Wrong(f"expected a function, got {type(function).__name__}", f"需要一个函数，得到的是 {type(function).__name__}")
+@contextlib.contextmanager
+def told(en: str, zh: str):
+    """What is raised within becomes a `Wrong`: these words, and what it was."""
     try:
-        result = function(*arguments, **keywords)
+        yield
+    except Wrong:
+        raise
     except (Exception, SystemExit) as error:
         text = f"{type(error).__name__}: {error}"
-        raise Wrong(f"your function raised {text}", f"你的函数抛出了异常：{text}") from error
+        raise Wrong(f"{en} {text}", f"{zh}{text}") from error
+
+
+def attempt(function, *arguments):
+    """Call the reader's function with copies of the arguments; `Wrong` where it raises, or changes what it was given.
+
+    None or ... means not attempted; after a first result it is a `Wrong`: some branch has no return.
+    """
+    if not callable(function):
+        raise Wrong(f"expected a function, got {type(function).__name__}", f"需要一个函数，得到的是 {type(function).__name__}")
+    given = [copy.deepcopy(argument) for argument in arguments]
+    with told("your function raised", "你的函数抛出了异常："):
+        result = function(*given)
+    for number, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
+        if not _unchanged(before, after):
+            raise Wrong(
+                f"your function changes its input (argument {number}); work on a copy, such as x.copy().",
+                f"你的函数改动了输入（第 {number} 个参数）；请在副本上计算，例如 x.copy()。",
+            )
     if result is None or result is ...:
-        raise _NotAttempted
+        if id(function) not in _answered:
+            raise _NotAttempted
+        raise Wrong(
+            f"your function returned nothing for ({shown(*arguments)}): does every branch end with return?",
+            f"参数为 ({shown(*arguments)}) 时，你的函数什么也没有返回：是不是有的分支漏了 return？",
+        )
+    _answered.add(id(function))
     return result
 
 
-def as_array(result, shape, what: tuple[str, str] = ("the result", "结果")) -> np.ndarray:
-    """The result as a float array of this shape; `Wrong` where it is none."""
+def _unchanged(before, after) -> bool:
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, np.ndarray):
+        return (before.dtype, before.shape) == (after.dtype, after.shape) and before.tobytes() == after.tobytes()
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_unchanged, before, after))
+    return type(before).__eq__ is object.__eq__ or before == after  # codecs have no ==
+
+
+def shown(*values) -> str:
+    """Values as a message shows them: arrays as lists of rounded numbers, long ones cut short."""
+    return ", ".join(reprlib.repr(np.round(v, 3).tolist() if isinstance(v, np.ndarray) else v) for v in values)
+
+
+def as_array(result, shape=None, what: tuple[str, str] = ("the result", "结果")) -> np.ndarray:
+    """The result as a float array of this shape (None: of any); `Wrong` where it is none."""
     try:
         array = np.asarray(result)
         if array.dtype.kind not in "biuf":  # text, complex numbers, objects
             raise TypeError
         array = array.astype(np.float64)
-    except Exception:  # ragged lists, or an object whose __array__ fails
+    except Exception as error:  # ragged lists, or an object whose __array__ fails
         kind = type(result).__name__
-        raise Wrong(f"{what[0]} must hold numbers, got {kind}", f"{what[1]}应当是数值，得到的是 {kind}") from None
-    if array.shape != tuple(shape):
+        en, zh = (" of parts that differ in length", "，各部分长短不一") if isinstance(error, ValueError) else ("", "")
+        raise Wrong(f"{what[0]} must hold numbers, got {kind}{en}", f"{what[1]}应当是数值，得到的是 {kind}{zh}") from None
+    if shape is not None and array.shape != tuple(shape):
         raise Wrong(
             f"{what[0]} must have the shape {tuple(shape)}, got {array.shape}",
             f"{what[1]}的形状应当是 {tuple(shape)}，得到的是 {array.shape}",
@@ -157,6 +202,16 @@ def as_array(result, shape, what: tuple[str, str] = ("the result", "结果")) ->
 def as_number(result, what: tuple[str, str] = ("the answer", "答案")) -> float:
     """The result as one float; `Wrong` where it is none."""
     return float(as_array(result, (), what))
+
+
+def hold_levels(result, bits: int) -> None:
+    """`Wrong` where the result is of integers too narrow for levels of so many bits: its values have wrapped around."""
+    kind, most = np.asarray(result).dtype, 2**bits - 1
+    if kind.kind in "iu" and np.iinfo(kind).max < most:
+        raise Wrong(
+            f"these integers cannot hold {bits} bits: {kind} ends at {np.iinfo(kind).max:,}, the highest level is {most:,}.",
+            f"这些整数装不下 {bits} 位：{kind} 最大到 {np.iinfo(kind).max:,}，而最高的量化级是 {most:,}。",
+        )
 
 
 # Finished exercises are remembered outside the book, so that an update of the book cannot touch them.

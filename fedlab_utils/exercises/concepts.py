@@ -22,9 +22,14 @@ def _kind_of_federation(function) -> None:
         ((set(range(100)), {"age", "bmi"}, set(range(10, 105)), {"bp", "glucose"}), "vertical"),
         ((ids, features, other_ids, features - {"hdl"}), "horizontal"),
         ((ids, {"age", "bmi", "bp"}, set(range(95, 200)), {"glucose", "hdl", "bp"}), "transfer"),
+        # The share decides, not the count: 7 are many of 10, 400 are not many of 1,000.
+        ((set(range(10)), {"age", "bmi"}, set(range(3, 12)), {"bp", "glucose"}), "vertical"),
+        ((set(range(1000)), {"age", "bmi"}, set(range(600, 1600)), {"bp", "glucose"}), "transfer"),
+        ((ids, {"age", "bmi", "bp"}, other_ids, {"age", "bmi"}), "horizontal"),
+        ((ids, set("abcdefghij"), other_ids, set("ghijklmnop")), "transfer"),
     ]
     for number, (arguments, expected) in enumerate(cases):
-        got = attempt(function, *(set(a) for a in arguments))
+        got = attempt(function, *arguments)
         if not isinstance(got, str) or got not in KINDS:
             raise Wrong(
                 f"return one of {', '.join(map(repr, KINDS))}, not {got!r}",
@@ -40,10 +45,12 @@ def _kind_of_federation(function) -> None:
         if number >= 3:
             a, f, b, g = arguments
             raise Wrong(
-                f"{len(a & b)} of about 100 samples and {len(f & g)} of {max(len(f), len(g))} features in common is "
-                f"{expected}, yours says {got}: “many in common” need not be all. Compare the share with one half.",
-                f"约 100 个样本中有 {len(a & b)} 个相同，至多 {max(len(f), len(g))} 个特征中有 {len(f & g)} 个相同："
-                f"这是 {expected}，你的结果是 {got}。“重叠较多”不必是全部，请拿重叠的比例与一半比较。",
+                f"{len(a & b)} of about {len(a):,} samples and {len(f & g)} of {max(len(f), len(g))} features in common is "
+                f"{expected}, yours says {got}: “many in common” need not be all, but less than half is not many. Compare the "
+                "share, not the count, with one half.",
+                f"约 {len(a):,} 个样本中有 {len(a & b)} 个相同，{max(len(f), len(g))} 个特征中有 {len(f & g)} 个相同："
+                f"这是 {expected}，你的结果是 {got}。“重叠较多”不必是全部，但不到一半也不算；"
+                "请拿重叠的比例（不是个数）与一半比较。",
             )
         raise Wrong(f"this pair of parties is {expected}, yours says {got}.", f"这两个参与方属于 {expected}，你的结果是 {got}。")
 
@@ -55,7 +62,7 @@ kind_of_federation = Exercise(
         ("len(a & b) / min(len(a), len(b)) is the share that two sets have in common.",
          "len(a & b) / min(len(a), len(b)) 是两个集合重叠的比例。"),
         ("Ask about the samples first: more than half in common is vertical. Then about the features.",
-         "先看样本：一半以上相同就是纵向；再看特征。"),
+         "先看样本：超过一半相同就是纵向；再看特征。"),
     ),
     """
 def kind_of_federation(samples_a, features_a, samples_b, features_b):
@@ -66,8 +73,8 @@ def kind_of_federation(samples_a, features_a, samples_b, features_b):
         return "vertical"
     return "horizontal" if overlap(features_a, features_b) > 0.5 else "transfer"
 """,
-    ("(If both overlap, there is little to federate: the parties hold the same table.)",
-     "（如果两者都重叠，就没有多少可联邦的了：双方手里是同一张表。）"),
+    ("(If both overlap, there is little to federate: the parties hold almost the same table.)",
+     "（如果两者都重叠，就没有联邦的必要了：双方手里几乎是同一张表。）"),
 )  # fmt: skip
 
 
@@ -78,13 +85,15 @@ def _align(function) -> None:
         (np.array([40, 20]), np.array([10, 30])),  # nobody in common
     ]
     for ids_a, ids_b in cases:
-        got = attempt(function, ids_a.copy(), ids_b.copy())
+        got = attempt(function, ids_a, ids_b)
+        if isinstance(got, np.ndarray) and got.ndim == 2:  # the rows of A and of B, stacked
+            got = list(got)
         if not isinstance(got, (tuple, list)) or len(got) != 2:
             raise Wrong("return two arrays: the rows of A, and the rows of B.", "请返回两个数组：A 的行号和 B 的行号。")
         common = sorted(set(ids_a.tolist()) & set(ids_b.tolist()))
         rows = []
         for who, ids, answer in (("A", ids_a, got[0]), ("B", ids_b, got[1])):
-            flat = as_array(answer, np.shape(answer), (f"the rows of {who}", f"{who} 的行号")).ravel()
+            flat = as_array(answer, None, (f"the rows of {who}", f"{who} 的行号")).ravel()
             if flat.size and (flat.min() < 0 or flat.max() >= ids.size or np.any(flat != np.rint(flat))):
                 raise Wrong(
                     f"the rows of {who} must be numbers from 0 to {ids.size - 1}: row numbers, not IDs.",
@@ -139,13 +148,21 @@ def _lossless(pair) -> None:
     pack, unpack = pair
     delta = load_client_delta()
     awkward = np.array([0.0, -0.0, 1.5, np.float32(1e-42), -3.4e38, 0.1], np.float32)
-    for x in (awkward, np.zeros(5, np.float32), delta):
-        message = attempt(pack, x.copy())
+    vectors, messages = (awkward, np.zeros(5, np.float32), delta), []
+    for x in vectors:
+        message = attempt(pack, x)
         if not isinstance(message, (bytes, bytearray)):
             raise Wrong(
                 f"pack must return bytes, got {type(message).__name__}", f"pack 应当返回 bytes，得到的是 {type(message).__name__}"
             )
-        back = np.asarray(attempt(unpack, bytes(message)))
+        messages.append(bytes(message))
+    for x, message in zip(vectors[::-1], messages[::-1], strict=True):  # so that nothing can be remembered beside the bytes
+        back = np.asarray(attempt(unpack, message))
+        if any(np.array_equal(back, other) for other in vectors if other is not x):
+            raise Wrong(
+                "unpack gave back another array than the one in this message: all that it needs must travel in the bytes.",
+                "unpack 还原出的是另一个数组，不是这条消息里的：它需要的一切，都必须放在字节串里。",
+            )
         if back.shape != x.shape:
             raise Wrong(
                 f"{x.size} numbers went in, an array of shape {back.shape} came out.",
@@ -159,11 +176,11 @@ def _lossless(pair) -> None:
                 f"not lossless: {x[worst]!s} came back as {back[worst]!s}. Every bit must return, the sign of -0.0 too.",
                 f"有损：{x[worst]!s} 变成了 {back[worst]!s}。每一位都必须还原，包括 -0.0 的符号。",
             )
-    if len(message) > LOSSLESS_BUDGET:
+    if len(messages[-1]) > LOSSLESS_BUDGET:
         raise Wrong(
-            f"lossless, but {len(message):,} bytes of {4 * delta.size:,} are left; at most {LOSSLESS_BUDGET:,} are wanted. "
+            f"lossless, but {len(messages[-1]):,} bytes of {4 * delta.size:,} are left; at most {LOSSLESS_BUDGET:,} are wanted. "
             "Put bytes that are alike side by side before you compress.",
-            f"确实无损，但 {4 * delta.size:,} 字节还剩 {len(message):,} 字节，要求不超过 {LOSSLESS_BUDGET:,}。"
+            f"确实无损，但 {4 * delta.size:,} 字节还剩 {len(messages[-1]):,} 字节，要求不超过 {LOSSLESS_BUDGET:,}。"
             "请先把相似的字节排到一起，再压缩。",
         )
 

@@ -52,7 +52,7 @@ def progress() -> Report:
         marks = [("✓ " if name in done else "· ") + name.partition(".")[2] for name in items]
         number, _, note = BOOK.get(chapter, chapter).partition(" ")
         head = say(f"Chapter {number} {note}".strip(), f"第 {number} 章{note.replace('(', '（').replace(')', '）')}")
-        lines.append(f"{head}: {len(right)}/{len(items)}  " + "  ".join(marks))
+        lines.append(f"{head}{say(': ', '：')}{len(right)}/{len(items)}  " + "  ".join(marks))
         cells = (head, f"{len(right)}/{len(items)}", "  ".join(marks))
         style = ("white-space:nowrap", "white-space:nowrap", "text-align:left")  # notebooks align to the right
         rows.append("<tr>" + "".join(f'<td style="{s}">{html.escape(c)}</td>' for s, c in zip(style, cells, strict=True)))
