@@ -25,6 +25,18 @@ def say(en: str, zh: str) -> str:
     return zh if _language == "zh" else en
 
 
+def itemize(items) -> str:
+    """Pairs as "name: value; name: value", with the language's punctuation. For alternative texts."""
+    colon = say(": ", "：")
+    return say("; ", "；").join(f"{name}{colon}{value}" for name, value in items)
+
+
+def message_name(kept: float, bits: int) -> str:
+    """What a message carries, in short: "top 1 %, 8 bits". kept: the fraction of the weights; bits a value, 32 is float32."""
+    values = "float32" if bits == 32 else say(f"{bits} bit{'s' if bits > 1 else ''}", f"{bits} 位")
+    return values if kept == 1 else say(f"top {100 * kept:g} %, {values}", f"最大 {100 * kept:g} %，{values}")
+
+
 def use_fonts() -> None:
     """Give Matplotlib the shipped Chinese font, as a fallback behind its own. Calling it again changes nothing."""
     import matplotlib

@@ -1,8 +1,8 @@
 """Federated averaging against slow oracles in NumPy and plain Keras; the account against the messages themselves."""
 
+import functools
 import itertools
 import math
-import time
 
 import numpy as np
 import pytest
@@ -598,31 +598,54 @@ def test_an_exploding_learning_rate_is_told(small, learning_rate):
 # The numbers of the book: 100 clients, 10 a round, one epoch, batches of 10, learning rate 0.1, all of MNIST
 
 
+SEEDS = range(5)
+
+
 @pytest.fixture(scope="module")
 def ten_rounds(mnist):
+    """Five trainings of a setting; says what the READMEs report."""
     clients = fl.partition_iid(mnist.y_train, n_clients=100, seed=0)
-    return lambda **options: fl.simulate(models.document_mlp(seed=0), mnist, clients, rounds=10, **options)
+
+    @functools.cache
+    def run(name, **options):
+        histories = [
+            fl.simulate(models.document_mlp(seed=seed), mnist, clients, rounds=10, seed=seed, **options) for seed in SEEDS
+        ]
+        reached = np.array([history.accuracy[-1] for history in histories])
+        uplink = np.mean([sum(history.uplink_bytes) for history in histories])
+        print(f"{name}: {reached.mean():.4f} ({reached.min():.4f} to {reached.max():.4f}), uplink {uplink:,.0f} bytes")
+        return histories, reached, uplink
+
+    return run
 
 
-def test_uncompressed_reaches_92_percent(ten_rounds, capsys):
-    start = time.perf_counter()
-    history = ten_rounds()
-    seconds = time.perf_counter() - start
-    with capsys.disabled():
-        print(f"\n10 rounds: {seconds:.2f} s; a round trains in {np.median(history.train_seconds):.3f} s (median)")
-    assert history.accuracy[-1] >= 0.92
-    assert history.uplink_bytes == [10 * (DENSE + 9)] * 10
-    assert seconds < 60
+def test_uncompressed_reaches_92_percent(ten_rounds):
+    histories, reached, _ = ten_rounds("float32")
+    assert reached.min() >= 0.92
+    for history in histories:
+        assert history.uplink_bytes == [10 * (DENSE + 9)] * 10
+        assert sum(history.train_seconds) < 60
 
 
 def test_top_ten_percent_and_eight_bits_reach_91_percent(ten_rounds):
-    assert ten_rounds(uplink=fl.TopK(0.1) | fl.Quantize(8)).accuracy[-1] >= 0.91
+    _, reached, _ = ten_rounds("top 10 %, 8 bits", uplink=fl.TopK(0.1) | fl.Quantize(8))
+    assert reached.min() >= 0.91
 
 
-def test_top_one_percent_and_eight_bits_reach_87_percent_at_a_150th_of_the_uplink(ten_rounds):
-    history = ten_rounds(uplink=fl.TopK(0.01) | fl.Quantize(8))
-    assert history.accuracy[-1] >= 0.87
-    assert sum(history.uplink_bytes) <= 10 * 10 * DENSE / 150
+def test_top_one_percent_and_eight_bits_reach_88_percent_at_a_200th_of_the_uplink(ten_rounds):
+    _, reached, uplink = ten_rounds("top 1 %, 8 bits", uplink=fl.TopK(0.01) | fl.Quantize(8))
+    assert reached.mean() >= 0.88 and reached.min() >= 0.87
+    assert uplink <= 10 * 10 * DENSE / 200
+
+
+def test_five_seeds_cannot_tell_whether_error_feedback_helps_two_bits_to_nearest(ten_rounds):
+    """Chapter 5 and the teacher's page: about three points lost with it, about four without, and seeds on either side."""
+    _, exact, _ = ten_rounds("float32")
+    _, remembering, _ = ten_rounds("2 bits, error feedback", uplink=fl.Quantize(2))
+    _, forgetting, _ = ten_rounds("2 bits, forgetting", uplink=fl.Quantize(2), error_feedback=False)
+    gain = remembering - forgetting
+    assert 0.02 < np.mean(exact - remembering) < 0.04 < np.mean(exact - forgetting) + 0.005
+    assert gain.min() < 0 < gain.mean() < np.ptp(gain)
 
 
 def test_error_feedback_gains_a_point_and_a_half_at_top_one_percent(mnist):

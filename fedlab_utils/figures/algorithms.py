@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 from ..distillation import soften
-from ..language import say
+from ..language import itemize, message_name, say
 from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, STYLE, TOTAL, UPLINK, Still, new_figure, percent_axis, plain_log_axis
 
 KIND_COLOURS = {"global": LOSSY, "layer": UPLINK, "node": DOWNLINK, "gradual": TOTAL}
@@ -27,7 +27,7 @@ def messages(parts: dict[tuple[float, int], tuple[int, int, int]]) -> Still:
     parts: by (fraction kept, bits a value), the bytes of (header and checksum, places, values).
     """
     figure, axes = new_figure(2, height=0.7 + 0.42 * len(parts), width_ratios=(1.3, 1))
-    names = [_message(k, bits) for k, bits in parts]
+    names = [message_name(k, bits) for k, bits in parts]
     sizes = np.array(list(parts.values()), np.float64)  # [n_messages, 3]
     labels = (say("header, checksum", "头部与校验和"), say("places", "位置"), say("values", "数值"))
     with matplotlib.rc_context(STYLE):
@@ -47,15 +47,10 @@ def messages(parts: dict[tuple[float, int], tuple[int, int, int]]) -> Still:
         axes[1].set_yticklabels([])
         axes[1].set_xlim(0, 1)
         percent_axis(axes[1].xaxis)
-    shares = say("; ", "；").join(f"{name}: {sum(part):,}" for name, part in zip(names, parts.values(), strict=True))
+    shares = itemize(zip(names, (f"{sum(part):,}" for part in parts.values()), strict=True))
     alt = say(f"Bytes of each message, split into header, places and values. {shares}.",
               f"每条消息的字节数，分为头部、位置、数值。{shares}。")  # fmt: skip
     return Still(figure, alt)
-
-
-def _message(k: float, bits: int) -> str:
-    values = "float32" if bits == 32 else say(f"{bits} bits", f"{bits} 位")
-    return values if k == 1 else f"{100 * k:g} %, {values}"
 
 
 def pruning_curves(rows: list[dict]) -> Still:
@@ -135,10 +130,9 @@ def students(accuracies: dict[tuple[int, str], list[float]], teacher: float) -> 
         ax.grid(axis="y", visible=False)
         ax.set_xlabel(say("test accuracy", "测试准确率"))
         percent_axis(ax.xaxis)
-    pairs = zip(names, accuracies.values(), strict=True)
-    means = say("; ", "；").join(f"{name}: {100 * np.mean(values):.1f} %" for name, values in pairs)
+    means = itemize(zip(names, (f"{100 * np.mean(values):.1f} %" for values in accuracies.values()), strict=True))
     alt = say(f"Test accuracy of the student, one dot a seed. {means}. Teacher: {100 * teacher:.1f} %.",
-              f"学生的测试准确率，每点一个种子。{means}。教师：{100 * teacher:.1f} %。")  # fmt: skip
+              f"学生的测试准确率，每个点代表一个种子。{means}。教师：{100 * teacher:.1f} %。")  # fmt: skip
     return Still(figure, alt)
 
 
@@ -184,7 +178,8 @@ def accuracy_for_bytes(runs: dict[str, tuple]) -> Still:
         percent_axis(ax.yaxis)
         plain_log_axis(ax.xaxis)
         ax.legend(loc="lower right")
-    ends = say("; ", "；").join(f"{name}: {100 * a[-1]:.1f} %, {s[-1] / 1e6:.3g} MB" for name, (s, a) in runs.items())
+    comma = say(", ", "，")
+    ends = itemize((name, f"{100 * a[-1]:.1f} %{comma}{s[-1] / 1e6:.3g} MB") for name, (s, a) in runs.items())
     alt = say(f"Test accuracy against megabytes in both directions. At the end: {ends}.",
               f"测试准确率与双向字节总数（MB）。结束时：{ends}。")  # fmt: skip
     return Still(figure, alt)

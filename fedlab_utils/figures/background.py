@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.patches import FancyBboxPatch
 
-from ..language import say
+from ..language import itemize, say
 from ..plotting import (
     DOWNLINK,
     EARLIER,
@@ -87,7 +87,7 @@ def read_off(groups) -> Still:
                     above.set_ylabel(say("private", "私有图片"), fontsize=9)
                     below.set_ylabel(say("read off", "读出"), fontsize=9, color=LOSSY)
             column += len(images) + 1
-    words = say("; ", "；").join(f"{t}: " + say(", ", "，").join(f"{v:.3f}" for v in s) for t, *_, s in groups)
+    words = itemize((t, say(", ", "，").join(f"{v:.3f}" for v in s)) for t, *_, s in groups)
     alt = say(
         f"Private images above, what was read off the update below, with their correlation. {words}.",
         f"上排是私有图片，下排是从更新中读出的图片，数字是两者的相关系数。{words}。",
@@ -235,9 +235,9 @@ def rounds(histories, data_bytes: int) -> Still:
         right.set(xlabel=say("round", "轮次"), ylabel=say("MB sent so far", "累计发送（MB）"), xlim=(1, number[-1]))
         right.legend(loc="upper left")
     alt = say(
-        f"Left: accuracy rises to {accuracy[:, -1].mean():.1%} in {len(number)} rounds. Right: {up[-1]:.1f} MB have gone up and "
-        f"{down[-1]:.1f} MB down by then; all images together are {data_bytes / 1e6:.1f} MB.",
-        f"左：{len(number)} 轮后准确率升到 {accuracy[:, -1].mean():.1%}。"
+        f"Left: accuracy rises to {100 * accuracy[:, -1].mean():.1f} % in {len(number)} rounds. Right: {up[-1]:.1f} MB have "
+        f"gone up and {down[-1]:.1f} MB down by then; all images together are {data_bytes / 1e6:.1f} MB.",
+        f"左：{len(number)} 轮后准确率升到 {100 * accuracy[:, -1].mean():.1f} %。"
         f"右：此时上行共 {up[-1]:.1f} MB，下行共 {down[-1]:.1f} MB；全部图片加起来才 {data_bytes / 1e6:.1f} MB。",
     )
     return Still(figure, alt)
@@ -267,6 +267,7 @@ def measured(runs) -> Still:
         percent_axis(right.xaxis)
         right.axvline(accuracy[0].mean(), color=EARLIER, lw=1)
     rows = zip(names, up, down, accuracy, strict=True)
-    words = say("; ", "；").join(f"{n}: {a:.2f} + {b:.2f} MB, {v.mean():.1%}" for n, a, b, v in rows)
+    comma = say(", ", "，")
+    words = itemize((n, f"{a:.2f} + {b:.2f} MB{comma}{100 * v.mean():.1f} %") for n, a, b, v in rows)
     alt = say(f"Uplink and downlink megabytes and accuracy. {words}.", f"上行与下行的 MB 数和准确率。{words}。")
     return Still(figure, alt)

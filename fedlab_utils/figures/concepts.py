@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from ..language import say
+from ..language import itemize, say
 from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, STYLE, UPLINK, Still, new_figure, percent_axis, plain_log_axis
 
 # Who trains. Dark purple and amber are told apart from all colours of `plotting` by their lightness.
@@ -33,7 +33,7 @@ def name_of(key) -> str:
         "update": ("update for all", "发给所有人的更新"),
         "activations": ("activations, 32 people", "激活值，32 个人"),
         "gradients": ("their gradients", "激活值的梯度"),
-        "logits": ("logits, 1,000 public images", "logits，1000 张公共图片"),
+        "logits": ("logits, 1,000 public images", "logits，1,000 张公共图片"),
     }
     return say(*names[key]) if key in names else str(key)
 
@@ -90,11 +90,10 @@ def together_or_alone(groups: dict[str, dict[str, list[float]]]) -> Still:
         ax.set(xlim=(-0.5, len(groups) - 0.35), ylim=(0, 1), ylabel=say("test accuracy", "测试准确率"))
         percent_axis(ax.yaxis)
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
-    listed = [
-        f"{name_of(name)}: " + say(", ", "，").join(f"{names[w]} {100 * np.mean(a):.0f} %" for w, a in v.items())
+    means = itemize(
+        (name_of(name), say(", ", "，").join(f"{names[w]} {100 * np.mean(a):.0f} %" for w, a in v.items()))
         for name, v in groups.items()
-    ]
-    means = say("; ", "；").join(listed)
+    )
     return Still(figure, say(f"Accuracy of every seed. Means: {means}.", f"各个种子的准确率。平均：{means}。"))
 
 
@@ -169,7 +168,7 @@ def transfer_gain(labels, transferred, scratch) -> Still:
             ax.set_xticks(labels, map(str, labels))
             ax.minorticks_off()
             percent_axis(ax.yaxis)
-    listed = say(", ", "，").join(f"{n}: {100 * g:+.1f}" for n, g in zip(labels, gain.mean(axis=0), strict=True))
+    listed = itemize((n, f"{100 * g:+.1f}") for n, g in zip(labels, gain.mean(axis=0), strict=True))
     alt = say(
         f"Accuracy with and without transfer. Mean gain in points by labels per class: {listed}.",
         f"用与不用迁移的准确率。每类标注数与平均提升（百分点）：{listed}。",
@@ -189,7 +188,7 @@ def joiners(counts, accuracy) -> Still:
         ax.set_xticks(counts, map(str, counts))
         ax.minorticks_off()
         percent_axis(ax.yaxis)
-    listed = say(", ", "，").join(f"{n}: {100 * a:.1f} %" for n, a in zip(counts, accuracy.mean(axis=0), strict=True))
+    listed = itemize((n, f"{100 * a:.1f} %") for n, a in zip(counts, accuracy.mean(axis=0), strict=True))
     return Still(figure, say(f"Accuracy by number of clients: {listed}.", f"客户端数与准确率：{listed}。"))
 
 

@@ -49,7 +49,7 @@ def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark=(-0.9, -0.2, 0.
     alt = say(
         f"Two staircases of {bits} bits over {lo:g} to {hi:g}. With floor every step lies below the diagonal; "
         "with nearest the steps straddle it.",
-        f"{lo:g} 到 {hi:g} 之间 {bits} 位的两条阶梯线。向下取整的台阶全在对角线之下；四舍五入的台阶一半在线上、一半在线下。",
+        f"{lo:g} 到 {hi:g} 之间 {bits} 位的两条阶梯线。向下取整的台阶全在对角线之下；四舍五入的每级台阶都跨在对角线两侧。",
     )
     return Still(figure, alt)
 

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 
 from ..distillation import soften
-from ..language import say
+from ..language import itemize, say
 from ..plotting import EARLIER, EXACT, LOSSY, STYLE, Still, new_figure, percent_axis, plain_log_axis
 from .base import CONTROL, LABEL, Explorer, Prediction, compare
 
@@ -78,12 +78,12 @@ class SoftTargetsPicture:
             (self._here,) = self.bits.plot([], [], "o", color=LOSSY, ms=9)
             top = np.log2(n_classes)
             self.bits.axhline(top, color=EXACT, lw=1, ls=":")
-            self.bits.text(0.1, top, say("all classes equal", "各类别相等"), fontsize=8, va="bottom")
+            self.bits.text(0.1, top, say("all classes equal", "各类别概率相等"), fontsize=8, va="bottom")
             self.bits.set(xscale="log", xlim=(0.08, 25), ylim=(-0.1, 3.7), xlabel=say("temperature T", "温度 T"))
             self.bits.set_ylabel(say("entropy (bits)", "熵（位）"))
             self.bits.set_xticks([0.1, 1, 4, 20])
             plain_log_axis(self.bits.xaxis)
-            self.bits.set_title(say("How soft", "有多软"))
+            self.bits.set_title(say("How soft", "软化程度"))
 
     def draw(self, data: SoftTargets) -> None:
         self._image.set_data(data.image)
@@ -100,7 +100,7 @@ class SoftTargetsPicture:
 
     def alt(self, data: SoftTargets) -> str:
         order = np.argsort(-data.soft)[:3]
-        shares = say(", ", "，").join(f"{c}: {100 * data.soft[c]:.1f} %" for c in order)
+        shares = itemize((c, f"{100 * data.soft[c]:.1f} %") for c in order)
         return say(
             f"A handwritten {data.label} and its soft targets at temperature {data.temperature:g}; the three largest are "
             f"{shares}. Their entropy is {data.bits:.2f} bits.",

@@ -15,7 +15,7 @@ from tqdm.notebook import tqdm_notebook
 from ..codecs import Codec, Identity, Quantize, TopK
 from ..datasets import load_mnist, partition_dirichlet, partition_iid, partition_shards
 from ..federated import simulate
-from ..language import say
+from ..language import message_name, say
 from ..models import document_mlp
 from ..plotting import (
     DRAWING,
@@ -128,11 +128,8 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
 
 
 def describe(parameters: LabParameters) -> str:
-    plural = "s" if parameters.bits > 1 else ""
-    values = "float32" if parameters.bits == 32 else say(f"{parameters.bits} bit{plural}", f"{parameters.bits} 位")
-    kept = f"{100 * parameters.k:g} %"
-    down = {"float32": "", "8 bits": say("; down 8 bits", "；下行 8 位"), "uplink": say("; both ways", "；上下行")}
-    return f"{kept}, {values}{down[parameters.downlink]}"
+    down = {"float32": "", "8 bits": say("; down 8 bits", "；下行 8 位"), "uplink": say("; both ways", "；下行相同")}
+    return message_name(parameters.k, parameters.bits) + down[parameters.downlink]
 
 
 class LabPicture:
@@ -186,7 +183,7 @@ class LabPicture:
         self._band.set_data(numbers, every.min(axis=0), every.max(axis=0))
         self.rounds.set_xlim(0, max(run.parameters.rounds, *(len(r.accuracy[0]) for r in self.earlier), 1) + 0.5)
         seeds = say(f", {len(every)} seeds", f"，{len(every)} 个种子") if len(every) > 1 else ""
-        self.rounds.set_title(f"{describe(run.parameters)}: {100 * accuracy[-1]:.1f} %{seeds}")
+        self.rounds.set_title(f"{describe(run.parameters)}{say(': ', '：')}{100 * accuracy[-1]:.1f} %{seeds}")
         self.bytes.set_title(
             say(
                 f"up {uplink[-1]:.3g} MB, total {total[-1]:.3g} MB",
@@ -209,7 +206,7 @@ class LabPicture:
         return say(
             f"Federated training, uplink {describe(run.parameters)}: accuracy {100 * accuracy:.1f} % "
             f"after {rounds} rounds, {uplink:.3g} MB uplink and {total:.3g} MB in total.",
-            f"联邦训练，上行采用 {describe(run.parameters)}：{rounds} 轮后准确率 {100 * accuracy:.1f} %，"
+            f"联邦训练，上行为 {describe(run.parameters)}。{rounds} 轮后准确率 {100 * accuracy:.1f} %，"
             f"上行 {uplink:.3g} MB，总计 {total:.3g} MB。",
         )
 
@@ -294,7 +291,8 @@ class LiveLab(w.VBox):
         text = say(
             "Keep 1 % of every client's delta at 8 bits, about 1/200 of the bytes. What accuracy, in percent, after 10 rounds?"
             " (Uncompressed: about 93.)",
-            "每个客户端只上传增量中 1 % 的分量，每个 8 位，字节数约为 1/200。10 轮后准确率是百分之几？（不压缩时约为 93。）",
+            "每个客户端只上传增量中 1 % 的分量，每个 8 位，字节数约为 float32 的 1/200。10 轮后准确率是百分之几？"
+            "（不压缩时约为 93。）",
         )
         question = Prediction(text, self._answer)
         question.on_answer(self._unlock)
@@ -357,13 +355,14 @@ class LiveLab(w.VBox):
 
 def formula(run: Run) -> str:
     averaging = r"w_{t+1}=w_t+\sum_{i\in S_t}\frac{n_i}{\sum_j n_j}\,\mathrm{decode}(\mathrm{encode}(\Delta_i+e_i))"
+    legend = say("Δ: a client's delta (not the step of 4.1), e: its residual.", "Δ：客户端的增量（非 4.1 的步长）；e：它的残差。")
     if not run.accuracy or not run.uplink_mb[0]:
-        return f"$${averaging}$$"
+        return f"$${averaging}$$ {legend}"
     rounds = len(run.uplink_mb[0])
     megabytes = run.uplink_mb[0][-1]
     quotient = rf"\frac{{{megabytes:.4f}\ \mathrm{{MB}}}}{{{rounds}\cdot{COHORT}}}={megabytes * 1e6 / rounds / COHORT:,.0f}"
     words = say("bytes a message", "字节/消息")
-    return rf"$${averaging}$$ $${quotient}\ \text{{{words}}}$$"
+    return rf"$${averaging}$$ {legend} $${quotient}\ \text{{{words}}}$$"
 
 
 def live_lab(predict: bool = True) -> LiveLab:

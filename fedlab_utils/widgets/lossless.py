@@ -125,7 +125,7 @@ class CompressionPicture:
             self.trade.plot(rate, 2.0 ** (-2 * rate), ":", color=EXACT, lw=1.2, label=label)
             (self._guess,) = self.trade.plot([], [], "D", ms=8, mfc="none", mec=EXACT)
             self.trade.set(yscale="log", xlim=(0, 13), ylim=(1e-8, 1e4))
-            self.trade.set(xlabel=say("bits per pixel, per weight", "每像素、每权重的位数"), ylabel="NMSE")
+            self.trade.set(xlabel=say("bits per pixel, per weight", "位数（每像素或每权重）"), ylabel="NMSE")
             self.trade.set_title(say("the same trade, twice", "同一种取舍"))
             self.trade.legend(loc="upper right")
             quick(self.figure)
@@ -167,7 +167,7 @@ def formula(data: CompressionData) -> str:
     left = rf"R_{{\mathrm{{JPEG}}}}=\frac{{8\cdot{data.picture.payload_bytes}}}{{{pixels}}}={data.picture.bits:.3f}"
     right = rf"R_{{\Delta}}=\frac{{8\cdot{data.delta.payload_bytes}}}{{{n}}}={data.delta.bits:.3f}"
     bound = r"D(R)=\sigma^2\,2^{-2R}"
-    words = say("least error for independent Gaussian numbers", "独立高斯数所能达到的最小误差")
+    words = say("least error for independent Gaussian numbers", "独立高斯数据所能达到的最小误差")
     return rf"$${left},\qquad {right}$$ $${bound}\quad\text{{({words})}}$$"
 
 

@@ -145,7 +145,7 @@ class PartitionsPicture:
             (self._here,) = self.trail.plot([], [], "o", color=FEDERATED, ms=9)
             (self._here_alone,) = self.trail.plot([], [], "s", color=ALONE, ms=8)
             (self._guess,) = self.trail.plot([], [], "D", ms=8, mfc="none", mec=EXACT, label=say("your guess", "你的猜测"))
-            self.trail.set(xlim=(0.1, 1.03), xlabel=say("share of a client's main digit", "客户端里最多的数字所占比例"))
+            self.trail.set(xlim=(0.1, 1.03), xlabel=say("share of a client's main digit", "客户端中占比最大的数字的份额"))
             self.trail.set_title(say("skew and accuracy", "偏斜程度与准确率"))
             percent_axis(self.trail.xaxis)
             for ax in (self.rounds, self.trail):
@@ -270,7 +270,7 @@ def partitions_explorer(predict: bool = True) -> PartitionsExplorer:
         "kind": w.ToggleButtons(options=[(names[k], k) for k in KINDS], value=start.kind, description=say("dealt by", "划分方式"),
                                 style=LABEL | {"button_width": "110px"}, layout=w.Layout(width="500px", display="flex")),
         "alpha": slider([(f"{a:g}", a) for a in ALPHAS], start.alpha, "α"),
-        "shards": slider([(str(s), s) for s in SHARDS], start.shards, say("shards", "分片数")),
+        "shards": slider([(str(s), s) for s in SHARDS], start.shards, say("shards each", "每客户端分片")),
         "seed": slider([(str(s), s) for s in SEEDS], start.seed, say("deal again", "重新划分")),
     }  # fmt: skip
     question = None
@@ -278,7 +278,8 @@ def partitions_explorer(predict: bool = True) -> PartitionsExplorer:
         text = say(
             "Two shards a client: nearly everybody knows two digits only, and alone reaches about 24 % on all ten. "
             "What accuracy, in percent, does the federated model reach after 10 rounds?",
-            "每个客户端两个分片：多数只认识两种数字，单独训练的准确率约为 24 %。联邦训练 10 轮后，准确率是百分之几？",
+            "每个客户端两个分片：多数客户端只见过两种数字，单独训练时在全部十种数字上的准确率约为 24 %。"
+            "联邦训练 10 轮后，准确率是百分之几？",
         )
         question = Prediction(text, lambda guess: compare(guess, 100 * train(QUESTION).accuracy[-1], " %"))
     return PartitionsExplorer(controls, question)

@@ -143,7 +143,7 @@ class PruningPicture:
             bar.set_height(size / 1000)
             note.set_text(f"{size / 1000:.1f}")
             note.set_y(size / 1000)
-        self.bars.set_title(say(f"{data.multiplications:,} non-zero products", f"{data.multiplications:,} 次乘法"))
+        self.bars.set_title(say(f"{data.multiplications:,} non-zero products", f"{data.multiplications:,} 个非零乘积"))
 
     def alt(self, data: PruningData) -> str:
         return say(
@@ -162,11 +162,10 @@ def formula(data: PruningData) -> str:
         words = say("multiplications an image", "次乘法/图片")
         return rf"$$784\cdot {nodes}+{nodes}\cdot 10={data.multiplications}\ \text{{{words}}}$$"
     places = 8 * (data.bytes_float32 - 4 * data.weights) / data.weights
-    words = say("bits for each place, header included", "位用于记录每个位置（含头部）")
+    words = say("bits for each place, header included", "位：每个位置的平均开销（含头部）")
+    total, where = rf"\text{{{say('bytes', '字节数')}}}", rf"\text{{{say('places', '位置')}}}"
     fraction = rf"\frac{{8\,({data.bytes_float32}-4\cdot {data.weights})}}{{{data.weights}}}={places:.2f}"
-    return (
-        rf"$$\text{{bytes}}=\underbrace{{4\cdot {data.weights}}}_{{\text{{float32}}}}+\text{{places}},\qquad {fraction}$$ {words}"
-    )
+    return rf"$${total}=\underbrace{{4\cdot {data.weights}}}_{{\text{{float32}}}}+{where},\qquad {fraction}$$ {words}"
 
 
 def pruning_explorer(weights, predict: bool = True) -> Explorer:
@@ -185,9 +184,9 @@ def pruning_explorer(weights, predict: bool = True) -> Explorer:
     if predict:
         text = say(
             f"The model is right on {100 * pruner.base:.1f} % of the test images. Remove 90 % of its connections, the "
-            "smallest of the whole model, without fine-tuning. What accuracy, in percent, is left?",
+            "smallest in magnitude of the whole model, without fine-tuning. What accuracy, in percent, is left?",
             f"模型在测试集上的准确率是 {100 * pruner.base:.1f} %。"
-            "在全模型范围内移除最小的 90 % 连接，不微调，准确率还剩百分之几？",
+            "在全模型范围内移除绝对值最小的 90 % 的连接，不微调，准确率还剩百分之几？",
         )
         question = Prediction(text, lambda guess: compare(guess, 100 * pruner("global", 0.9).before, " %"))
     return Explorer(controls, pruner, PruningPicture(), formula, question)

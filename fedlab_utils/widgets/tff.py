@@ -210,7 +210,7 @@ class BitsApp(w.VBox):
 def formula(bits: int) -> str:
     words = -(-100_352 * bits // tff.USED_BITS)
     line = rf"\left\lceil\frac{{100352\cdot {bits}}}{{28}}\right\rceil\cdot 4+1418\cdot 4={4 * words + 5672:,}"
-    text = say("bytes a message, and 12 of range and weight", "字节/消息，另有 12 字节的范围和权重")
+    text = say("bytes a message, and 12 of range and number of samples", "字节/消息，另有 12 字节（取值范围和样本数）")
     return rf"$${line}\ \text{{{text}}}$$"
 
 
