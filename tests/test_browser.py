@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,9 +25,22 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--disable-sync", "--no-first-run", "--disable-dev-shm-usage"]  # fmt: skip
 LOSSY, UPLINK, TOTAL = (213, 94, 0), (0, 114, 178), (204, 121, 167)
 TEXT = {
-    "en": {"skip": "Skip", "stop": "Stop", "keep": "1 %, 8 bits", "rounds": "after 10 rounds"},
-    "zh": {"skip": "跳过", "stop": "停止", "keep": "1 %, 8 位", "rounds": "10 轮后"},
+    "en": {"skip": "Skip", "stop": "Stop", "keep": "{} %, 8 bits", "rounds": "after 10 rounds"},
+    "zh": {"skip": "跳过", "stop": "停止", "keep": "{} %，8 位", "rounds": "10 轮后"},
 }
+# The apps of chapters 1 to 3, each in a cell of its own: which slider to move first, and where.
+APPS = {
+    "cost": ("fl.widgets.cost_calculator()", 1),
+    "partitions": ("fl.widgets.partitions_explorer()", 3),
+    "lossless": ("fl.widgets.compression_explorer()", 2),
+    "pruning": ("fl.widgets.pruning_explorer(weights)", 1),
+    "distillation": ("fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3])", 1),
+}
+APPS_NEED = """import fedlab_utils as fl
+fl.use_language("{language}")
+data, model = fl.load_mnist(), fl.central.mlp(128)
+images = data.x_test[:3]
+weights = fl.central.train(model, data.x_train[:20_000], data.y_train[:20_000])"""
 
 pytestmark = [
     pytest.mark.browser,
@@ -40,6 +54,10 @@ def server(tmp_path_factory):
     root, home = tmp_path_factory.mktemp("book"), tmp_path_factory.mktemp("home")
     for edition in ("en", "zh"):
         shutil.copytree(ROOT / "notebooks" / edition, root / "notebooks" / edition)
+        apps = nbformat.v4.new_notebook(metadata=nbformat.read(ROOT / "notebooks" / edition / "00_start.ipynb", 4).metadata)
+        codes = [APPS_NEED.format(language=edition), *(code for code, _ in APPS.values())]
+        apps.cells = [nbformat.v4.new_code_cell(code) for code in codes]
+        nbformat.write(apps, root / "notebooks" / edition / "apps.ipynb")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -115,8 +133,9 @@ def app(page, index: int):
 
 def unlocked(app, which: int = 1):
     """The which-th slider of an app, once it can be moved, with the keyboard on it."""
-    app.locator(".noUi-target:not([disabled])").nth(which - 1).wait_for()
-    handle = app.locator(".noUi-handle").nth(which - 1)
+    slider = app.locator(".noUi-target").nth(which - 1)
+    slider.and_(app.locator(":not([disabled])")).wait_for()
+    handle = slider.locator(".noUi-handle")
     handle.focus()
     return handle
 
@@ -164,14 +183,14 @@ def test_the_apps_of_chapter_4(page, server, language):
     lab = app(page, 2)
     lab.get_by_role("button", name=text["skip"]).click()  # trains top 1 %, 8 bits
     image = lab.locator("img")
-    wait_for_alt(image, text["keep"], 30)
+    wait_for_alt(image, text["keep"].format(1), 30)
     wait_for_alt(image, text["rounds"], 60)
     picture = pixels(image)
     assert count(picture, UPLINK) > 100 and count(picture, TOTAL) > 100, "uplink and total are drawn apart"
     for k in range(3):  # leave a few runs in grey
         handle = unlocked(lab, 2)
         handle.press("ArrowRight")
-        wait_for_alt(image, (f"{[2, 5, 10][k]} %, 8"), 30)
+        wait_for_alt(image, text["keep"].format([2, 5, 10][k]), 30)
         wait_for_alt(image, text["rounds"], 60)
     shoot(lab, f"lab_{language}")
     handle = unlocked(lab, 4)  # clients, k, bits, rounds: 10 → 20
@@ -181,6 +200,32 @@ def test_the_apps_of_chapter_4(page, server, language):
     stop.click()
     page.wait_for_function("button => button.disabled", arg=stop.element_handle())
     shoot(page, f"lab_stopped_{language}")
+    assert not errors, errors
+    assert page.locator('[role="alert"]').count() == 0
+    assert page.locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_apps_of_chapters_1_to_3(page, server, language):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    open_and_run(page, server, f"{language}/apps.ipynb")
+    for place, (name, (_, slider)) in enumerate(APPS.items()):
+        explorer = app(page, place)
+        image = explorer.locator("img")
+        skip = explorer.get_by_role("button", name=TEXT[language]["skip"])
+        assert explorer.locator(".noUi-target:not([disabled])").count() == 0, "locked until the reader has guessed or skipped"
+        skip.click()
+        handle = unlocked(explorer, slider)
+        alt, before = image.get_attribute("alt"), pixels(image)
+        handle.press("ArrowRight")
+        start = time.perf_counter()
+        while image.get_attribute("alt") == alt:
+            assert time.perf_counter() - start < 60, f"{name}: the picture never followed; {alt}"
+            time.sleep(0.02)
+        after = pixels(image)
+        assert after.shape == before.shape and (after != before).any(), name
+        shoot(page, f"{name}_{language}")
     assert not errors, errors
     assert page.locator('[role="alert"]').count() == 0
     assert page.locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.stderr']").count() == 0

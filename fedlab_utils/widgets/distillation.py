@@ -92,8 +92,8 @@ class SoftTargetsPicture:
             for bar, value in zip(bars, values, strict=True):
                 bar.set_height(value)
         first, second = np.argsort(-data.soft)[:2]
-        self.bars.set_title(f"T = {data.temperature:g}: {first} {100 * data.soft[first]:.1f} %, "
-                            f"{second} {100 * data.soft[second]:.1f} %")  # fmt: skip
+        shares = say(", ", "，").join(f"{c} ({100 * data.soft[c]:.1f} %)" for c in (first, second))
+        self.bars.set_title(f"T = {data.temperature:g}{say(': ', '：')}{shares}")
         self._curve.set_data(CURVE, data.curve)
         self._here.set_data([data.temperature], [data.bits])
         self.bits.set_title(say(f"{data.bits:.2f} bits", f"{data.bits:.2f} 位"))
