@@ -28,7 +28,7 @@ def trained(uplink, downlink):
     """The document's model after ten rounds of ten clients with these codecs: a `History`."""
     from ..federated import simulate
     from ..models import document_mlp
-    from ..widgets.lab import clients_of  # these train: TensorFlow only where it is needed
+    from ..widgets.lab_training import clients_of  # these train: TensorFlow only where it is needed
 
     with told("the training stopped:", "训练中断："):
         for codec in (uplink, downlink):

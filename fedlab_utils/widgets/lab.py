@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
 from itertools import zip_longest
-from typing import NamedTuple
 
 import ipywidgets as w
 import matplotlib
 import numpy as np
-from tqdm.notebook import tqdm_notebook
 
-from ..codecs import Codec, Identity, Quantize, TopK
-from ..datasets import load_mnist, partition_dirichlet, partition_iid, partition_shards
-from ..federated import simulate
-from ..language import message_name, say
-from ..models import document_mlp
+from ..language import say
 from ..plotting import (
-    DRAWING,
     EARLIER,
     EXACT,
     LOSSY,
@@ -26,110 +17,31 @@ from ..plotting import (
     TOTAL,
     UPLINK,
     Still,
-    image_tag,
     new_figure,
     percent_axis,
     plain_log_axis,
-    png,
     quick,
     rounding_name,
     whole_numbers,
 )
 from ..quantization import ROUNDINGS
-from .base import LABEL, Prediction, compare, error_box
-from .worker import Worker
+from .base import LABEL, Prediction
+from .lab_training import (
+    BITS,
+    CLIENTS,
+    COHORT,
+    DOWNLINKS,
+    FRACTIONS,
+    PARTITIONS,
+    ROUNDS,
+    LabParameters,
+    Run,
+    describe,
+    train_lab,
+)
+from .training import TrainingApp
 
-IMAGES_PER_CLIENT = 600
-COHORT = 10
-CLIENTS = (10, 20, 50, 100)
-BITS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 32)
-FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-ROUNDS = (5, 10, 20, 30)
-PARTITIONS = ("iid", "shards", "dirichlet")
-DOWNLINKS = ("float32", "8 bits", "uplink")
 RUNS_KEPT = 12
-
-
-class LabParameters(NamedTuple):
-    """One position of all controls. bits: 32 means float32. k: fraction kept, 1.0 means all. downlink "uplink": as the uplink."""
-
-    partition: str = "iid"
-    n_clients: int = 100
-    k: float = 1.0
-    bits: int = 8
-    rounding: str = "nearest"
-    error_feedback: bool = True
-    downlink: str = "float32"
-    rounds: int = 10
-    seeds: int = 1
-
-
-class Run(NamedTuple):
-    """What one training has given so far. accuracy, uplink_mb, total_mb: float [seeds so far][rounds so far], MB added up."""
-
-    parameters: LabParameters
-    accuracy: list[list[float]]
-    uplink_mb: list[list[float]]
-    total_mb: list[list[float]]
-
-
-def codec_of(parameters: LabParameters) -> Codec:
-    stages: list[Codec] = []
-    if parameters.k < 1:
-        stages.append(TopK(parameters.k))
-    if parameters.bits < 32:
-        stages.append(Quantize(parameters.bits, parameters.rounding))
-    if not stages:
-        return Identity()
-    return stages[0] if len(stages) == 1 else stages[0] | stages[1]
-
-
-def downlink_of(parameters: LabParameters) -> Codec:
-    return {"float32": Identity(), "8 bits": Quantize(8), "uplink": codec_of(parameters)}[parameters.downlink]
-
-
-@lru_cache(maxsize=16)
-def clients_of(partition: str, n_clients: int) -> list[np.ndarray]:
-    """IMAGES_PER_CLIENT images of MNIST for each client, so that a round costs the same whatever is chosen."""
-    labels = load_mnist().y_train
-    some = np.sort(np.random.default_rng(0).permutation(labels.size)[: n_clients * IMAGES_PER_CLIENT])
-    deal = {
-        "iid": lambda: partition_iid(labels[some], n_clients),
-        "shards": lambda: partition_shards(labels[some], n_clients, shards_per_client=2),
-        "dirichlet": lambda: partition_dirichlet(labels[some], n_clients, alpha=0.3),
-    }[partition]
-    return [some[part] for part in deal()]
-
-
-def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] = lambda run: None) -> Run:
-    """Train. on_round(run) is called after every round; returning False stops, and what is there is returned."""
-    run = Run(parameters, [], [], [])
-    stopped = False
-    for seed in range(parameters.seeds):
-        for series in run[1:]:
-            series.append([])
-
-        def note(history):
-            nonlocal stopped
-            run.accuracy[-1].append(history.accuracy[-1])
-            run.uplink_mb[-1].append(sum(history.uplink_bytes) / 1e6)
-            run.total_mb[-1].append(int(history.total_bytes()[-1]) / 1e6)
-            stopped = on_round(run) is False
-            return not stopped
-
-        simulate(
-            document_mlp(seed=seed), load_mnist(), clients_of(parameters.partition, parameters.n_clients),
-            rounds=parameters.rounds, clients_per_round=COHORT, uplink=codec_of(parameters), downlink=downlink_of(parameters),
-            error_feedback=parameters.error_feedback, seed=seed, on_round=note,
-        )  # fmt: skip
-        if stopped:
-            break
-    return run
-
-
-def describe(parameters: LabParameters) -> str:
-    down = {"float32": "", "8 bits": say("; down 8 bits", "；下行 8 位"), "uplink": say("; both ways", "；下行相同")}
-    return message_name(parameters.k, parameters.bits) + down[parameters.downlink]
 
 
 class LabPicture:
@@ -165,6 +77,10 @@ class LabPicture:
             self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
             self.bytes.set_title(say("Communication cost", "通信成本"))
             self.bytes.legend(loc="upper left")
+
+    def keep(self, run: Run) -> None:
+        """Leave a run on the picture, in grey."""
+        self.earlier = [*self.earlier, run][-RUNS_KEPT:]
 
     def draw(self, run: Run) -> None:
         for lines, before in zip_longest(self._grey, self.earlier):
@@ -221,8 +137,8 @@ def _complete(series: list[list[float]]) -> list[list[float]]:
     return [s for s in series if len(s) == len(series[0])]
 
 
-class LiveLab(w.VBox):
-    """The app. `controls` by name; `wait(timeout)` blocks until no training runs (for tests and scripts)."""
+class LiveLab(TrainingApp):
+    """The app. `controls` by name; see `TrainingApp`."""
 
     def __init__(self, predict: bool = True):
         names = {
@@ -244,7 +160,7 @@ class LiveLab(w.VBox):
             )
 
         # Order of controls: data, codec, training.
-        self.controls = {
+        controls = {
             "partition": w.Dropdown(options=[(names[p], p) for p in PARTITIONS], value=start.partition,
                                     description=say("data", "数据分布"), layout=wide, style=LABEL),
             "n_clients": slider([(str(n), n) for n in CLIENTS], start.n_clients, say("clients", "客户端数")),
@@ -260,31 +176,13 @@ class LiveLab(w.VBox):
             "seeds": w.ToggleButtons(options=[(say("one seed", "一个种子"), 1), (say("three seeds", "三个种子"), 3)],
                                      value=start.seeds, style={"button_width": "110px"}),
         }  # fmt: skip
-        self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
-        self.worker = Worker(self._train, self._failed)
-        self.stop_button = self.worker.stop_button
+        self.frame(controls, LabPicture(), self._question() if predict else None)
         self.clear_button = w.Button(description=say("Forget runs", "清除旧曲线"), icon="eraser", layout=w.Layout(width="auto"))
-        self.image, self.message = w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
-        self.picture = LabPicture()
-        self.bar = tqdm_notebook(total=1, display=False, unit=say("round", "轮"), mininterval=0)
-        self.bar.container.layout.width = "540px"
-        self.bar.container.layout.visibility = "hidden"  # until there is something to show
-        self.mathematics = w.HTMLMath()
-        fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
-        question = self._question() if predict else None
-        self.question = question
-        rows = [w.HBox(list(self.controls.values()), layout=w.Layout(flex_flow="row wrap")),
-                w.HBox([self.run_button, self.stop_button, self.clear_button, self.bar.container])]  # fmt: skip
-        super().__init__([*([question] if question else []), *rows, self.message, self.image, fold])
-
-        self._last: Run | None = None
-        for control in self.controls.values():
-            control.observe(self.start, "value")
-        self.run_button.on_click(self.start)
         self.clear_button.on_click(self._forget)
-        for control in (*self.controls.values(), self.run_button):
-            control.disabled = predict
-        self._show(Run(start, [], [], []))
+        rows = [w.HBox(list(controls.values()), layout=w.Layout(flex_flow="row wrap")),
+                w.HBox([self.run_button, self.stop_button, self.clear_button, self.bar.container])]  # fmt: skip
+        super().__init__([*([self.question] if predict else []), *rows, self.message, self.image, self.fold])
+        self.show(Run(start, [], [], []))
         train_lab(start._replace(rounds=1))  # builds the graph, so that the reader's first training need not
 
     def _question(self) -> Prediction:
@@ -294,63 +192,30 @@ class LiveLab(w.VBox):
             "每个客户端只上传增量中 1 % 的分量，每个 8 位，字节数约为 float32 的 1/200。10 轮后准确率是百分之几？"
             "（不压缩时约为 93。）",
         )
-        question = Prediction(text, self._answer)
-        question.on_answer(self._unlock)
-        return question
+        return Prediction(text, lambda guess: say("The lab now trains exactly this.", "实验台现在就按这个设置训练。"))
 
-    def _answer(self, guess: float | None) -> str:
-        return say("The lab now trains exactly this.", "实验台现在就按这个设置训练。")
-
-    def _unlock(self, guess: float | None) -> None:
-        self.picture.guess = guess
-        for control in (*self.controls.values(), self.run_button):
-            control.disabled = False
-        self.controls["k"].value = 0.01  # which starts the training
+    def to_question(self) -> None:
+        self.controls["k"].value = 0.01
 
     def parameters(self) -> LabParameters:
         return LabParameters(**{name: control.value for name, control in self.controls.items()})
 
-    def start(self, _change=None) -> None:
-        """Train with the present position of the controls; a training under way is given up for it."""
-        self.worker.start(self.parameters())
+    def rounds_of(self, parameters: LabParameters) -> int:
+        return parameters.rounds * parameters.seeds
 
-    def wait(self, timeout: float | None = None) -> Run | None:
-        self.worker.wait(timeout)
-        return self._last
+    def train(self, parameters: LabParameters, on_round) -> Run:
+        return train_lab(parameters, on_round)
 
-    def _train(self, parameters: LabParameters) -> None:
-        self.message.value = ""
-        self.bar.container.layout.visibility = "visible"
-        self.bar.reset(total=parameters.rounds * parameters.seeds)
-        if self._last is not None:
-            self.picture.earlier = [*self.picture.earlier, self._last][-RUNS_KEPT:]
-            self._last = None
+    def percent(self, run: Run) -> float:
+        return 100 * float(_means(run)[0][-1])
 
-        def on_round(run: Run) -> bool:
-            self.bar.update()
-            self._show(run)
-            return self.worker.go_on()
-
-        run = train_lab(parameters, on_round)
-        # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
-        self._last = None if self.worker.overtaken else run
-        if self.picture.guess is not None and self._last is not None:
-            self.question.reply.value = compare(self.picture.guess, 100 * float(_means(run)[0][-1]), " %")
-            self.picture.guess = None
-
-    def _failed(self, error: Exception) -> None:
-        self.message.value = error_box(error)
-
-    def _show(self, run: Run) -> None:
-        with DRAWING:
-            self.picture.draw(run)
-            self.image.value = image_tag(png(self.picture.figure), self.picture.alt(run))
-        self.mathematics.value = formula(run)
+    def formula(self, run: Run) -> str:
+        return formula(run)
 
     def _forget(self, _button) -> None:
         self.picture.earlier = []
         if self._last is not None:
-            self._show(self._last)
+            self.show(self._last)
 
 
 def formula(run: Run) -> str:

@@ -9,29 +9,25 @@ from typing import NamedTuple
 import ipywidgets as w
 import matplotlib
 import numpy as np
-from tqdm.notebook import tqdm_notebook
 
 from .. import tff
 from ..datasets import load_client_delta, load_mnist, partition_iid
 from ..language import say
 from ..plotting import (
-    DRAWING,
     EARLIER,
     EXACT,
     LOSSY,
     STYLE,
     UPLINK,
     Still,
-    image_tag,
     new_figure,
     percent_axis,
     plain_log_axis,
-    png,
     quick,
     whole_numbers,
 )
-from .base import LABEL, Prediction, compare, error_box, set_disabled
-from .worker import Worker
+from .base import LABEL, Prediction
+from .training import TrainingApp
 
 BITS = (2, 4, 8, 16)
 ROUNDS = 10
@@ -88,6 +84,10 @@ class BitsPicture:
             self.rounds.legend(loc="center right")
             self.bytes.legend(loc="upper left")
 
+    def keep(self, run: TffRun) -> None:
+        """Leave a run on the picture, in grey."""
+        self.earlier.append(run)
+
     def draw(self, run: TffRun | None) -> None:
         for lines, before in zip_longest(self._grey, self.earlier[-len(self._grey) :]):
             self._put(lines, before)
@@ -122,8 +122,8 @@ class BitsPicture:
         )
 
 
-class BitsApp(w.VBox):
-    """The app. `wait(timeout)` blocks until no training runs (for tests and scripts)."""
+class BitsApp(TrainingApp):
+    """The app; see `TrainingApp`."""
 
     def __init__(self, predict: bool = True):
         _, federated = tff.modules()
@@ -136,75 +136,43 @@ class BitsApp(w.VBox):
             options=[(str(b), b) for b in BITS], value=8, continuous_update=False, description=say("bits", "量化位数"),
             style=LABEL, layout=w.Layout(width="270px"),
         )  # fmt: skip
-        self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
-        self.worker = Worker(self._train, self._failed, around=lambda: stack.install(context))
-        self.stop_button = self.worker.stop_button
-        self.bar = tqdm_notebook(total=ROUNDS, display=False, unit=say("round", "轮"), mininterval=0)
-        self.bar.container.layout.width = "480px"
-        self.picture, self.image, self.message = BitsPicture(), w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
-        self.mathematics = w.HTMLMath()
-        fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
-        self.question = self._question() if predict else None
-        controls = w.HBox([self.bits, self.run_button, self.stop_button, self.bar.container])
-        super().__init__([*([self.question] if predict else []), controls, self.message, self.image, fold])
-        self._last: TffRun | None = None
-        self._locked = {"bits": self.bits, "run": self.run_button}
-        set_disabled(self._locked, predict)
-        self.bits.observe(self.start, "value")
-        self.run_button.on_click(self.start)
-        self._show(None)
+        question = self._question() if predict else None
+        self.frame({"bits": self.bits}, BitsPicture(), question, around=lambda: stack.install(context))
+        row = w.HBox([self.bits, self.run_button, self.stop_button, self.bar.container])
+        super().__init__([*([question] if predict else []), row, self.message, self.image, self.fold])
+        self.show(None)
 
     def _question(self) -> Prediction:
         text = say(
             "TFF with 2 bits a weight, no memory of what was not sent: accuracy, in percent, after ten rounds? (float32: 93.)",
             "TFF 每个权重只用 2 位，也没有残差：十轮后准确率是百分之几？（float32 是 93。）",
         )
-        question = Prediction(text, lambda guess: say("TFF now trains exactly this.", "TFF 现在就按这个设置训练。"))
-        question.on_answer(self._unlock)
-        return question
+        return Prediction(text, lambda guess: say("TFF now trains exactly this.", "TFF 现在就按这个设置训练。"))
 
-    def _unlock(self, guess: float | None) -> None:
-        self.picture.guess = guess
-        set_disabled(self._locked, False)
-        self.bits.value = 2  # which starts the training
+    def to_question(self) -> None:
+        self.bits.value = 2
 
-    def start(self, _change=None) -> None:
-        """Train with the present bits; a training under way is given up for it."""
-        self.worker.start(self.bits.value)
+    def parameters(self) -> int:
+        return self.bits.value
 
-    def wait(self, timeout: float | None = None) -> TffRun | None:
-        self.worker.wait(timeout)
-        return self._last
+    def rounds_of(self, bits: int) -> int:
+        return ROUNDS
 
-    def _train(self, bits: int) -> None:
-        self.message.value = ""
-        self.bar.reset(total=ROUNDS)
-        if self._last is not None:
-            self.picture.earlier.append(self._last)
-            self._last = None
+    def train(self, bits: int, on_round) -> TffRun:
         run = TffRun(bits, [], message_bytes(bits))
 
-        def on_round(training: tff.Training) -> bool:
+        def note(training: tff.Training) -> bool:
             run.accuracy.append(training.accuracy[-1])
-            self.bar.update()
-            self._show(run)
-            return self.worker.go_on()
+            return on_round(run)
 
-        tff.train(tff.quantized(bits), self._data, self._clients, rounds=ROUNDS, on_round=on_round)
-        # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
-        self._last = None if self.worker.overtaken else run
-        if self.picture.guess is not None and self._last is not None:
-            self.question.reply.value = compare(self.picture.guess, 100 * run.accuracy[-1], " %")
-            self.picture.guess = None
+        tff.train(tff.quantized(bits), self._data, self._clients, rounds=ROUNDS, on_round=note)
+        return run
 
-    def _failed(self, error: Exception) -> None:
-        self.message.value = error_box(error)
+    def percent(self, run: TffRun) -> float:
+        return 100 * run.accuracy[-1]
 
-    def _show(self, run: TffRun | None) -> None:
-        with DRAWING:
-            self.picture.draw(run)
-            self.image.value = image_tag(png(self.picture.figure), self.picture.alt(run))
-        self.mathematics.value = formula(self.bits.value if run is None else run.bits)
+    def formula(self, run: TffRun | None) -> str:
+        return formula(self.bits.value if run is None else run.bits)
 
 
 def formula(bits: int) -> str:
