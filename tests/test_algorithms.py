@@ -226,7 +226,7 @@ WRONG = [
     ("pruning_mask", "one mask for each", lambda kernels, s: ranked(kernels, s)[0]),
     ("pruning_mask", "upside down", lambda kernels, s: [~m for m in ranked(kernels, s)]),
     ("pruning_mask", "rank by magnitude", lambda kernels, s: ranked(kernels, s, key=lambda k: k)),
-    ("pruning_mask", "each layer by itself", lambda kernels, s: [ranked([k], s)[0] for k in kernels]),
+    ("pruning_mask", "each kernel by itself", lambda kernels, s: [ranked([k], s)[0] for k in kernels]),
     ("pruning_mask", "fraction that goes", lambda kernels, s: ranked(kernels, 1 - s)),
     ("pruning_mask", "only True and False", lambda kernels, s: [k * m for k, m in zip(kernels, ranked(kernels, s), strict=True)]),
     ("pruning_mask", "not all of them the smallest", lambda kernels, s: ranked(kernels, s, lambda k: np.abs(k - 1))),

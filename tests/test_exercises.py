@@ -39,7 +39,7 @@ def examine_seven(answer):
 
 
 SEVEN = Exercise(
-    "trial.seven", examine_seven, (("days", "一周"), ("6 + 1", "六加一")), "\nseven = lambda: 7\n", ("Yes!", "是的！")
+    "trial.seven", "7.1", examine_seven, (("days", "一周"), ("6 + 1", "六加一")), "\nseven = lambda: 7\n", ("Yes!", "是的！")
 )
 
 
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_told_never_raised(answer, english):
 
 
 def test_an_examiner_that_fails_says_so_without_a_traceback(language):
-    broken = Exercise("trial.broken", lambda answer: answer.nothing, (("-", "-"),), "x")
+    broken = Exercise("trial.broken", "7.2", lambda answer: answer.nothing, (("-", "-"),), "x")
     verdict = broken.check(3)
     assert verdict.state == "wrong" and "AttributeError" in verdict.message and finished() == []
 
@@ -188,7 +188,11 @@ def test_progress_names_what_is_done_and_what_is_left(language):
     total = sum(len(overview.of_chapter(chapter)) for chapter in overview.chapters())
     assert {"en": f"finished 1 of {total} ", "zh": f"已完成 1/{total} "}[language] in repr(report)
     assert {"en": f"Chapter 1: 0/{len(overview.of_chapter('background'))}", "zh": "第 1 章：0/"}[language] in repr(report)
-    assert "✓ rice_bits" in repr(report) and "· exactly_k" in repr(report) and "✓ rice_bits" in report._repr_html_()
+    assert "✓ 4.3 rice_bits" in repr(report) and "· 4.2 exactly_k" in repr(report) and "✓ 4.3 rice_bits" in report._repr_html_()
+    question = {"en": "question", "zh": "思考题"}[language]
+    practices = ("5.1 server_round", "5.2 uplink_bytes", "5.3 send_with_memory", "5.4 both_ways",
+                 f"{question} two_bits", f"{question} aggregation")  # fmt: skip
+    assert "0/6  · " + "  · ".join(practices) in repr(report)
 
 
 def test_answers_show_every_solution_and_every_right_choice(language):
@@ -240,6 +244,7 @@ def every_item():
 @pytest.mark.parametrize("item", every_item(), ids=lambda item: item.name)
 def test_texts_exist_in_both_languages(item):
     if isinstance(item, Question):
+        assert item.text[0].endswith("?") and item.text[1].endswith("？")
         pairs = [item.text, *(choice[:2] for choice in item.choices), *(choice[2:] for choice in item.choices)]
         assert 0 <= item.right < len(item.choices) and len({choice[0] for choice in item.choices}) == len(item.choices)
         pairs = [pair for pair in pairs if re.search("[A-Za-z]{3}", pair[0])]  # a bare number or formula may be the same
@@ -252,6 +257,19 @@ def test_texts_exist_in_both_languages(item):
 
 
 SOURCES = sorted((Path(__file__).parents[1] / "notebooks" / "source").glob("*.md"))
+
+
+@pytest.mark.parametrize("word", ["Exercise ", "练习 "])
+def test_the_number_of_an_exercise_is_that_of_the_heading_above_its_check(word):
+    found = {}
+    for source in SOURCES:
+        number = None
+        for line in source.read_text("utf8").splitlines():
+            if heading := re.match(rf"#+ {word}(\d+\.\d+)", line):
+                number = heading[1]
+            if check := re.match(r"fl\.exercises\.(\w+\.\w+)\.check\(", line):
+                assert found.setdefault(check[1], number) == number, f"{source.stem}: {line}"
+    assert found == {item.name: item.number for item in every_item() if isinstance(item, Exercise)}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
@@ -566,7 +584,48 @@ class Broken(fl.TopK):
         return x.nothing
 
 
+def to_nearest(x, lo, hi, most):
+    return np.rint((x - lo) / (hi - lo) * most)
+
+
+def layer_by_layer(mask):
+    return lambda kernels, s: [mask([kernel], s)[0] for kernel in kernels]
+
+
+def undecoded(mean):
+    return lambda weights, payloads, samples: (weights + mean(payloads, samples), sum(map(len, payloads)))
+
+
+def sends_undecoded(x, residual, codec):
+    payload = codec.encode(x + residual)
+    return payload, x + residual - payload
+
+
+def through(unpack):
+    return lambda x: x.tobytes(), unpack
+
+
 TRIED = [
+    (algorithms.quantized_message, "this is rounding to nearest; formula 4.1 rounds down", message_by(to_nearest)),
+    (algorithms.quantized_message, "three parts (levels, x_min, x_max), yours has 5",
+     lambda x, bits: (ends_of_x(x, bits), x.min(), x.max(), bits, x.size)),
+    *((algorithms.pruning_mask, "over the whole model, not each kernel by itself", layer_by_layer(mask))
+      for mask in (threshold_at(round), threshold_at(int), threshold_at(lambda n: int(np.ceil(n))), at_a_quantile)),
+    (concepts.kind_of_federation, "0 of about 100 samples and 5 of 5 features in common is horizontal", lambda *_: "transfer"),
+    (concepts.lossless, "float32 went in, float64 came out", through(lambda message: np.frombuffer(message))),
+    (concepts.lossless, "float32 went in, bytes came out", through(lambda message: message)),
+    (concepts.lossless, "101,770 numbers went in, 101,769 came out", through(lambda m: np.frombuffer(m, np.float32)[1:])),
+    (concepts.lossless, "one of shape (101770, 1)", through(lambda m: np.frombuffer(m, np.float32)[:, None])),
+    (mathematics.codec_for_a_budget, "got class TopK", fl.TopK),
+    *((practice.server_round, "payloads hold bytes: decode each with fl.decode first", undecoded(mean)) for mean in (
+        lambda payloads, samples: np.average(payloads, axis=0, weights=samples),
+        lambda payloads, samples: np.mean(payloads, axis=0),
+        lambda payloads, samples: samples @ np.array(payloads) / samples.sum(),
+        lambda payloads, samples: sum(n * payload for n, payload in zip(samples, payloads, strict=True)) / samples.sum(),
+        lambda payloads, samples: np.array(payloads, np.float32)[0],
+    )),
+    (practice.server_round, "your function raised", lambda weights, payloads, samples: fl.decode(payloads)),
+    (practice.send_with_memory, "decode it with fl.decode before you subtract", sends_undecoded),
     (algorithms.quantized_message, "integers cannot hold 16 bits: uint8 ends at 255", message_by(by_formula, np.uint8)),
     (algorithms.quantized_message, "integers cannot hold 16 bits: int16 ends at 32,767", message_by(by_formula, np.int16)),
     (algorithms.quantized_message, "from the levels alone", lambda x, bits: levels(x, bits, np.floor).astype(int).tolist()),

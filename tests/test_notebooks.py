@@ -366,3 +366,12 @@ def test_build_passes_over_tensorflow_federated_where_its_kernel_has_nothing_to_
     assert "en/90_trial  left as it is: the kernel fedlab-tff is not installed" in capsys.readouterr().out
     with pytest.raises(build.NoSuchKernel, match="fedlab-tff"):
         run(root, "90_trial")
+
+
+@pytest.mark.parametrize("path", sorted((build.HERE / "source").glob("*.md")), ids=lambda path: path.stem)
+def test_a_folded_solution_shows_a_comment_and_not_the_answer(path):
+    """JupyterLab shows the first line of a folded cell."""
+    for edition in build.editions(path.read_text("utf-8"), path.stem).values():
+        for cell in edition.cells:
+            if "solution" in cell.metadata.get("tags", []):
+                assert cell.source.startswith("# One solution")

@@ -73,7 +73,9 @@ WRONG_ROUNDS = {
     "the payloads of this round have": lambda w, p, s: (w + mean_of(p, s), 0),
     "the old ones plus": lambda w, p, s: (w + sum(fl.decode(x) for x in p), length(p)),
     "return two things": lambda w, p, s: w + mean_of(p, s),
-    "your function raised": lambda w, p, s: np.frombuffer(p[0], "<f4") + w,
+    "decode each": lambda w, p, s: np.frombuffer(p[0], "<f4") + w,
+    "divide by the number": lambda w, p, s: (w + s @ [fl.decode(x) for x in p], length(p)),
+    "your function raised": lambda w, p, s: np.ones(3) + w,
 }
 
 
@@ -141,7 +143,10 @@ small = fl.TopK(0.05) | fl.Quantize(4)
 WRONG_PAIRS = {
     "give two codecs": small,
     "got str": "TopK",
-    "got tuple": (small, 4),
+    "got (Pipeline, int)": (small, 4),
+    "got (str, str)": ("TopK", "TopK"),
+    "got (class TopK, class TopK)": [fl.TopK, fl.TopK],
+    "got (int, int, int, int, …)": (1,) * 9,
     "save on the downlink first": (small, fl.Identity()),
     "save on the uplink first": (fl.Identity(), small),
     "0.91 is wanted": (fl.TopK(0.001), fl.TopK(0.001)),

@@ -115,6 +115,9 @@ def test_a_guess_is_compared_by_its_factor():
     assert "4 times too high" in compare(200, 50)
     assert "close" in compare(105, 100)
     assert compare(None, 100) == "It is <b>100</b>."
+    # Shares of a hundred are apart by points: 95 % for 86 % is no good guess, though the factor is small.
+    assert "8.7 points too high" in compare(95, 86.28, " %") and "26.3 points too low" in compare(60, 86.28, " %")
+    assert "close" in compare(85, 86.28, " %")
 
 
 def test_what_goes_wrong_in_an_explorer_is_shown_and_raised():

@@ -17,7 +17,7 @@ def _quantized_message(function) -> None:
     cases += [(_between_stairs(rng, 37, 6, -5, 20), 6), (_between_stairs(rng, 40, 16, -2, 4), 16)]
     for x, bits in cases:
         message = attempt(function, x, bits)
-        if not isinstance(message, (tuple, list)) or len(message) == x.size:
+        if not isinstance(message, (tuple, list)) or (len(message) == x.size and np.ndim(message[0]) == 0):
             raise Wrong(
                 "return a tuple (levels, x_min, x_max): from the levels alone nobody can restore the values.",
                 "请返回元组 (levels, x_min, x_max)：光凭量化级，谁也还原不出数值。",
@@ -45,6 +45,8 @@ def _quantized_message(function) -> None:
                 "these are still fractions: step 2 ends with the floor of formula 4.1.",
                 "这些还是小数：第 2 步最后要按公式 4.1 向下取整。",
             )
+        if not np.array_equal(levels, np.floor(scaled)) and np.array_equal(levels, np.rint(scaled)):
+            raise Wrong("this is rounding to nearest; formula 4.1 rounds down.", "这是四舍五入；公式 4.1 是向下取整。")
         if not np.array_equal(levels, np.floor(scaled)):
             place = int(np.flatnonzero(levels != np.floor(scaled))[0])
             raise Wrong(
@@ -68,6 +70,7 @@ def _between_stairs(rng, n, bits, lo, hi):
 
 quantized_message = Exercise(
     "algorithms.quantized_message",
+    "3.1",
     _quantized_message,
     (
         (
@@ -122,17 +125,20 @@ def _pruning_mask(function) -> None:
                 "the most negative weights went first: rank by magnitude, without the sign.",
                 "最先移除的是最小的负数：请按绝对值排序，不看正负号。",
             )
-        each = [stays(np.abs(k.ravel()), k.size - round(sparsity * k.size)) for k in kernels]
-        if np.array_equal(flat, np.concatenate(each)):
-            raise Wrong(
-                "this ranks each layer by itself; rank all connections of the model together.",
-                "这是逐层排序；请把整个模型的连接放在一起排序。",
-            )
         if removed and np.array_equal(flat, stays(np.abs(values), removed)):
             raise Wrong(
                 "the sparsity is the fraction that goes, not the fraction that stays.", "稀疏度是移除的比例，不是保留的比例。"
             )
         count, asked = int(np.sum(flat == 0)), f"round({sparsity:g} * {values.size}) = {removed}"
+        gone = [int(np.sum(m == 0)) for m in got]  # of each kernel; how a quantile or int() rounds there is no matter
+        each = [stays(np.abs(k).ravel(), k.size - n) for k, n in zip(kernels, gone, strict=True)]
+        evenly = all(abs(n - sparsity * k.size) < 1.5 for k, n in zip(kernels, gone, strict=True))
+        together = np.array_equal(flat, stays(np.abs(values), values.size - count))  # only the number is wrong
+        if evenly and not together and np.array_equal(flat, np.concatenate(each)):
+            raise Wrong(
+                "rank over the whole model, not each kernel by itself.",
+                "请把整个模型的连接放在一起排序，而不是每个权重矩阵各排各的。",
+            )
         if count != removed:
             raise Wrong(
                 f"at sparsity {sparsity:g}, {asked} connections go, yours removes {count}.",
@@ -147,6 +153,7 @@ def _pruning_mask(function) -> None:
 
 pruning_mask = Exercise(
     "algorithms.pruning_mask",
+    "3.2",
     _pruning_mask,
     (
         (
@@ -190,6 +197,7 @@ def _gradual_sparsity(function) -> None:
 
 gradual_sparsity = Exercise(
     "algorithms.gradual_sparsity",
+    "3.2",
     _gradual_sparsity,
     (
         ("At progress 0 it is 0, at progress 1 it is final.", "进度为 0 时是 0，进度为 1 时是 final。"),
@@ -260,6 +268,7 @@ def _distillation_loss(function) -> None:
 
 distillation_loss = Exercise(
     "algorithms.distillation_loss",
+    "3.3",
     _distillation_loss,
     (
         (

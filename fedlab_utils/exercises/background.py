@@ -50,6 +50,7 @@ def _image_from_gradient(function) -> None:
 
 image_from_gradient = Exercise(
     "background.image_from_gradient",
+    "1.1",
     _image_from_gradient,
     (
         (
@@ -108,6 +109,7 @@ def _federated_average(function) -> None:
 
 federated_average = Exercise(
     "background.federated_average",
+    "1.2",
     _federated_average,
     (
         ("The share of a client is its sizes entry over sum(sizes).", "一个客户端所占的比重是它的样本数除以 sum(sizes)。"),

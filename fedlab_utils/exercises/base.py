@@ -62,12 +62,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise. hints: (en, zh) pairs, the gentlest first. code: the solution, as Python text.
+    """One exercise. number: as in its heading, "5.1". hints: (en, zh) pairs, the gentlest first. code: the solution, Python text.
 
     examine(answer): raises `Wrong`; calls the reader's function with `attempt` only.
     """
 
     name: str
+    number: str
     examine: Callable
     hints: tuple[tuple[str, str], ...]
     code: str

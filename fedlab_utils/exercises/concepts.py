@@ -37,26 +37,30 @@ def _kind_of_federation(function) -> None:
             )
         if got == expected:
             continue
+        a, f, b, g = arguments
+        many = (
+            f"{len(a & b)} of about {len(a):,} samples and {len(f & g)} of {max(len(f), len(g))} features in common is "
+            f"{expected}, yours says {got}",
+            f"约 {len(a):,} 个样本中有 {len(a & b)} 个相同，{max(len(f), len(g))} 个特征中有 {len(f & g)} 个相同："
+            f"这是 {expected}，你的结果是 {got}",
+        )
         if {got, expected} == {"horizontal", "vertical"} and number < 3:
             raise Wrong(
                 "the two are mixed up: horizontal shares the features, vertical shares the samples.",
                 "两者弄反了：横向是特征相同，纵向是样本相同。",
             )
         if number >= 3:
-            a, f, b, g = arguments
             raise Wrong(
-                f"{len(a & b)} of about {len(a):,} samples and {len(f & g)} of {max(len(f), len(g))} features in common is "
-                f"{expected}, yours says {got}: “many in common” need not be all, but less than half is not many. Compare the "
-                "share, not the count, with one half.",
-                f"约 {len(a):,} 个样本中有 {len(a & b)} 个相同，{max(len(f), len(g))} 个特征中有 {len(f & g)} 个相同："
-                f"这是 {expected}，你的结果是 {got}。“重叠较多”不必是全部，但不到一半也不算；"
-                "请拿重叠的比例（不是个数）与一半比较。",
+                f"{many[0]}: “many in common” need not be all, but less than half is not many. Compare the share, not the count, "
+                "with one half.",
+                f"{many[1]}。“重叠较多”不必是全部，但不到一半也不算；请拿重叠的比例（不是个数）与一半比较。",
             )
-        raise Wrong(f"this pair of parties is {expected}, yours says {got}.", f"这两个参与方属于 {expected}，你的结果是 {got}。")
+        raise Wrong(f"{many[0]}.", f"{many[1]}。")
 
 
 kind_of_federation = Exercise(
     "concepts.kind_of_federation",
+    "2.1",
     _kind_of_federation,
     (
         ("len(a & b) / min(len(a), len(b)) is the share that two sets have in common.",
@@ -126,6 +130,7 @@ def _align(function) -> None:
 
 align = Exercise(
     "concepts.align",
+    "2.2",
     _align,
     (
         ("np.intersect1d has an argument return_indices.", "np.intersect1d 有一个参数 return_indices。"),
@@ -157,19 +162,28 @@ def _lossless(pair) -> None:
             )
         messages.append(bytes(message))
     for x, message in zip(vectors[::-1], messages[::-1], strict=True):  # so that nothing can be remembered beside the bytes
-        back = np.asarray(attempt(unpack, message))
+        answer = attempt(unpack, message)
+        back = np.asarray(answer)
         if any(np.array_equal(back, other) for other in vectors if other is not x):
             raise Wrong(
                 "unpack gave back another array than the one in this message: all that it needs must travel in the bytes.",
                 "unpack 还原出的是另一个数组，不是这条消息里的：它需要的一切，都必须放在字节串里。",
             )
+        if back.dtype != np.float32:  # before the shape: read as float64, half as many numbers come out
+            kind = back.dtype if back.dtype.kind in "biufc" else type(answer).__name__
+            raise Wrong(
+                f"float32 went in, {kind} came out; unpack must return float32, as np.frombuffer(…, np.float32) does.",
+                f"放进去的是 float32，取出来的是 {kind}；unpack 应当返回 float32，例如用 np.frombuffer(…, np.float32)。",
+            )
+        if back.size != x.size:
+            raise Wrong(
+                f"{x.size:,} numbers went in, {back.size:,} came out.", f"放进去 {x.size:,} 个数，取出来 {back.size:,} 个。"
+            )
         if back.shape != x.shape:
             raise Wrong(
-                f"{x.size} numbers went in, an array of shape {back.shape} came out.",
-                f"放进去 {x.size} 个数，取出来的数组形状是 {back.shape}。",
+                f"an array of shape {x.shape} went in, one of shape {back.shape} came out.",
+                f"放进去的数组形状是 {x.shape}，取出来的是 {back.shape}。",
             )
-        if back.dtype != np.float32:
-            raise Wrong(f"float32 went in, {back.dtype} came out.", f"放进去的是 float32，取出来的是 {back.dtype}。")
         if not np.array_equal(back.view(np.uint32), x.view(np.uint32)):
             worst = int(np.flatnonzero(back.view(np.uint32) != x.view(np.uint32))[0])
             raise Wrong(
@@ -187,6 +201,7 @@ def _lossless(pair) -> None:
 
 lossless = Exercise(
     "concepts.lossless",
+    "2.3",
     _lossless,
     (
         ("Of the four bytes of a float32 the last is nearly the same everywhere (sign and exponent), the first is noise.",
@@ -214,8 +229,9 @@ def unpack(message):
 which_kind = Question(
     "concepts.which_kind",
     (
-        "A supermarket chain and a bank of the same city want a common credit model. Most of their customers are the same.",
-        "同一座城市的连锁超市和银行想共同训练一个信用模型。它们的顾客大多是同一批人。",
+        "A supermarket chain and a bank of the same city want a common credit model. Most of their customers are the same. "
+        "Which kind of federated learning is it?",
+        "同一座城市的连锁超市和银行想共同训练一个信用模型。它们的顾客大多是同一批人。这属于哪一种联邦学习？",
     ),
     (
         ("horizontal", "横向", "Their columns differ: purchases here, payments there.",

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..codecs import Codec, Identity
 from .base import Exercise, Wrong, as_array, as_number, attempt, hold_levels, shown, told
-from .sending import message_of, trained
+from .sending import kind_of, message_of, trained
 
 BUDGET_BYTES = 3000
 WANTED_ACCURACY = 0.90
@@ -60,6 +60,7 @@ def _nearest_levels(function) -> None:
 
 nearest_levels = Exercise(
     "mathematics.nearest_levels",
+    "4.1",
     _nearest_levels,
     (
         (
@@ -131,6 +132,7 @@ def _of_order(x, key, k):
 
 exactly_k = Exercise(
     "mathematics.exactly_k",
+    "4.2",
     _exactly_k,
     (
         (
@@ -176,6 +178,7 @@ def _rice_bits(function) -> None:
 
 rice_bits = Exercise(
     "mathematics.rice_bits",
+    "4.3",
     _rice_bits,
     (
         ("A gap g costs g >> r zeros, a one, and r low bits.", "间隔 g 的代价：g >> r 个 0、一个 1，再加 r 个低位。"),
@@ -192,8 +195,8 @@ def rice_bits(gaps, r):
 def _codec_for_a_budget(codec) -> None:
     if not isinstance(codec, Codec):
         raise Wrong(
-            f"expected a codec such as fl.TopK(0.1) | fl.Quantize(8), got {type(codec).__name__}",
-            f"需要一个编解码器，例如 fl.TopK(0.1) | fl.Quantize(8)，得到的是 {type(codec).__name__}",
+            f"expected a codec such as fl.TopK(0.1) | fl.Quantize(8), got {kind_of(codec)}",
+            f"需要一个编解码器，例如 fl.TopK(0.1) | fl.Quantize(8)，得到的是 {kind_of(codec)}",
         )
     with told("it cannot encode the delta:", "它无法编码这个增量："):
         size = len(message_of(codec))
@@ -219,6 +222,7 @@ def _codec_for_a_budget(codec) -> None:
 
 codec_for_a_budget = Exercise(
     "mathematics.codec_for_a_budget",
+    "4.4",
     _codec_for_a_budget,
     (
         (

@@ -28,10 +28,17 @@ class Report:
 
 
 def of_chapter(chapter: str) -> list[Exercise | Question]:
-    """The questions and exercises of a chapter, in the order in which its module defines them."""
+    """The exercises of a chapter in the order of their numbers, then its questions in that of the module."""
     module = import_module(f".{chapter}", __package__)
     found = [value for value in vars(module).values() if isinstance(value, (Exercise, Question))]
-    return [item for item in found if item.name.startswith(f"{chapter}.")]
+    found = [item for item in found if item.name.startswith(f"{chapter}.")]
+    return sorted(found, key=lambda item: (isinstance(item, Question), getattr(item, "number", "")))
+
+
+def label(item: Exercise | Question) -> str:
+    """What the reader finds an item by: "5.1 server_round", "question two_bits"."""
+    number = item.number if isinstance(item, Exercise) else say("question", "思考题")
+    return f"{number} {item.name.partition('.')[2]}"
 
 
 def chapters() -> list[str]:
@@ -46,10 +53,10 @@ def progress() -> Report:
     done = set(finished())
     lines, rows, n_done, n_all = [], [], 0, 0
     for chapter in chapters():
-        items = [item.name for item in of_chapter(chapter)]
-        right = [name for name in items if name in done]
+        items = of_chapter(chapter)
+        right = [item for item in items if item.name in done]
         n_done, n_all = n_done + len(right), n_all + len(items)
-        marks = [("✓ " if name in done else "· ") + name.partition(".")[2] for name in items]
+        marks = [("✓ " if item in right else "· ") + label(item) for item in items]
         number, _, note = BOOK.get(chapter, chapter).partition(" ")
         head = say(f"Chapter {number} {note}".strip(), f"第 {number} 章{note.replace('(', '（').replace(')', '）')}")
         lines.append(f"{head}{say(': ', '：')}{len(right)}/{len(items)}  " + "  ".join(marks))
@@ -63,7 +70,7 @@ def progress() -> Report:
 
 def answers(chapter: str) -> Report:
     """Every answer of a chapter: the right choice of each question, the solution of each exercise."""
-    solutions = [(item.name.partition(".")[2], item.solution()) for item in of_chapter(chapter)]
+    solutions = [(label(item), item.solution()) for item in of_chapter(chapter)]
     text = "\n\n".join(f"[{name}] {solution!r}" for name, solution in solutions)
     body = "".join(f"<p><code>{html.escape(name)}</code></p>{solution._repr_html_()}" for name, solution in solutions)
     return Report(text, body)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..codecs import Codec, Identity, Quantize, TopK, decode
 from .base import Exercise, Question, Wrong, as_array, as_number, attempt
-from .sending import trained
+from .sending import Decoding, attempt_bytes, kind_of, trained
 
 BUDGET_BYTES = 6_000_000
 WANTED_ACCURACY = 0.91
@@ -52,6 +52,7 @@ def _uplink_bytes(function) -> None:
 
 uplink_bytes = Exercise(
     "practice.uplink_bytes",
+    "5.2",
     _uplink_bytes,
     (
         (
@@ -76,7 +77,11 @@ def _send_with_memory(function) -> None:
     cases = [(x, np.zeros(5, np.float32), codec), (x, residual, codec)]
     cases += [(rng.normal(size=40).astype(np.float32), rng.normal(size=40).astype(np.float32), TopK(0.1) | Quantize(4))]
     for x, residual, codec in cases:
-        answer = attempt(function, x, residual, codec)
+        answer = attempt_bytes(
+            function, (x, residual, codec), (x, residual, Decoding(codec)),
+            "the payload holds bytes: decode it with fl.decode before you subtract.",
+            "payload 是字节串，相减之前请先用 fl.decode 解码。",
+        )  # fmt: skip
         if not isinstance(answer, (tuple, list)) or len(answer) != 2 or not isinstance(answer[0], (bytes, bytearray)):
             raise Wrong(
                 "return two things: the payload (bytes), and the new residual.",
@@ -115,6 +120,7 @@ def _send_with_memory(function) -> None:
 
 send_with_memory = Exercise(
     "practice.send_with_memory",
+    "5.3",
     _send_with_memory,
     (
         ("Three lines: what is meant, its payload, and what is left of it.", "三行：想发什么、消息是什么、还剩什么。"),
@@ -136,7 +142,11 @@ def _server_round(function) -> None:
     for codec, n, samples in ((Quantize(2), 200, [50, 150, 400]), (uneven, 700, [10, 70, 20, 40]), (Identity(), 90, [500, 7])):
         weights, samples = rng.normal(size=n).astype(np.float32), np.array(samples)
         payloads = [codec.encode(delta) for delta in rng.normal(scale=0.1, size=(samples.size, n))]
-        answer = attempt(function, weights, payloads, samples)
+        answer = attempt_bytes(
+            function, (weights, payloads, samples), (weights, [decode(payload) for payload in payloads], samples),
+            "payloads hold bytes: decode each with fl.decode first.",
+            "payloads 里是字节串，请先用 fl.decode 解码。",
+        )  # fmt: skip
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
             raise Wrong("return two things: the new weights, and the bytes.", "应当返回两样东西：新的权重和字节数。")
         new = as_array(answer[0], (n,), ("the new weights", "新的权重"))
@@ -149,6 +159,8 @@ def _server_round(function) -> None:
             raise Wrong("a delta is added; only a gradient would be subtracted.", "增量要加上去；梯度才是减去。")
         if np.allclose(new, weights + received.mean(axis=0), atol=1e-6):
             raise Wrong("weight the clients by their samples.", "请按样本数给客户端加权。")
+        if np.allclose(new, weights + samples @ received, atol=1e-6):
+            raise Wrong("divide by the number of samples of all clients.", "还要除以全部客户端的样本总数。")
         if not np.allclose(new, weights + mean, atol=1e-6):
             raise Wrong(
                 "the new weights should be the old ones plus the weighted mean of the decoded payloads.",
@@ -172,6 +184,7 @@ def _server_round(function) -> None:
 
 server_round = Exercise(
     "practice.server_round",
+    "5.1",
     _server_round,
     (
         ("Decode every payload first: [fl.decode(p) for p in payloads].", "先把每条消息解码：[fl.decode(p) for p in payloads]。"),
@@ -193,8 +206,8 @@ def _both_ways(pair) -> None:
         raise Wrong("give two codecs: (uplink, downlink).", "请给出两个编解码器：(上行, 下行)。")
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(codec, Codec) for codec in pair):
         raise Wrong(
-            f"expected a pair of codecs such as (fl.Quantize(8), fl.Quantize(8)), got {type(pair).__name__}",
-            f"需要一对编解码器，例如 (fl.Quantize(8), fl.Quantize(8))，得到的是 {type(pair).__name__}",
+            f"expected a pair of codecs such as (fl.Quantize(8), fl.Quantize(8)), got {kind_of(pair)}",
+            f"需要一对编解码器，例如 (fl.Quantize(8), fl.Quantize(8))，得到的是 {kind_of(pair)}",
         )
     history = trained(*pair)
     up, down, accuracy = sum(history.uplink_bytes), sum(history.downlink_bytes), history.accuracy[-1]
@@ -215,6 +228,7 @@ def _both_ways(pair) -> None:
 
 both_ways = Exercise(
     "practice.both_ways",
+    "5.4",
     _both_ways,
     (
         (

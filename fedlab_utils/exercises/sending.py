@@ -6,8 +6,46 @@ import inspect
 
 import numpy as np
 
+from ..codecs import decode
 from ..datasets import load_client_delta, load_mnist
-from .base import Wrong, told
+from .base import Wrong, attempt, told
+
+
+def kind_of(value) -> str:
+    """The type of an answer as a message shows it: `str`, `class TopK`, `(str, str)`."""
+    if isinstance(value, type):
+        return f"class {value.__name__}"
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join([*map(kind_of, value[:4]), *['…'][: len(value) > 4]])})"
+    return type(value).__name__
+
+
+class Decoding:
+    """A codec whose payloads are decoded already."""
+
+    def __init__(self, codec):
+        self.codec = codec
+
+    def encode(self, x, rng=None):
+        return decode(self.codec.encode(x, rng))
+
+
+def attempt_bytes(function, arguments, decoded, en: str, zh: str):
+    """`attempt`; a function that raises, but not when payloads come decoded, has computed with bytes: this `Wrong`."""
+    try:
+        return attempt(function, *arguments)
+    except Wrong as wrong:
+        if wrong.__cause__ is None or not _runs(function, decoded):  # no cause: it did not raise
+            raise
+        raise Wrong(en, zh) from wrong
+
+
+def _runs(function, arguments) -> bool:
+    try:
+        attempt(function, *arguments)
+    except Exception:
+        return False
+    return True
 
 
 def message_of(codec) -> bytes:

@@ -66,6 +66,7 @@ def _model_fn(function) -> None:
 
 model_fn = Exercise(
     "tff.model_fn",
+    "5.5",
     _model_fn,
     (
         (
@@ -121,6 +122,7 @@ def _aggregator(answer) -> None:
 
 aggregator = Exercise(
     "tff.aggregator",
+    "5.6",
     _aggregator,
     (
         (

@@ -11,7 +11,6 @@ from matplotlib.patches import FancyBboxPatch
 from ..language import itemize, say
 from ..plotting import (
     DOWNLINK,
-    EARLIER,
     EXACT,
     LOSSY,
     STYLE,
@@ -193,10 +192,9 @@ def one_round(images, sizes) -> Still:
             ax.set(xlim=(0, 1), ylim=(0, 1))
         total = sum(sizes)
         weights = " + ".join(rf"\frac{{{n}}}{{{total}}}\Delta_{k}" for k, n in enumerate(sizes, 1))
-        axes[3].text(0.5, 0.58, f"${weights}$", ha="center", va="center", fontsize=12, color=TOTAL)
+        axes[3].text(0.5, 0.58, f"${weights}$", ha="center", va="center", fontsize=12, color=EXACT)
         axes[1].text(0.5, 0.62, say("data stay here", "数据留在本地"), ha="center", fontsize=9, color=LOSSY)
-        axes[2].text(0.5, 0.49, "Δ = w′ − w", ha="center", va="center", fontsize=9, color=UPLINK,
-                     bbox={"fc": "white", "ec": "none", "pad": 1})  # fmt: skip
+        axes[2].text(0.35, 0.47, "Δ = w′ − w", ha="center", va="center", fontsize=8, color=UPLINK)  # between two arrows
     shares = say(", ", "，").join(f"{n}/{sum(sizes)}" for n in sizes)
     alt = say(
         f"One round in four pictures: the server sends the model w to {len(sizes)} clients; each trains on its own images; "
@@ -248,6 +246,8 @@ def measured(runs) -> Still:
     figure, (left, right) = new_figure(2, width=9.6, height=2.9)
     names, y = [codec_name(name) for name in runs], np.arange(len(runs))[::-1]
     up, down = (np.array([sum(getattr(h[0], f)) for h in runs.values()]) / 1e6 for f in ("uplink_bytes", "downlink_bytes"))
+    total = up + down
+    sums = [say(f"total {t:.1f} MB (1/{total[0] / t:.1f})", f"总计 {t:.1f} MB（1/{total[0] / t:.1f}）") for t in total]
     accuracy = np.array([[history.accuracy[-1] for history in h] for h in runs.values()])
     with matplotlib.rc_context(STYLE):
         left.barh(y + 0.19, up, 0.34, color=UPLINK, label=say("uplink", "上行"))
@@ -256,8 +256,9 @@ def measured(runs) -> Still:
             for value, shift in ((a, 0.19), (b, -0.19)):
                 left.text(value * 1.08, place + shift, f"{value:.2f}", va="center", fontsize=8)
         left.set(
-            xscale="log", xlim=(0.5, 220), yticks=y, yticklabels=names, xlabel=say("MB in all (measured)", "总计 MB（实测）")
-        )
+            xscale="log", xlim=(0.5, 220), yticks=y, xlabel=say("MB in all, measured (log axis)", "全程 MB，实测（对数轴）"),
+            yticklabels=[f"{name}\n{text}" for name, text in zip(names, sums, strict=True)],
+        )  # fmt: skip
         plain_log_axis(left.xaxis)
         left.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncol=2)
         for place, values in zip(y, accuracy, strict=True):
@@ -265,7 +266,8 @@ def measured(runs) -> Still:
         right.set(yticks=y, yticklabels=[], xlabel=say("accuracy, three seeds", "准确率（三个种子）"))
         right.set(xlim=(min(0.88, accuracy.min() - 0.01), 0.94), ylim=left.get_ylim())
         percent_axis(right.xaxis)
-        right.axvline(accuracy[0].mean(), color=EARLIER, lw=1)
+        right.axvline(accuracy[0].mean(), color=EXACT, lw=1, ls=":")
+        right.text(accuracy[0].mean(), left.get_ylim()[1], "float32", ha="center", va="bottom", fontsize=8)
     rows = zip(names, up, down, accuracy, strict=True)
     comma = say(", ", "，")
     words = itemize((n, f"{a:.2f} + {b:.2f} MB{comma}{100 * v.mean():.1f} %") for n, a, b, v in rows)

@@ -204,7 +204,7 @@ def zip_sizes(rows: dict[str, tuple[int, int]]) -> Still:
             before, after = rows[name]
             ax.text(1.02, place, f"{before:,} → {after:,}", va="center", fontsize=9)
             inside = share > 0.15
-            text = f"{100 * share:.1f} %"
+            text = f"{100 * share:.1f} %" if share < 1 else f"{100 * share:.2f} %"  # a little over 1 is over 1
             ax.text(share - 0.01 if inside else share + 0.01, place, text, va="center", ha="right" if inside else "left",
                     fontsize=9, color="white" if inside else EXACT)  # fmt: skip
         ax.set_yticks(places, [name_of(key) for key in rows])

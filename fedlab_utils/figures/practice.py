@@ -96,7 +96,7 @@ def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
         right.errorbar([], [], fmt="s", color=TOTAL, label=say("total (up + down)", "总计（上行+下行）"))
         right.set(xscale="log", xlim=(1.2, 150), xlabel=say("megabytes in ten rounds", "十轮的字节数（MB）"))
         right.set_title(say("Accuracy after ten rounds, and its cost", "十轮后的准确率与成本"))
-        right.legend(loc="lower left")
+        right.legend(loc="lower center")
         lowest = min(100 * np.min([history.accuracy[-1] for history in histories]) for histories in runs.values())
         right.set_ylim(lowest / 100 - 0.009, None)
         plain_log_axis(right.xaxis)

@@ -82,7 +82,7 @@ class Prediction(w.VBox):
 
     def _guess(self, _sender) -> None:
         try:
-            guess = float(self.guess.value)
+            guess = float(self.guess.value.strip(" ~≈约%％"))
         except ValueError:
             self.reply.value = say("Please type a number, such as 2.5.", "请输入一个数，例如 2.5。")
         else:
@@ -106,10 +106,19 @@ def error_box(error: Exception) -> str:
 
 
 def compare(guess: float | None, truth: float, unit: str = "") -> str:
-    """What to say of a guess: the truth, and the factor between the two."""
+    """What to say of a guess: the truth, and the factor between the two; of shares (unit " %") the points between them."""
     shown = f"<b>{truth:,.4g}{unit}</b>"
-    if guess is None or guess <= 0:
+    if guess is None or (guess <= 0 and unit != " %"):
         return say(f"It is {shown}.", f"答案是 {shown}。")
+    if unit == " %":  # shares are apart by points, not by a factor
+        points = guess - truth
+        if abs(points) < 2:
+            return say(f"It is {shown}: you were close.", f"答案是 {shown}：你猜得很准。")
+        way, zh = ("high", "高") if points > 0 else ("low", "低")
+        return say(
+            f"It is {shown}. Your {guess:,.4g} % was {abs(points):.1f} points too {way}.",
+            f"答案是 {shown}。你猜了 {guess:,.4g} %，{zh}了 {abs(points):.1f} 个百分点。",
+        )
     factor = max(guess / truth, truth / guess)
     if factor < 1.25:
         return say(f"It is {shown}: you were close.", f"答案是 {shown}：你猜得很准。")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import ipywidgets as w
 import matplotlib
 import numpy as np
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from ..language import say
 from ..plotting import DOWNLINK, EARLIER, EXACT, STYLE, TOTAL, UPLINK, Still, new_figure
@@ -24,10 +24,11 @@ LINES = {"4G": (10, 40), "5G": (50, 250), "home": (20, 100)}
 OWN = "own"
 SPEEDS = (1, 2, 5, 10, 20, 40, 50, 100, 250, 500, 1000)
 WEIGHTS = (101_770, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
-BITS = (32, 16, 8, 4, 2, 1, 0.5, 0.2, 0.1)
+BITS = (0.1, 0.2, 0.5, 1, 2, 4, 8, 16, 32)
 CLIENTS = (1, 10, 30, 100, 300, 1000)
 ROUNDS = (1, 10, 30, 100, 300, 1000)
-SECONDS, MEGABYTES = (1e-3, 1e8), (1e-3, 1e10)  # limits of the axes
+SECONDS, MEGABYTES = (1e-3, 1e8), (1e-3, 1e10)  # limits of the logarithmic axes
+ASKED = {"n_weights": 10_000_000, "uplink_bits": 32, "uplink_mbit": 10}  # by the question
 
 
 class CostData(NamedTuple):
@@ -117,7 +118,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def line_name(line: str) -> str:
-    return {"4G": "4G", "5G": "5G", "home": say("home line", "家庭宽带"), OWN: say("own", "自定义")}[line]
+    return {"4G": "4G", "5G": "5G", "home": say("home line", "家庭宽带"), OWN: say("other", "其他")}[line]
 
 
 class CostPicture:
@@ -134,20 +135,22 @@ class CostPicture:
                 say("training", "整个训练"),
             )
             self._sizes, self._size_texts = self._bars(self.size, rows, (UPLINK, DOWNLINK, TOTAL, TOTAL), MEGABYTES)
-            self.size.set_title(say("Estimated data", "数据量估算"))
+            self.size.set_title(say("Estimated data (log axis)", "数据量估算（对数轴）"))
             rows = (
                 say("one uplink", "一次上行"),
                 say("one downlink", "一次下行"),
                 say("one round", "一轮"),
                 say("in float32", "用 float32"),
             )
-            self._times, self._time_texts = self._bars(self.time, rows, (UPLINK, DOWNLINK, TOTAL, EARLIER), SECONDS)
+            # A linear axis: which direction takes how much of a round is to be seen.
+            self._times, self._time_texts = self._bars(self.time, rows, (UPLINK, DOWNLINK, TOTAL, EARLIER), None)
             self.time.set_title(say("Estimated seconds, a client", "每个客户端用时估算（秒）"))
-            (self._guess,) = self.time.plot([], [], "D", ms=8, mfc="none", mec=EXACT, zorder=6)
-            self._guess_word = self.time.text(1, 3.3, "", ha="center", va="bottom", fontsize=8, color=EXACT)
+            self.time.set_ylim(-0.5, 3.9)
+            (self._guess,) = self.time.plot([], [], "D", ms=7, mfc="none", mec=EXACT, zorder=6)
+            self._guess_word = self.time.text(0, 3.55, "", va="center", fontsize=8, color=EXACT)
             rows = (*map(line_name, LINES), say("speeds set here", "当前速率"))
             self._lines, self._line_texts = self._bars(self.lines, rows, (TOTAL, TOTAL, TOTAL, TOTAL), SECONDS)
-            self.lines.set_title(say("Estimated seconds, training", "整个训练用时估算（秒）"))
+            self.lines.set_title(say("Seconds, training (log axis)", "整个训练用时估算（秒，对数轴）"))
 
     @staticmethod
     def _bars(ax, rows, colours, limits):
@@ -157,12 +160,17 @@ class CostPicture:
             bar.set_hatch("//")
             bar.set_edgecolor(colour)
         texts = [ax.text(1, place, "", va="center", fontsize=9) for place in places]
-        ax.set(xscale="log", xlim=limits, yticks=places, yticklabels=rows)
+        ax.set(yticks=places, yticklabels=rows)
         ax.grid(False, axis="y")
+        ax.tick_params(axis="x", labelsize=8)
+        if limits is None:
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.9g}"))
+            return bars, texts
+        ax.set(xscale="log", xlim=limits)
         ax.set_xticks(10.0 ** np.arange(np.log10(limits[0]), np.log10(limits[1]) + 0.5, 3))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: bytes_text(x * 1e6) if limits == MEGABYTES else f"{x:,.9g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.tick_params(axis="x", labelsize=8)
         return bars, texts
 
     @staticmethod
@@ -179,15 +187,22 @@ class CostPicture:
         sizes = (data.uplink_bytes, data.downlink_bytes, data.round_bytes, data.total_bytes)
         self._set(self._sizes, self._size_texts, [s / 1e6 for s in sizes], map(bytes_text, sizes), MEGABYTES)
         times = (data.uplink_seconds, data.downlink_seconds, data.round_seconds, data.float32_seconds)
-        self._set(self._times, self._time_texts, times, map(seconds_text, times), SECONDS)
+        widest = 1.5 * max(times)
+        self.time.set_xlim(0, widest)
+        for bar, text, value in zip(self._times, self._time_texts, times, strict=True):
+            bar.set_width(value)
+            text.set(text=seconds_text(value), x=value + 0.02 * widest)
         lines = (*data.seconds_by_line.values(), data.total_seconds)
         self._set(self._lines, self._line_texts, lines, map(seconds_text, lines), SECONDS)
         for label, line in zip(self.lines.get_yticklabels(), (*LINES, OWN), strict=True):
             label.set_color("black" if line == data.line else "#8A9099")
-        if self.guess and self.guess > 0:
-            self._guess.set_data([self.guess], [3])
-            self._guess_word.set_position((min(max(self.guess, 0.05), 1e6), 3.3))
-            self._guess_word.set_text(say("your guess", "你的猜测"))
+        asked = self.guess is not None and all(getattr(data, name) == value for name, value in ASKED.items())
+        self._guess.set_data([min(self.guess, 0.95 * widest)] if asked else [], [3.55] if asked else [])
+        self._guess_word.set_text(say("your guess", "你的猜测") if asked else "")
+        if asked:
+            right = self.guess > 0.5 * widest
+            self._guess_word.set_position((min(self.guess, 0.95 * widest) + (-0.04 if right else 0.04) * widest, 3.55))
+            self._guess_word.set_ha("right" if right else "left")
 
     def alt(self, data: CostData) -> str:
         up, down, total = map(bytes_text, (data.uplink_bytes, data.downlink_bytes, data.total_bytes))
@@ -235,17 +250,18 @@ def cost_calculator(predict: bool = True) -> Explorer:
 
     up, down = LINES["4G"]
     controls = {
-        "n_weights": slider(WEIGHTS, 10_000_000, "weights", "权重个数", weights_text),
+        # While the question is open, another model is shown: the picture must not give the answer away.
+        "n_weights": slider(WEIGHTS, WEIGHTS[0] if predict else ASKED["n_weights"], "weights", "权重个数", weights_text),
+        "clients": slider(CLIENTS, 10, "clients a round", "每轮客户端数", str),
         "uplink_bits": slider(BITS, 32, "bits up", "上行位数", lambda bits: f"{bits:g}"),
         "downlink_bits": slider(BITS, 32, "bits down", "下行位数", lambda bits: f"{bits:g}"),
-        "clients": slider(CLIENTS, 10, "clients a round", "每轮客户端数", str),
         "rounds": slider(ROUNDS, 100, "rounds", "轮数", str),
         "line": w.ToggleButtons(
             options=[(line_name(line), line) for line in (*LINES, OWN)],
             value="4G",
             description=say("line", "线路"),
             style=LABEL | {"button_width": "90px"},
-            layout=w.Layout(width="520px", display="flex"),
+            layout=w.Layout(width="520px", display="flex", margin="0 0 0 8px"),
         ),
         "uplink_mbit": slider(SPEEDS, up, "Mbit/s up", "上行 Mbit/s", str),
         "downlink_mbit": slider(SPEEDS, down, "Mbit/s down", "下行 Mbit/s", str),
@@ -271,12 +287,13 @@ def cost_calculator(predict: bool = True) -> Explorer:
     controls["downlink_mbit"].observe(follow_speed, "value")
     question = None
     if predict:
-        truth = estimate_cost(n_weights=10_000_000, uplink_bits=32, uplink_mbit=10).uplink_seconds
+        truth = estimate_cost(**ASKED).uplink_seconds
         text = say(
             "A model of ten million weights, float32, over a line of 10 Mbit/s up: how many seconds does one upload take?",
             "一个有一千万个权重的模型，float32，上行速率 10 Mbit/s：上传一次要多少秒？",
         )
         question = Prediction(text, lambda guess: compare(guess, truth, say(" s", " 秒")))
+        question.on_answer(lambda guess: setattr(controls["n_weights"], "value", ASKED["n_weights"]))
     return Explorer(controls, estimate_cost, CostPicture(), formula, question)
 
 

@@ -96,7 +96,7 @@ class SoftTargetsPicture:
         self.bars.set_title(f"T = {data.temperature:g}{say(': ', '：')}{shares}")
         self._curve.set_data(CURVE, data.curve)
         self._here.set_data([data.temperature], [data.bits])
-        self.bits.set_title(say(f"{data.bits:.2f} bits", f"{data.bits:.2f} 位"))
+        self.bits.set_title(say(f"entropy {data.bits:.2f} bits", f"熵 {data.bits:.2f} 位"))
 
     def alt(self, data: SoftTargets) -> str:
         order = np.argsort(-data.soft)[:3]

@@ -70,7 +70,7 @@ class LabPicture:
             whole_numbers(self.rounds.xaxis)
             self.rounds.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), xlim=(0, 10.5))
             self.bytes.set(
-                xscale="log", xlim=(0.004, 100), xlabel=say("megabytes sent since the start", "累计传输的字节数（MB）")
+                xscale="log", xlim=(0.001, 100), xlabel=say("megabytes sent since the start", "累计传输的字节数（MB）")
             )
             plain_log_axis(self.bytes.xaxis)
             quick(self.figure)
@@ -98,8 +98,12 @@ class LabPicture:
         every = np.array(_complete(run.accuracy))
         self._band.set_data(numbers, every.min(axis=0), every.max(axis=0))
         self.rounds.set_xlim(0, max(run.parameters.rounds, *(len(r.accuracy[0]) for r in self.earlier), 1) + 0.5)
+        largest = max(float(_means(r)[2].max()) for r in (run, *self.earlier))
+        self.bytes.set_xlim(0.001, max(100, 1.4 * largest))
         seeds = say(f", {len(every)} seeds", f"，{len(every)} 个种子") if len(every) > 1 else ""
-        self.rounds.set_title(f"{describe(run.parameters)}{say(': ', '：')}{100 * accuracy[-1]:.1f} %{seeds}")
+        title = f"{describe(run.parameters)}{say(': ', '：')}{100 * accuracy[-1]:.1f} %{seeds}"
+        columns = sum(2 if ord(sign) > 0x2E80 else 1 for sign in title)
+        self.rounds.set_title(title, fontsize=min(11, 11 * 46 / columns))  # the longest still fits
         self.bytes.set_title(
             say(
                 f"up {uplink[-1]:.3g} MB, total {total[-1]:.3g} MB",
@@ -177,7 +181,7 @@ class LiveLab(TrainingApp):
                                      value=start.seeds, style={"button_width": "110px"}),
         }  # fmt: skip
         self.frame(controls, LabPicture(), self._question() if predict else None)
-        self.clear_button = w.Button(description=say("Forget runs", "清除旧曲线"), icon="eraser", layout=w.Layout(width="auto"))
+        self.clear_button = w.Button(description=say("Forget runs", "清除旧曲线"), icon="eraser", layout=w.Layout(width="150px"))
         self.clear_button.on_click(self._forget)
         rows = [w.HBox(list(controls.values()), layout=w.Layout(flex_flow="row wrap")),
                 w.HBox([self.run_button, self.stop_button, self.clear_button, self.bar.container])]  # fmt: skip

@@ -13,6 +13,7 @@ from ..datasets import load_mnist, partition_dirichlet, partition_iid, partition
 from ..federated import simulate
 from ..language import message_name, say
 from ..models import document_mlp
+from ..plotting import rounding_name
 
 IMAGES_PER_CLIENT = 600
 COHORT = 10
@@ -103,4 +104,14 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
 
 def describe(parameters: LabParameters) -> str:
     down = {"float32": "", "8 bits": say("; down 8 bits", "；下行 8 位"), "uplink": say("; both ways", "；下行相同")}
-    return message_name(parameters.k, parameters.bits) + down[parameters.downlink]
+    others = {  # what differs from the start
+        "partition": {"shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"},
+        "rounding": {"floor": rounding_name("floor"), "stochastic": rounding_name("stochastic")},
+        "error_feedback": {False: say("no feedback", "无误差反馈")},
+    }
+    if parameters.bits == 32:
+        del others["rounding"]
+        if parameters.k == 1:
+            del others["error_feedback"]
+    texts = [names[getattr(parameters, name)] for name, names in others.items() if getattr(parameters, name) in names]
+    return say("; ", "；").join([message_name(parameters.k, parameters.bits) + down[parameters.downlink], *texts])

@@ -128,6 +128,7 @@ class PartitionsPicture:
 
     def __init__(self):
         self.guess: float | None = None
+        self.stopped = False  # what is drawn is all that comes
         self._visited: dict[Position, tuple[float, float, float]] = {}
         self.figure, (self.map, self.rounds, self.trail) = new_figure(3, width=10.2, height=3.7)
         with matplotlib.rc_context(STYLE):
@@ -169,6 +170,9 @@ class PartitionsPicture:
             self._visited[key] = (view.skew, run.accuracy[-1], run.alone)
             together, alone = f"{100 * run.accuracy[-1]:.1f} %", f"{100 * run.alone:.1f} %"
             self.rounds.set_title(say(f"together {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
+        elif self.stopped:
+            number = len(run.accuracy)
+            self.rounds.set_title(say(f"stopped after round {number}", f"训练到第 {number} 轮停止"))
         else:
             self.rounds.set_title(say("training …", "训练中……"))
         if self.guess is not None:
@@ -183,7 +187,9 @@ class PartitionsPicture:
             f"{describe(view.position)}：每个客户端平均有 {held:.1f} 种数字，最多的一种占它图片的 {100 * view.skew:.0f} %。",
         )
         if len(view.run.accuracy) < ROUNDS:
-            return text
+            number = len(view.run.accuracy)
+            stopped = say(f" The training was stopped after round {number}.", f"训练到第 {number} 轮停止。")
+            return text + stopped if self.stopped else text
         together, alone = 100 * view.run.accuracy[-1], 100 * view.run.alone
         return text + say(
             f" After {ROUNDS} rounds the federated model is right on {together:.1f} %, a client alone on {alone:.1f} %.",
@@ -219,7 +225,10 @@ class PartitionsExplorer(Explorer):
         self.worker.wait(timeout)
 
     def _train(self, position: Position) -> None:
-        self._show(position, train(position, lambda run: self._show(position, run)))
+        self.picture.stopped = False
+        run = train(position, lambda run: self._show(position, run))
+        self.picture.stopped = len(run.accuracy) < ROUNDS
+        self._show(position, run)
 
     def _failed(self, error: Exception) -> None:
         self.message.value = error_box(error)
@@ -268,7 +277,8 @@ def partitions_explorer(predict: bool = True) -> PartitionsExplorer:
 
     controls = {
         "kind": w.ToggleButtons(options=[(names[k], k) for k in KINDS], value=start.kind, description=say("dealt by", "划分方式"),
-                                style=LABEL | {"button_width": "110px"}, layout=w.Layout(width="500px", display="flex")),
+                                style=LABEL | {"button_width": "110px"},
+                                layout=w.Layout(width="500px", display="flex", margin="0 0 0 8px")),
         "alpha": slider([(f"{a:g}", a) for a in ALPHAS], start.alpha, "α"),
         "shards": slider([(str(s), s) for s in SHARDS], start.shards, say("shards each", "每客户端分片")),
         "seed": slider([(str(s), s) for s in SEEDS], start.seed, say("deal again", "重新划分")),
@@ -277,9 +287,9 @@ def partitions_explorer(predict: bool = True) -> PartitionsExplorer:
     if predict:
         text = say(
             "Two shards a client: nearly everybody knows two digits only, and alone reaches about 24 % on all ten. "
-            "What accuracy, in percent, does the federated model reach after 10 rounds?",
+            "What accuracy, in percent, does the federated model reach after 10 rounds? (The picture shows another setting.)",
             "每个客户端两个分片：多数客户端只见过两种数字，单独训练时在全部十种数字上的准确率约为 24 %。"
-            "联邦训练 10 轮后，准确率是百分之几？",
+            "联邦训练 10 轮后，准确率是百分之几？（下图是另一种设置。）",
         )
         question = Prediction(text, lambda guess: compare(guess, 100 * train(QUESTION).accuracy[-1], " %"))
     return PartitionsExplorer(controls, question)

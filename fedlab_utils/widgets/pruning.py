@@ -97,19 +97,22 @@ class PruningPicture:
         self._visited: dict[tuple, PruningData] = {}
         self.figure, (self.map, self.curve, self.bars) = new_figure(3, width=10.2, height=3.6, width_ratios=(1, 1.35, 1.1))
         with matplotlib.rc_context(STYLE):
-            self._image = self.map.imshow(np.zeros((28, 28)), cmap="Greys", vmin=0, vmax=0.6, interpolation="nearest")
+            self._image = self.map.imshow(np.zeros((28, 28)), cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
             self.map.set(xticks=[], yticks=[])
             self.map.grid(False)
             self.map.spines[:].set_visible(False)
             self.map.set_xlabel(say("connections left (darker: more)", "每个像素留下的连接（越深越多）"), fontsize=9)
             self._dense = self.curve.axhline(0, color=EXACT, lw=1, ls=":")
-            (self._grey_before,) = self.curve.plot([], [], "o", color=EARLIER, ms=5, mfc="none")
-            (self._grey_after,) = self.curve.plot([], [], "o", color=EARLIER, ms=5)
+            self._grey = {}  # by kind: (before, after), the places visited
+            for kind, marker in zip(KINDS, "os^", strict=True):
+                (before,) = self.curve.plot([], [], marker, color=EARLIER, ms=5, mfc="none")
+                (after,) = self.curve.plot([], [], marker, color=EARLIER, ms=5, label=kind_name(kind))
+                self._grey[kind] = before, after
             (self._before,) = self.curve.plot(
                 [], [], "o", color=LOSSY, ms=9, mfc="none", mew=2, label=say("without fine-tuning", "不微调")
             )
             (self._after,) = self.curve.plot([], [], "o", color=LOSSY, ms=9, label=say("after fine-tuning", "微调后"))
-            (self._guess,) = self.curve.plot([], [], "D", ms=8, mfc="none", mec=EXACT)
+            (self._guess,) = self.curve.plot([], [], "D", ms=8, mfc="none", mec=EXACT, ls="", label=say("your guess", "你的猜测"))
             self.curve.set(xlim=(-0.03, 1.03), ylim=(0, 1.02), xlabel=say("sparsity", "稀疏度（移除的比例）"))
             self.curve.set_ylabel(say("test accuracy", "测试准确率"))
             self.curve.set_title(say("Accuracy", "准确率"))
@@ -125,25 +128,27 @@ class PruningPicture:
             self.bars.set_title(say("Bytes", "字节数"))
 
     def draw(self, data: PruningData) -> None:
-        earlier = [d for key, d in self._visited.items() if key != data[:2] and d.kind == data.kind]
         self._visited[data[:2]] = data
         self._image.set_data(data.survivors)
-        self.map.set_title(say(f"{data.weights:,} weights left", f"留下 {data.weights:,} 个权重"))
+        self._image.set_clim(0, data.survivors.max())
+        self.map.set_title(say(f"{data.weights:,} weights left,\n{data.multiplications:,} non-zero products",
+                               f"留下 {data.weights:,} 个权重，\n{data.multiplications:,} 个非零乘积"))  # fmt: skip
         self._dense.set_ydata([data.base] * 2)
-        self._grey_before.set_data([d.sparsity for d in earlier], [d.before for d in earlier])
-        self._grey_after.set_data([d.sparsity for d in earlier], [d.after for d in earlier])
+        for kind, (before, after) in self._grey.items():
+            earlier = [d for key, d in self._visited.items() if key != data[:2] and d.kind == kind]
+            before.set_data([d.sparsity for d in earlier], [d.before for d in earlier])
+            after.set_data([d.sparsity for d in earlier], [d.after for d in earlier])
         self._before.set_data([data.sparsity], [data.before])
         self._after.set_data([data.sparsity], [data.after])
-        if self.guess:
-            self._guess.set_data([0.9], [self.guess / 100])
-        self.curve.set_title(say(f"{100 * data.before:.1f} % → {100 * data.after:.1f} %",
-                                 f"{100 * data.before:.1f} % → {100 * data.after:.1f} %"))  # fmt: skip
+        asked = self.guess is not None and data.kind == "global"
+        self._guess.set_data([0.95] if asked else [], [self.guess / 100] if asked else [])
+        before, after = f"{100 * data.before:.1f} %", f"{100 * data.after:.1f} %"
+        self.curve.set_title(say(f"{before}, fine-tuned {after}", f"不微调 {before}，微调后 {after}"))
         sizes = (data.bytes_dense, data.bytes_float32, data.bytes_8bit)
         for bar, note, size in zip(self._bars, self._notes, sizes, strict=True):
             bar.set_height(size / 1000)
             note.set_text(f"{size / 1000:.1f}")
             note.set_y(size / 1000)
-        self.bars.set_title(say(f"{data.multiplications:,} non-zero products", f"{data.multiplications:,} 个非零乘积"))
 
     def alt(self, data: PruningData) -> str:
         return say(
@@ -183,16 +188,16 @@ def pruning_explorer(weights, predict: bool = True) -> Explorer:
     question = None
     if predict:
         text = say(
-            f"The model is right on {100 * pruner.base:.1f} % of the test images. Remove 90 % of its connections, the "
+            f"The model is right on {100 * pruner.base:.1f} % of the test images. Remove 95 % of its connections, the "
             "smallest in magnitude of the whole model, without fine-tuning. What accuracy, in percent, is left?",
             f"模型在测试集上的准确率是 {100 * pruner.base:.1f} %。"
-            "在全模型范围内移除绝对值最小的 90 % 的连接，不微调，准确率还剩百分之几？",
+            "在全模型范围内移除绝对值最小的 95 % 的连接，不微调，准确率还剩百分之几？",
         )
-        question = Prediction(text, lambda guess: compare(guess, 100 * pruner("global", 0.9).before, " %"))
+        question = Prediction(text, lambda guess: compare(guess, 100 * pruner("global", 0.95).before, " %"))
     return Explorer(controls, pruner, PruningPicture(), formula, question)
 
 
-def pruning_still(weights, kind: str = "global", sparsity: float = 0.9, trail=(0.0, 0.5, 0.7, 0.8, 0.95, 0.98)) -> Still:
+def pruning_still(weights, kind: str = "global", sparsity: float = 0.9, trail=(0.0, 0.5, 0.7, 0.8, 0.98)) -> Still:
     """The app's picture for readers without a kernel. trail: the grey points of other sparsities."""
     picture, pruner = PruningPicture(), Pruner(weights)
     for other in trail:
