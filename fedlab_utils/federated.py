@@ -157,12 +157,14 @@ def simulate(
     uplink, downlink = _codec("uplink", uplink), _codec("downlink", downlink)
 
     begun = time.perf_counter()
-    weights, once_bytes = model.get_weights(), 0
+    once_bytes = 0
     if mask is not None:
-        agreed = encode_mask(require_mask("mask", mask, weights))
-        once_bytes, mask = len(agreed), unflatten(decode_mask(agreed), [w.shape for w in weights])
+        mask = require_mask("mask", mask, model.get_weights())
+        agreed = encode_mask(mask)
+        once_bytes, mask = len(agreed), unflatten(decode_mask(agreed), [part.shape for part in mask])
     trainer = Trainer(model, data, optimizer or keras.optimizers.SGD(learning_rate), loss, state, mask)
     chunk = trainer.chunk if chunk is None else require_integer("chunk", chunk, 1)
+    weights = model.get_weights()
     if unshared := [weights[place] for place in trainer.frozen + trainer.own]:
         once_bytes += len(Identity().encode(flatten(unshared)))
     server = Downlink(trainer.gather(weights), downlink, error_feedback, once_bytes)

@@ -382,6 +382,8 @@ def test_models_that_cannot_be_trained_are_named(small):
 
     with pytest.raises(TypeError, match="Sequential or functional Keras model, got Own"):
         fl.simulate(Own(), small, UNEQUAL, rounds=1, clients_per_round=3)
+    with pytest.raises(TypeError, match="Sequential or functional Keras model, got str"):
+        fl.simulate("document_mlp", small, UNEQUAL, rounds=1, clients_per_round=3)
     five = sequential(layers.Flatten(), layers.Dense(5, "softmax"))
     with pytest.raises(ValueError, match=r"outputs of shape \(8, 5\) for 8 samples, the labels need 10 columns"):
         fl.simulate(five, small, UNEQUAL, rounds=1, clients_per_round=3)
