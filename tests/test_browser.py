@@ -236,4 +236,5 @@ def test_the_start_page_says_that_all_is_well(page, server, language):
     open_and_run(page, server, f"{language}/00_start.ipynb")
     page.get_by_text("All is well.", exact=False).last.wait_for(timeout=90_000)
     page.locator(".jupyter-widgets .noUi-handle").first.wait_for()
+    assert page.locator(".jp-CodeCell .cm-lineWrapping").count() > 0, "long lines of code wrap: jupyter/overrides.json"
     shoot(page, f"start_{language}")
