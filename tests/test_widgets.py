@@ -210,6 +210,7 @@ def test_stop_ends_the_training_within_a_round_and_keeps_what_there_is(live):
     live.stop_button.click()
     at_stop = live.bar.n
     run = live.wait(30)
+    assert "Stopped" in live.message.value  # and what Run would do now
     assert at_stop <= len(run.accuracy[0]) <= at_stop + 1 < 30
     assert live.stop_button.disabled
 
