@@ -328,7 +328,7 @@ run = lab.wait(300)
 lab.bits.value = 4
 while not 0 < lab.bar.n < 10:  # 10 are those of the run before
     threading.Event().wait(0.05)
-lab.worker.stop()
+lab.stop_button.click()
 stopped = lab.wait(300)
 locked = app.tff_bits()
 result = {

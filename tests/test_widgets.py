@@ -205,13 +205,13 @@ def test_stop_ends_the_training_within_a_round_and_keeps_what_there_is(live):
     settle(live, rounds=5)
     live.controls["rounds"].value = 30
     deadline = time.time() + 30
-    while live.bar.n < 2 and time.time() < deadline:
+    while not (live.bar.total == 30 and live.bar.n >= 2) and time.time() < deadline:
         time.sleep(0.01)
     live.stop_button.click()
     at_stop = live.bar.n
     run = live.wait(30)
     assert "Stopped" in live.message.value  # and what Run would do now
-    assert at_stop <= len(run.accuracy[0]) <= at_stop + 1 < 30
+    assert run.parameters.rounds == 30 and 2 <= at_stop <= len(run.accuracy[0]) <= at_stop + 1 < 30
     assert live.stop_button.disabled
 
 

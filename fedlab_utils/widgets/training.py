@@ -28,6 +28,7 @@ class TrainingApp(w.VBox):
         self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
         self.worker = Worker(self._train, self._failed, around)
         self.stop_button = self.worker.stop_button
+        self.stop_button.on_click(self._stopped)
         form = "{n_fmt}/{total_fmt} " + say("rounds", "轮") + " {bar} {elapsed}"
         self.bar = tqdm_notebook(total=1, display=False, bar_format=form, mininterval=0)
         self.bar.container.layout.width = "480px"
@@ -68,9 +69,6 @@ class TrainingApp(w.VBox):
             self.picture.keep(self._last)
             self._last = None
         run = self.train(position, self._on_round)
-        if self.worker.stopped:
-            self.message.value = say("Stopped. Run trains the setting that the controls now show.",
-                                     "已停止。按“运行”，就按控件现在的设置训练。")  # fmt: skip
         # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
         self._last = None if self.worker.overtaken else run
         if self.picture.guess is not None and self._last is not None:
@@ -81,6 +79,10 @@ class TrainingApp(w.VBox):
         self.bar.update()
         self.show(run)
         return self.worker.go_on()
+
+    def _stopped(self, _button) -> None:
+        self.message.value = say("Stopped. Run trains the setting that the controls now show.",
+                                 "已停止。按“运行”，就按控件现在的设置训练。")  # fmt: skip
 
     def _failed(self, error: Exception) -> None:
         self.message.value = error_box(error)

@@ -36,14 +36,9 @@ class Worker:
         """Whether a newer position than the one under way is waiting."""
         return self._wanted is not None
 
-    @property
-    def stopped(self) -> bool:
-        """Whether the reader has stopped what was under way last."""
-        return self._stopped
-
     def go_on(self) -> bool:
         """Whether the work under way is still wanted."""
-        return not (self.stopped or self.overtaken)
+        return not (self._stopped or self.overtaken)
 
     def start(self, position) -> None:
         """Do the work for this position; work under way is given up for it."""
