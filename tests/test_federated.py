@@ -599,28 +599,39 @@ def test_an_exploding_learning_rate_is_told(small, learning_rate):
 
 
 SEEDS = range(5)
+SETTINGS = {
+    "float32": {},
+    "top 10 %, 8 bits": {"uplink": fl.TopK(0.1) | fl.Quantize(8)},
+    "top 1 %, 8 bits": {"uplink": fl.TopK(0.01) | fl.Quantize(8)},
+    "top 0.1 %, 8 bits": {"uplink": fl.TopK(0.001) | fl.Quantize(8)},
+    "two shards, top 1 %, 8 bits": {"uplink": fl.TopK(0.01) | fl.Quantize(8)},
+    "2 bits, error feedback": {"uplink": fl.Quantize(2)},
+    "2 bits, forgetting": {"uplink": fl.Quantize(2), "error_feedback": False},
+}
 
 
 @pytest.fixture(scope="module")
 def ten_rounds(mnist):
-    """Five trainings of a setting; says what the READMEs report."""
-    clients = fl.partition_iid(mnist.y_train, n_clients=100, seed=0)
+    """Five trainings of a setting: histories, last accuracies [5]. Says what the READMEs report."""
 
     @functools.cache
-    def run(name, **options):
+    def run(name):
+        clients = fl.partition_iid(mnist.y_train, n_clients=100, seed=0)
+        if "shards" in name:
+            clients = fl.partition_shards(mnist.y_train, n_clients=100, shards_per_client=2, seed=0)
         histories = [
-            fl.simulate(models.document_mlp(seed=seed), mnist, clients, rounds=10, seed=seed, **options) for seed in SEEDS
+            fl.simulate(models.document_mlp(seed=seed), mnist, clients, rounds=10, seed=seed, **SETTINGS[name]) for seed in SEEDS
         ]
         reached = np.array([history.accuracy[-1] for history in histories])
         uplink = np.mean([sum(history.uplink_bytes) for history in histories])
         print(f"{name}: {reached.mean():.4f} ({reached.min():.4f} to {reached.max():.4f}), uplink {uplink:,.0f} bytes")
-        return histories, reached, uplink
+        return histories, reached
 
     return run
 
 
 def test_uncompressed_reaches_92_percent(ten_rounds):
-    histories, reached, _ = ten_rounds("float32")
+    histories, reached = ten_rounds("float32")
     assert reached.min() >= 0.92
     for history in histories:
         assert history.uplink_bytes == [10 * (DENSE + 9)] * 10
@@ -628,24 +639,32 @@ def test_uncompressed_reaches_92_percent(ten_rounds):
 
 
 def test_top_ten_percent_and_eight_bits_reach_91_percent(ten_rounds):
-    _, reached, _ = ten_rounds("top 10 %, 8 bits", uplink=fl.TopK(0.1) | fl.Quantize(8))
-    assert reached.min() >= 0.91
+    assert ten_rounds("top 10 %, 8 bits")[1].min() >= 0.91
 
 
 def test_top_one_percent_and_eight_bits_reach_88_percent_at_a_200th_of_the_uplink(ten_rounds):
-    _, reached, uplink = ten_rounds("top 1 %, 8 bits", uplink=fl.TopK(0.01) | fl.Quantize(8))
+    histories, reached = ten_rounds("top 1 %, 8 bits")
     assert reached.mean() >= 0.88 and reached.min() >= 0.87
-    assert uplink <= 10 * 10 * DENSE / 200
+    assert max(sum(history.uplink_bytes) for history in histories) <= 10 * 10 * DENSE / 200
+
+
+def test_what_the_teachers_page_says_of_the_lab(ten_rounds):
+    """100 clients: 10 % costs less than a point, 1 % some four, 0.1 % well over ten; on shards seeds differ far more."""
+    exact, one = ten_rounds("float32")[1], ten_rounds("top 1 %, 8 bits")[1]
+    assert 0 < np.mean(exact - ten_rounds("top 10 %, 8 bits")[1]) < 0.01
+    assert 0.03 < np.mean(exact - one) < 0.05
+    assert np.mean(exact - ten_rounds("top 0.1 %, 8 bits")[1]) > 0.12
+    shards = ten_rounds("two shards, top 1 %, 8 bits")[1]
+    assert shards.max() < one.min() and np.ptp(shards) > 3 * np.ptp(one)
 
 
 def test_five_seeds_cannot_tell_whether_error_feedback_helps_two_bits_to_nearest(ten_rounds):
-    """Chapter 5 and the teacher's page: about three points lost with it, about four without, and seeds on either side."""
-    _, exact, _ = ten_rounds("float32")
-    _, remembering, _ = ten_rounds("2 bits, error feedback", uplink=fl.Quantize(2))
-    _, forgetting, _ = ten_rounds("2 bits, forgetting", uplink=fl.Quantize(2), error_feedback=False)
+    """Chapter 5 and the teacher's page: some three points lost with it, some four without, and seeds that differ by more."""
+    exact, remembering = ten_rounds("float32")[1], ten_rounds("2 bits, error feedback")[1]
+    forgetting = ten_rounds("2 bits, forgetting")[1]
     gain = remembering - forgetting
-    assert 0.02 < np.mean(exact - remembering) < 0.04 < np.mean(exact - forgetting) + 0.005
-    assert gain.min() < 0 < gain.mean() < np.ptp(gain)
+    assert 0.02 < np.mean(exact - remembering) < 0.04 and 0.025 < np.mean(exact - forgetting) < 0.06
+    assert abs(gain.mean()) < np.ptp(gain)
 
 
 def test_error_feedback_gains_a_point_and_a_half_at_top_one_percent(mnist):
