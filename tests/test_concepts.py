@@ -420,6 +420,30 @@ def test_stop_ends_the_training_of_the_partitions(explorer, monkeypatch):
     explorer.controls["kind"].value = "dirichlet"
     explorer.wait(60)
     assert max(rounds) < partitions.ROUNDS and explorer.stop_button.disabled
+    assert "was stopped" in alt(explorer) and "stopped after round" in explorer.picture.rounds.get_title()
+
+
+def test_stop_also_ends_the_wait_of_a_newer_position(explorer, monkeypatch):
+    """It is never trained, so the picture must not go on to say that it is training."""
+    monkeypatch.setattr(partitions, "_finished", {})
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow(position, on_round):
+        begun.set()
+        gate.wait(30)
+        return partitions.Run()
+
+    monkeypatch.setattr(partitions, "train", slow)
+    explorer.controls["kind"].value = "shards"
+    assert begun.wait(30)
+    explorer.controls["seed"].value = partitions.SEEDS[-1]
+    explorer.stop_button.click()
+    gate.set()
+    explorer.wait(30)
+    assert explorer.picture.rounds.get_title() == "stopped" and "was stopped" in alt(explorer)
+    explorer.controls["seed"].value = partitions.SEEDS[0]  # a move begins anew
+    assert explorer.picture.rounds.get_title() != "stopped"
+    explorer.wait(30)
 
 
 def test_an_error_of_the_partitions_thread_is_shown(explorer, monkeypatch):

@@ -262,10 +262,10 @@ two_bits = Question(
         ),
         (
             "some points less on average, and very different from seed to seed", "平均低几个百分点，不同种子差别很大",
-            "So it is measured below: 0.9 to 4.9 points less over five seeds, 2.8 on average. Error feedback makes good about a "
-            "third of the loss on average, and not with every seed.",
+            "So it is measured below: 0.9 to 4.9 points less over five seeds, 2.8 on average. Whether error feedback helps here, "
+            "five seeds cannot tell: they differ by more than that.",
             "下面的实测正是如此：五个种子低 0.9 到 4.9 个百分点，平均 2.8 个。"
-            "误差反馈平均只补回约三分之一的损失，而且并非每个种子都有效。",
+            "误差反馈在这里有没有用，五个种子还看不出来：种子之间的差别更大。",
         ),
         (
             "it hardly learns: below 50 %", "几乎学不会：低于 50 %",

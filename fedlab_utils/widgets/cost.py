@@ -196,7 +196,7 @@ class CostPicture:
         self._set(self._lines, self._line_texts, lines, map(seconds_text, lines), SECONDS)
         for label, line in zip(self.lines.get_yticklabels(), (*LINES, OWN), strict=True):
             label.set_color("black" if line == data.line else "#8A9099")
-        asked = self.guess is not None and all(getattr(data, name) == value for name, value in ASKED.items())
+        asked = self.guess is not None and self.guess > 0 and all(getattr(data, name) == value for name, value in ASKED.items())
         self._guess.set_data([min(self.guess, 0.95 * widest)] if asked else [], [3.55] if asked else [])
         self._guess_word.set_text(say("your guess", "你的猜测") if asked else "")
         if asked:

@@ -103,15 +103,14 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
 
 
 def describe(parameters: LabParameters) -> str:
-    down = {"float32": "", "8 bits": say("; down 8 bits", "；下行 8 位"), "uplink": say("; both ways", "；下行相同")}
-    others = {  # what differs from the start
-        "partition": {"shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"},
-        "rounding": {"floor": rounding_name("floor"), "stochastic": rounding_name("stochastic")},
-        "error_feedback": {False: say("no feedback", "无误差反馈")},
-    }
-    if parameters.bits == 32:
-        del others["rounding"]
-        if parameters.k == 1:
-            del others["error_feedback"]
-    texts = [names[getattr(parameters, name)] for name, names in others.items() if getattr(parameters, name) in names]
-    return say("; ", "；").join([message_name(parameters.k, parameters.bits) + down[parameters.downlink], *texts])
+    """The setting in short: the message, and what else differs from the start and matters for it."""
+    exact = parameters.bits == 32
+    rounding = parameters.rounding
+    texts = [
+        message_name(parameters.k, parameters.bits),
+        {"float32": "", "8 bits": say("down 8 bits", "下行 8 位"), "uplink": say("both ways", "下行相同")}[parameters.downlink],
+        {"iid": "", "shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"}[parameters.partition],
+        "" if exact or rounding == "nearest" else rounding_name(rounding),
+        "" if parameters.error_feedback or (exact and parameters.k == 1) else say("no feedback", "无误差反馈"),
+    ]
+    return say("; ", "；").join(filter(None, texts))

@@ -172,7 +172,8 @@ class PartitionsPicture:
             self.rounds.set_title(say(f"together {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
         elif self.stopped:
             number = len(run.accuracy)
-            self.rounds.set_title(say(f"stopped after round {number}", f"训练到第 {number} 轮停止"))
+            after = say(f"stopped after round {number}", f"训练到第 {number} 轮停止")
+            self.rounds.set_title(after if number else say("stopped", "已停止"))
         else:
             self.rounds.set_title(say("training …", "训练中……"))
         if self.guess is not None:
@@ -187,9 +188,7 @@ class PartitionsPicture:
             f"{describe(view.position)}：每个客户端平均有 {held:.1f} 种数字，最多的一种占它图片的 {100 * view.skew:.0f} %。",
         )
         if len(view.run.accuracy) < ROUNDS:
-            number = len(view.run.accuracy)
-            stopped = say(f" The training was stopped after round {number}.", f"训练到第 {number} 轮停止。")
-            return text + stopped if self.stopped else text
+            return text + say(" The training was stopped.", "训练已停止。") if self.stopped else text
         together, alone = 100 * view.run.accuracy[-1], 100 * view.run.alone
         return text + say(
             f" After {ROUNDS} rounds the federated model is right on {together:.1f} %, a client alone on {alone:.1f} %.",
@@ -206,12 +205,14 @@ class PartitionsExplorer(Explorer):
     def __init__(self, controls, question):
         self.worker = Worker(self._train, self._failed)
         self.stop_button = self.worker.stop_button
+        self.stop_button.on_click(self._stopped)
         train(Position())  # the first picture is complete, and the graph is built before the reader waits for it
         super().__init__(controls, compute, PartitionsPicture(), formula, question)
         self.children = (*self.children[:-1], self.stop_button, self.children[-1])
 
     def refresh(self, _change=None) -> None:
         """Show who holds what at once; start the training of this position unless it is known."""
+        self.picture.stopped = False
         with DRAWING:
             super().refresh()
         position = Position(**self.parameters())
@@ -225,10 +226,13 @@ class PartitionsExplorer(Explorer):
         self.worker.wait(timeout)
 
     def _train(self, position: Position) -> None:
-        self.picture.stopped = False
-        run = train(position, lambda run: self._show(position, run))
-        self.picture.stopped = len(run.accuracy) < ROUNDS
-        self._show(position, run)
+        self._show(position, train(position, lambda run: self._show(position, run)))
+
+    def _stopped(self, _button) -> None:
+        """Say so at once: a position that was still waiting for its turn is never trained, and nothing else would draw it."""
+        self.picture.stopped = True
+        with DRAWING:
+            super().refresh()
 
     def _failed(self, error: Exception) -> None:
         self.message.value = error_box(error)

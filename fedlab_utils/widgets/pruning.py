@@ -17,6 +17,7 @@ from .base import CONTROL, LABEL, Explorer, Prediction, compare
 
 KINDS = ("global", "layer", "node")
 SPARSITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+ASKED = 0.95  # the sparsity of the question, which no cell of the chapter has shown before
 EPOCHS, IMAGES = 1, 20000  # of the fine-tuning at each move
 
 
@@ -141,7 +142,7 @@ class PruningPicture:
         self._before.set_data([data.sparsity], [data.before])
         self._after.set_data([data.sparsity], [data.after])
         asked = self.guess is not None and data.kind == "global"
-        self._guess.set_data([0.95] if asked else [], [self.guess / 100] if asked else [])
+        self._guess.set_data([ASKED] if asked else [], [self.guess / 100] if asked else [])
         before, after = f"{100 * data.before:.1f} %", f"{100 * data.after:.1f} %"
         self.curve.set_title(say(f"{before}, fine-tuned {after}", f"不微调 {before}，微调后 {after}"))
         sizes = (data.bytes_dense, data.bytes_float32, data.bytes_8bit)
@@ -188,12 +189,12 @@ def pruning_explorer(weights, predict: bool = True) -> Explorer:
     question = None
     if predict:
         text = say(
-            f"The model is right on {100 * pruner.base:.1f} % of the test images. Remove 95 % of its connections, the "
-            "smallest in magnitude of the whole model, without fine-tuning. What accuracy, in percent, is left?",
+            f"The model is right on {100 * pruner.base:.1f} % of the test images. Remove {100 * ASKED:g} % of its connections, "
+            "the smallest in magnitude of the whole model, without fine-tuning. What accuracy, in percent, is left?",
             f"模型在测试集上的准确率是 {100 * pruner.base:.1f} %。"
-            "在全模型范围内移除绝对值最小的 95 % 的连接，不微调，准确率还剩百分之几？",
+            f"在全模型范围内移除绝对值最小的 {100 * ASKED:g} % 的连接，不微调，准确率还剩百分之几？",
         )
-        question = Prediction(text, lambda guess: compare(guess, 100 * pruner("global", 0.95).before, " %"))
+        question = Prediction(text, lambda guess: compare(guess, 100 * pruner("global", ASKED).before, " %"))
     return Explorer(controls, pruner, PruningPicture(), formula, question)
 
 
