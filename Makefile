@@ -12,7 +12,7 @@ AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
-	@.venv/bin/python -m fedlab_utils.bookshelf $(EDITION)
+	@.venv/bin/python -m fedlab_utils.book.bookshelf $(EDITION)
 	.venv/bin/python -m jupyterlab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/my/$(EDITION)/00_start.ipynb $(LAB_ARGS)
 
 test: .venv/.installed

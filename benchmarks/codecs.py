@@ -14,8 +14,8 @@ from statistics import median
 import numpy as np
 
 import fedlab_utils as fl
-from fedlab_utils import coding, entropy, supports
-from fedlab_utils.coding import Reader, pack_bits, seal, unpack_bits
+from fedlab_utils.codecs import Reader, entropy, pack_bits, seal, supports, unpack_bits
+from fedlab_utils.codecs import wire as coding
 from fedlab_utils.sparsification import top_k
 
 SIZES = (101_770, 4_194_304)

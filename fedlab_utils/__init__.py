@@ -5,44 +5,70 @@
 
 from importlib import import_module
 
-from . import coding
-from .codecs import Codec, Identity, Quantize, Residual, TopK, decode
-from .datasets import load_client_delta, load_mnist, partition_dirichlet, partition_iid, partition_shards
-from .language import use_language
-from .quantization import Quantized, dequantize, quantize
-from .rotation import Eden, LloydMax, Rotate
-from .sparsification import Sparse, random_k, top_k
-from .stages import QSGD, BFloat16, Float16, RandomK, Sign, Threshold
-from .theory import bits_per_weight, log2_binomial, nmse
-from .uniform import EntropyQuantize
-
-_LAZY = {
-    "simulate": "federated",
-    "History": "history",
-    "partition_vertical": "datasets",
-    "load_diabetes": "tables",
-    "load_small_digits": "tables",
-}
-_LAZY_MODULES = (
-    "baselines", "central", "distillation", "exercises", "federated", "figures", "models", "plotting", "privacy",
-    "pruning", "tables", "tff", "vertical", "widgets",
+from .codecs import (
+    QSGD,
+    BFloat16,
+    Codec,
+    Eden,
+    EntropyQuantize,
+    Float16,
+    Identity,
+    LloydMax,
+    Quantize,
+    RandomK,
+    Residual,
+    Rotate,
+    Sign,
+    Threshold,
+    TopK,
+    decode,
 )  # fmt: skip
+from .data import load_client_delta, load_mnist, partition_dirichlet, partition_iid, partition_shards, partition_vertical
+from .quantization import Quantized, dequantize, quantize
+from .sparsification import Sparse, random_k, top_k
+from .theory import bits_per_weight, log2_binomial, nmse
+
+# Where a name of `fl.…` lives that is imported at its first use: a function or class, or else a module.
+_NAMES = {
+    "History": "federation.history",
+    "load_diabetes": "data.tables",
+    "load_small_digits": "data.tables",
+    "simulate": "federation.simulate",
+    "use_language": "book.fonts",
+}
+_MODULES = {
+    "baselines": "federation.baselines",
+    "central": "training.central",
+    "coding": "codecs",
+    "datasets": "data",
+    "distillation": "distillation",
+    "exercises": "book.exercises",
+    "federated": "federation.simulate",
+    "figures": "book.figures",
+    "models": "training.models",
+    "plotting": "book.plotting",
+    "privacy": "federation.privacy",
+    "pruning": "pruning",
+    "supports": "codecs.supports",
+    "tables": "data.tables",
+    "tff": "engines.tff",
+    "vertical": "federation.vertical",
+    "widgets": "book.widgets",
+}
 
 __all__ = [
-    "QSGD", "BFloat16", "Codec", "Eden", "EntropyQuantize", "Float16", "History", "Identity", "LloydMax", "Quantize",
-    "Quantized", "RandomK", "Residual", "Rotate", "Sign", "Sparse", "Threshold", "TopK", "baselines", "bits_per_weight",
-    "central", "coding", "decode", "dequantize", "distillation", "exercises", "federated", "figures",
-    "load_client_delta", "load_diabetes", "load_mnist", "load_small_digits", "log2_binomial", "models", "nmse",
-    "partition_dirichlet", "partition_iid", "partition_shards", "partition_vertical", "plotting", "privacy", "pruning",
-    "quantize", "random_k", "simulate", "tables", "tff", "top_k", "use_language", "vertical", "widgets",
+    "QSGD", "BFloat16", "Codec", "Eden", "EntropyQuantize", "Float16", "Identity", "LloydMax", "Quantize", "Quantized",
+    "RandomK", "Residual", "Rotate", "Sign", "Sparse", "Threshold", "TopK", "bits_per_weight", "decode", "dequantize",
+    "load_client_delta", "load_mnist", "log2_binomial", "nmse", "partition_dirichlet", "partition_iid", "partition_shards",
+    "partition_vertical", "quantize", "random_k", "top_k", *_NAMES, *_MODULES,
 ]  # fmt: skip
 
 
 def __getattr__(name):
-    if name in _LAZY:
-        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
-    if name in _LAZY_MODULES:
-        return import_module(f".{name}", __name__)
+    if name in _NAMES:
+        return getattr(import_module(f".{_NAMES[name]}", __name__), name)
+    if name in _MODULES:
+        return import_module(f".{_MODULES[name]}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

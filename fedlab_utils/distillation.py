@@ -61,7 +61,7 @@ def teach(student, images, teacher_logits, *, temperature: float = 4.0, labels=N
     student: Keras model. images: float32 [n, 28, 28]. teacher_logits: float [n, n_classes]. labels: int [n] where known; they
     then count with hard_share (by default 0.1). Other arguments as for `central.train`.
     """
-    from . import central  # here, because temperature and loss need no TensorFlow
+    from .training import central  # here, because temperature and loss need no TensorFlow
 
     require_same_classes(np.shape(teacher_logits)[-1], student.output_shape[-1])
     hard_share = (0.0 if labels is None else 0.1) if hard_share is None else hard_share
@@ -109,7 +109,7 @@ def simulate_logits(models, data, clients, public_images, *, rounds: int = 1, lo
     the server averages what it decodes and broadcasts it, every client learns from the decoded average. batch_size: of
     the local training, as local_epochs; on public images it is PUBLIC_BATCH.
     """
-    from . import central
+    from .training import central
 
     rounds, seed = require_integer("rounds", rounds, 1), require_integer("seed", seed, 0)
     if len(models) != len(clients):

@@ -122,7 +122,7 @@ def fine_tune(model, weights, mask, images, labels, *, epochs: float = 1, learni
 
     model: an architecture that takes these weights. Other arguments as for `central.train`.
     """
-    from . import central  # here, because ranking and removing need no TensorFlow
+    from .training import central  # here, because ranking and removing need no TensorFlow
 
     mask = require_mask("mask", mask, weights)
     return central.train(model, images, labels, weights=weights, mask=mask, epochs=epochs, learning_rate=learning_rate, seed=seed)
@@ -168,7 +168,7 @@ def load_study() -> list[dict]:
     """The rows of data/results/pruning.csv, numbers as numbers; data/results/pruning.py says what they are and makes them."""
     import csv
 
-    from .datasets import data_directory
+    from .data import data_directory
 
     path = data_directory() / "results" / "pruning.csv"
     if not path.is_file():

@@ -64,7 +64,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 
-from fedlab_utils import tff_kernel
+from fedlab_utils.engines import tff_kernel
 
 HERE = Path(__file__).resolve().parent
 LANGUAGES = ("zh", "en")

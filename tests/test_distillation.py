@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fedlab_utils as fl
-from fedlab_utils import central, distillation
+from fedlab_utils import distillation
+from fedlab_utils.training import central
 
 LOGITS = hnp.arrays(np.float64, (3, 4), elements=st.floats(-50, 50))
 

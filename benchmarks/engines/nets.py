@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedlab_utils.models import document_mlp, keras
+from fedlab_utils.training.models import document_mlp, keras
 
 layers = keras.layers
 

@@ -4,8 +4,8 @@ import numpy as np
 from work import BATCH_SIZE, LEARNING_RATE, Work
 
 import fedlab_utils as fl
-from fedlab_utils.datasets import Dataset
-from fedlab_utils.models import keras
+from fedlab_utils.data import Dataset
+from fedlab_utils.training.models import keras
 
 work = Work.load()
 model = keras.models.model_from_json(work.model)

@@ -5,8 +5,8 @@ import time
 import numpy as np
 from work import LEARNING_RATE, Work
 
-from fedlab_utils import tff as room
-from fedlab_utils.datasets import Dataset
+from fedlab_utils.data import Dataset
+from fedlab_utils.engines import tff as room
 
 work = Work.load()
 n_clients, n_samples = work.y.shape

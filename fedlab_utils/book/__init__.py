@@ -1,0 +1,1 @@
+"""What makes the package a book: figures, apps, exercises, the reader's own copies."""

@@ -1,0 +1,144 @@
+"""A reader's own copy of the book, which an update of the book never overwrites.
+
+    python -m fedlab_utils.book.bookshelf zh
+
+copies the chapters of notebooks/zh into my/zh, which git ignores. Called again, after an update of the book:
+
+- a chapter that the reader has not changed is replaced by the newer one;
+- one that she has changed is kept, and the new one is put beside it, as 04_mathematics.new.ipynb, once for each version.
+
+What counts as a change is the source of the cells: running a notebook changes outputs only. As long as the chapter in the
+book is the same, the outputs of the reader's copy stay as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from ..language import LANGUAGES
+from ..validation import require_choice
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = ".bookshelf.json"  # by chapter: which version was copied, and which was put beside a changed copy
+
+
+def fingerprint(notebook: bytes) -> str | None:
+    """SHA-256 of the cells' types and sources; empty cells and outputs do not count. None if it cannot be read."""
+    try:
+        cells = json.loads(notebook)["cells"]
+        sources = [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in cells]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return hashlib.sha256(json.dumps([pair for pair in sources if pair[1]]).encode()).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_record(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        return {name: dict(entry) for name, entry in record.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # then a copy that differs from the book counts as changed, and is kept
+
+
+def _offers(copy: Path) -> list[Path]:
+    """The files that were put beside a copy: 04_mathematics.new.ipynb, 04_mathematics.new-2.ipynb."""
+    pattern = re.compile(re.escape(copy.stem) + r"\.new(-\d+)?\.ipynb")
+    return sorted(path for path in copy.parent.iterdir() if pattern.fullmatch(path.name))
+
+
+def _offer(copy: Path, content: bytes, earlier: str | None) -> Path:
+    """Put a new version beside a changed copy: in the place of an earlier one that nobody has changed, else in a new file."""
+    for path in _offers(copy):
+        if earlier is not None and fingerprint(path.read_bytes()) == earlier:
+            _write(path, content)
+            return path
+    number, path = 1, copy.with_name(f"{copy.stem}.new.ipynb")
+    while path.exists():
+        number += 1
+        path = copy.with_name(f"{copy.stem}.new-{number}.ipynb")
+    _write(path, content)
+    return path
+
+
+def shelve(language: str, root: Path = ROOT) -> dict[str, str]:
+    """Bring my/<language> up to date with notebooks/<language>, without touching what the reader has changed.
+
+    Returns what was done, by file name: "copied", "updated", "same", "kept" (changed by the reader, nothing new), or the
+    name of the new file that was put beside it. FileNotFoundError where the book is missing, OSError where my/ cannot be written.
+    """
+    require_choice("language", language, LANGUAGES)
+    book, shelf = root / "notebooks" / language, root / "my" / language
+    chapters = sorted(book.glob("*.ipynb"))
+    if not chapters:
+        raise FileNotFoundError(f"{book} holds no chapters: call this from a complete copy of the book")
+    shelf.mkdir(parents=True, exist_ok=True)
+    record, done = _read_record(shelf / RECORD), {}
+    for chapter in chapters:
+        copy, content = shelf / chapter.name, chapter.read_bytes()
+        new, entry = fingerprint(content), record.setdefault(chapter.name, {})
+        present = fingerprint(copy.read_bytes()) if copy.exists() else None
+        if not copy.exists():
+            _write(copy, content)
+            done[chapter.name] = "copied"
+        elif present == new:
+            done[chapter.name] = "same"
+        elif present is not None and present == entry.get("copied"):
+            _write(copy, content)
+            done[chapter.name] = "updated"
+        elif new in (entry.get("copied"), entry.get("offered")):
+            done[chapter.name] = "kept"
+            continue
+        else:
+            done[chapter.name] = _offer(copy, content, entry.get("offered")).name
+            entry["offered"] = new
+            continue
+        for path in _offers(copy):  # she has the newest now: what was put beside is of no more use, unless she has changed it
+            if fingerprint(path.read_bytes()) in {new, entry.get("offered", new)}:
+                path.unlink()
+        record[chapter.name] = {"copied": new}
+    _write(shelf / RECORD, json.dumps(record, indent=1).encode())
+    return done
+
+
+def report(done: dict[str, str], language: str) -> list[str]:
+    """What the reader should know of it, in the language of the edition."""
+    beside = {name: what for name, what in done.items() if what.endswith(".ipynb")}
+    copied, updated = (sum(what == kind for what in done.values()) for kind in ("copied", "updated"))
+    texts = {
+        "zh": (f"已把 {copied} 章放进 my/zh", f"已更新 {updated} 章", "{} 你改过，原样保留；新版在旁边：{}"),
+        "en": (
+            f"copied into my/en: {copied} chapters",
+            f"brought up to date: {updated} chapters",
+            "{} is yours and stays as it is; the new version is beside it: {}",
+        ),
+    }[language]
+    lines = [text for text, count in ((texts[0], copied), (texts[1], updated)) if count]
+    return lines + [texts[2].format(name, what) for name, what in beside.items()]
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 1 or arguments[0] not in LANGUAGES:
+        sys.exit("usage: python -m fedlab_utils.book.bookshelf zh|en")
+    try:
+        done = shelve(arguments[0])
+    except OSError as error:
+        sys.exit(f"bookshelf: {error}")
+    print("\n".join(report(done, arguments[0])), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,285 @@
+"""Exercises that check themselves: not attempted, wrong (because …), or right; with hints and a solution.
+
+An exercise is made of texts in both languages and of one function, `examine(answer)`, which raises `Wrong` with a
+message that teaches. Everything else is here: the reader's mistakes become messages, never a traceback from inside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import html
+import json
+import os
+import reprlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import ipywidgets as w
+import numpy as np
+
+from ...language import say
+
+
+class Wrong(Exception):
+    """What is wrong with an answer, in the reader's language: `Wrong(en, zh)`."""
+
+    def __init__(self, en: str, zh: str):
+        super().__init__(say(en, zh))
+
+
+class _NotAttempted(Exception):
+    pass
+
+
+_answered: set[int] = set()  # ids of the functions that have returned something in the check that runs
+COLOURS = {"right": "#009E73", "wrong": "#D55E00", "not attempted": "#808080", "hint": "#0072B2", "solution": "#0072B2"}
+SIGNS = {"right": "✓ ", "wrong": "✗ ", "not attempted": "", "hint": "", "solution": ""}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the engine says: one coloured line in a notebook, plain text elsewhere.
+
+    state: "not attempted", "wrong" or "right" from a check; "hint" and "solution" from those. code: shown as code.
+    """
+
+    state: str
+    message: str
+    code: str = ""
+
+    def __repr__(self) -> str:
+        return f"{SIGNS[self.state]}{self.message}" + (f"\n\n{self.code}" if self.code else "")
+
+    def _repr_html_(self) -> str:
+        text = html.escape(SIGNS[self.state] + self.message).replace("\n", "<br>")
+        code = f'<pre style="margin:6px 0 0;padding:6px 10px">{html.escape(self.code)}</pre>' if self.code else ""
+        style = f"border-left:4px solid {COLOURS[self.state]};padding:4px 10px"
+        return f'<div role="status" style="{style}">{text}{code}</div>'
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise. number: as in its heading, "5.1". hints: (en, zh) pairs, the gentlest first. code: the solution, Python text.
+
+    examine(answer): raises `Wrong`; calls the reader's function with `attempt` only.
+    """
+
+    name: str
+    number: str
+    examine: Callable
+    hints: tuple[tuple[str, str], ...]
+    code: str
+    praise: tuple[str, str] = ("", "")
+
+    def check(self, answer, remember: bool = True) -> Verdict:
+        """Say whether the answer is right. Never raises, whatever the answer is.
+
+        remember=False: a right answer is not noted as the reader's own; for the cells that run the book's solutions.
+        """
+        _answered.clear()
+        try:
+            if answer is None or answer is ...:
+                raise _NotAttempted
+            with _quiet():
+                self.examine(answer)
+        except _NotAttempted:
+            return Verdict(
+                "not attempted",
+                say(
+                    "Not attempted yet. Replace the dots with your code (a function must return its result), and run again.",
+                    "还没有作答。把省略号换成你的代码（若是函数，别忘了用 return 返回结果），再运行一次。",
+                ),
+            )
+        except Wrong as wrong:
+            return Verdict("wrong", say(f"Wrong: {wrong}", f"不对：{wrong}"))
+        except Exception as error:  # a shape or type that the examiner did not foresee
+            text = f"{type(error).__name__}: {error}"
+            return Verdict(
+                "wrong", say(f"Wrong: this answer could not be checked ({text}).", f"不对：无法检查这个答案（{text}）。")
+            )
+        if remember:
+            note_finished(self.name)
+        return Verdict("right", (say("Right. ", "正确。") + say(*self.praise)).strip())
+
+    def hint(self, number: int = 1) -> Verdict:
+        """The number-th hint, counted from one; the last one if there are fewer."""
+        total = len(self.hints)
+        number = min(max(int(number), 1), total)
+        text = say(*self.hints[number - 1])
+        more = ""
+        if number < total:
+            more = say(f" (The next one: hint({number + 1}).)", f"（还不够？请用 hint({number + 1})。）")
+        return Verdict("hint", say(f"Hint {number} of {total}: {text}{more}", f"提示 {number}/{total}：{text}{more}"))
+
+    def solution(self) -> Verdict:
+        """The solution, as code."""
+        return Verdict("solution", say("One solution:", "参考答案："), self.code.strip())
+
+
+@contextlib.contextmanager
+def _quiet():
+    # 0/0 on the way to a wrong answer is told in words, not in red.
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def told(en: str, zh: str):
+    """What is raised within becomes a `Wrong`: these words, and what it was."""
+    try:
+        yield
+    except Wrong:
+        raise
+    except (Exception, SystemExit) as error:
+        text = f"{type(error).__name__}: {error}"
+        raise Wrong(f"{en} {text}", f"{zh}{text}") from error
+
+
+def attempt(function, *arguments):
+    """Call the reader's function with copies of the arguments; `Wrong` where it raises, or changes what it was given.
+
+    None or ... means not attempted; after a first result it is a `Wrong`: some branch has no return.
+    """
+    if not callable(function):
+        raise Wrong(f"expected a function, got {type(function).__name__}", f"需要一个函数，得到的是 {type(function).__name__}")
+    given = [copy.deepcopy(argument) for argument in arguments]
+    with told("your function raised", "你的函数抛出了异常："):
+        result = function(*given)
+    for number, (before, after) in enumerate(zip(arguments, given, strict=True), 1):
+        if not _unchanged(before, after):
+            raise Wrong(
+                f"your function changes its input (argument {number}); work on a copy, such as x.copy().",
+                f"你的函数改动了输入（第 {number} 个参数）；请在副本上计算，例如 x.copy()。",
+            )
+    if result is None or result is ...:
+        if id(function) not in _answered:
+            raise _NotAttempted
+        raise Wrong(
+            f"your function returned nothing for ({shown(*arguments)}): does every branch end with return?",
+            f"参数为 ({shown(*arguments)}) 时，你的函数什么也没有返回：是不是有的分支漏了 return？",
+        )
+    _answered.add(id(function))
+    return result
+
+
+def _unchanged(before, after) -> bool:
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, np.ndarray):
+        return (before.dtype, before.shape) == (after.dtype, after.shape) and before.tobytes() == after.tobytes()
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_unchanged, before, after))
+    return type(before).__eq__ is object.__eq__ or before == after  # codecs have no ==
+
+
+def shown(*values) -> str:
+    """Values as a message shows them: arrays as lists of rounded numbers, long ones cut short."""
+    return ", ".join(reprlib.repr(np.round(v, 3).tolist() if isinstance(v, np.ndarray) else v) for v in values)
+
+
+def as_array(result, shape=None, what: tuple[str, str] = ("the result", "结果")) -> np.ndarray:
+    """The result as a float array of this shape (None: of any); `Wrong` where it is none."""
+    try:
+        array = np.asarray(result)
+        if array.dtype.kind not in "biuf":  # text, complex numbers, objects
+            raise TypeError
+        array = array.astype(np.float64)
+    except Exception as error:  # ragged lists, or an object whose __array__ fails
+        kind = type(result).__name__
+        en, zh = (" of parts that differ in length", "，各部分长短不一") if isinstance(error, ValueError) else ("", "")
+        raise Wrong(f"{what[0]} must hold numbers, got {kind}{en}", f"{what[1]}应当是数值，得到的是 {kind}{zh}") from None
+    if shape is not None and array.shape != tuple(shape):
+        raise Wrong(
+            f"{what[0]} must have the shape {tuple(shape)}, got {array.shape}",
+            f"{what[1]}的形状应当是 {tuple(shape)}，得到的是 {array.shape}",
+        )
+    return array
+
+
+def as_number(result, what: tuple[str, str] = ("the answer", "答案")) -> float:
+    """The result as one float; `Wrong` where it is none."""
+    return float(as_array(result, (), what))
+
+
+def hold_levels(result, bits: int) -> None:
+    """`Wrong` where the result is of integers too narrow for levels of so many bits: its values have wrapped around."""
+    kind, most = np.asarray(result).dtype, 2**bits - 1
+    if kind.kind in "iu" and np.iinfo(kind).max < most:
+        raise Wrong(
+            f"these integers cannot hold {bits} bits: {kind} ends at {np.iinfo(kind).max:,}, the highest level is {most:,}.",
+            f"这些整数装不下 {bits} 位：{kind} 最大到 {np.iinfo(kind).max:,}，而最高的量化级是 {most:,}。",
+        )
+
+
+# Finished exercises are remembered outside the book, so that an update of the book cannot touch them.
+def progress_file() -> Path:
+    """$FEDLAB_PROGRESS if set, else ~/.fedlab/progress.json."""
+    return Path(os.environ.get("FEDLAB_PROGRESS") or Path.home() / ".fedlab" / "progress.json")
+
+
+def finished() -> list[str]:
+    """Names of the exercises that were answered rightly, in the order of their first time. A damaged file counts as empty."""
+    try:
+        names = json.loads(progress_file().read_text(encoding="utf8"))
+    except (OSError, ValueError, RuntimeError, RecursionError):  # RuntimeError: no home directory
+        return []
+    return list(dict.fromkeys(name for name in names if isinstance(name, str))) if isinstance(names, list) else []
+
+
+def note_finished(name: str) -> None:
+    """Note a finished exercise. A folder that cannot be written is no reason to fail the reader."""
+    names = finished()
+    if name in names:
+        return
+    try:
+        file = progress_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text(json.dumps([*names, name], indent=1), encoding="utf8")
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, RuntimeError):
+        pass
+
+
+@dataclass(frozen=True)
+class Question:
+    """A concept question with choices. choices: (en, zh, why_en, why_zh); right: index of the right one."""
+
+    name: str
+    text: tuple[str, str]
+    choices: tuple[tuple[str, str, str, str], ...]
+    right: int
+
+    def verdict(self, choice: int | None) -> Verdict:
+        """What is said of a choice: right or wrong, and why."""
+        if choice is None:
+            return Verdict("not attempted", say("Choose an answer.", "请选择一个答案。"))
+        why = say(*self.choices[choice][2:])
+        if choice == self.right:
+            note_finished(self.name)
+            return Verdict("right", say("Right. ", "正确。") + why)
+        return Verdict("wrong", say("Not quite. ", "不太对。") + why)
+
+    def solution(self) -> Verdict:
+        """The right choice, and why."""
+        en, zh, why_en, why_zh = self.choices[self.right]
+        return Verdict("solution", say(f"{self.text[0]}\n→ {en}\n{why_en}", f"{self.text[1]}\n→ {zh}\n{why_zh}"))
+
+    def ask(self) -> w.VBox:
+        """The question as a widget: one choice, answered at once."""
+        options = [(say(en, zh), index) for index, (en, zh, *_) in enumerate(self.choices)]
+        buttons = w.RadioButtons(options=options, value=None, layout=w.Layout(width="auto"))
+        reply = w.HTML()
+
+        def answer(change) -> None:
+            reply.value = self.verdict(change["new"])._repr_html_()
+
+        buttons.observe(answer, "value")
+        return w.VBox([w.HTML(f"<b>{html.escape(say(*self.text))}</b>"), buttons, reply])

@@ -1,0 +1,76 @@
+"""All exercises of the book at a glance: what a reader has finished, and, for teachers, every answer."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from importlib import import_module
+
+from ...language import say
+from .base import Exercise, Question, finished
+
+BOOK = {"background": "1", "concepts": "2", "algorithms": "3", "mathematics": "4",
+        "practice": "5", "tff": "5 (TFF)", "playground": "6"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Report:
+    """Text for a notebook (HTML) and for everything else (plain)."""
+
+    text: str
+    as_html: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.as_html
+
+
+def of_chapter(chapter: str) -> list[Exercise | Question]:
+    """The exercises of a chapter in the order of their numbers, then its questions in that of the module."""
+    module = import_module(f".{chapter}", __package__)
+    found = [value for value in vars(module).values() if isinstance(value, (Exercise, Question))]
+    found = [item for item in found if item.name.startswith(f"{chapter}.")]
+    return sorted(found, key=lambda item: (isinstance(item, Question), getattr(item, "number", "")))
+
+
+def label(item: Exercise | Question) -> str:
+    """What the reader finds an item by: "5.1 server_round", "question two_bits"."""
+    number = item.number if isinstance(item, Exercise) else say("question", "思考题")
+    return f"{number} {item.name.partition('.')[2]}"
+
+
+def chapters() -> list[str]:
+    """Chapters that have exercises, in the order of the book."""
+    from . import _CHAPTERS
+
+    return sorted(_CHAPTERS, key=lambda chapter: (BOOK.get(chapter, chapter), chapter))
+
+
+def progress() -> Report:
+    """What the reader has finished, by chapter; remembered from one session to the next."""
+    done = set(finished())
+    lines, rows, n_done, n_all = [], [], 0, 0
+    for chapter in chapters():
+        items = of_chapter(chapter)
+        right = [item for item in items if item.name in done]
+        n_done, n_all = n_done + len(right), n_all + len(items)
+        marks = [("✓ " if item in right else "· ") + label(item) for item in items]
+        number, _, note = BOOK.get(chapter, chapter).partition(" ")
+        head = say(f"Chapter {number} {note}".strip(), f"第 {number} 章{note.replace('(', '（').replace(')', '）')}")
+        lines.append(f"{head}{say(': ', '：')}{len(right)}/{len(items)}  " + "  ".join(marks))
+        cells = (head, f"{len(right)}/{len(items)}", "  ".join(marks))
+        style = ("white-space:nowrap", "white-space:nowrap", "text-align:left")  # notebooks align to the right
+        rows.append("<tr>" + "".join(f'<td style="{s}">{html.escape(c)}</td>' for s, c in zip(style, cells, strict=True)))
+    title = say(f"You have finished {n_done} of {n_all} exercises and questions.", f"你已完成 {n_done}/{n_all} 道练习和思考题。")
+    table = "<table>" + "".join(f"{row}</tr>" for row in rows) + "</table>"
+    return Report("\n".join([title, *lines]), f"<b>{html.escape(title)}</b>{table}")
+
+
+def answers(chapter: str) -> Report:
+    """Every answer of a chapter: the right choice of each question, the solution of each exercise."""
+    solutions = [(label(item), item.solution()) for item in of_chapter(chapter)]
+    text = "\n\n".join(f"[{name}] {solution!r}" for name, solution in solutions)
+    body = "".join(f"<p><code>{html.escape(name)}</code></p>{solution._repr_html_()}" for name, solution in solutions)
+    return Report(text, body)

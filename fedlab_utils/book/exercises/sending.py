@@ -1,0 +1,74 @@
+"""What the checkers of codecs share: the message that a reader's codec makes, and the training that it serves."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+
+from ...codecs import decode
+from ...data import load_client_delta, load_mnist
+from .base import Wrong, attempt, told
+
+
+def kind_of(value) -> str:
+    """The type of an answer as a message shows it: `str`, `class TopK`, `(str, str)`."""
+    if isinstance(value, type):
+        return f"class {value.__name__}"
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join([*map(kind_of, value[:4]), *['…'][: len(value) > 4]])})"
+    return type(value).__name__
+
+
+class Decoding:
+    """A codec whose payloads are decoded already."""
+
+    def __init__(self, codec):
+        self.codec = codec
+
+    def encode(self, x, rng=None):
+        return decode(self.codec.encode(x, rng))
+
+
+def attempt_bytes(function, arguments, decoded, en: str, zh: str):
+    """`attempt`; a function that raises, but not when payloads come decoded, has computed with bytes: this `Wrong`."""
+    try:
+        return attempt(function, *arguments)
+    except Wrong as wrong:
+        if wrong.__cause__ is None or not _runs(function, decoded):  # no cause: it did not raise
+            raise
+        raise Wrong(en, zh) from wrong
+
+
+def _runs(function, arguments) -> bool:
+    try:
+        attempt(function, *arguments)
+    except Exception:
+        return False
+    return True
+
+
+def message_of(codec) -> bytes:
+    """What a codec makes of the shipped delta; `Wrong` where a codec of the reader's own has another `encode` than ours."""
+    try:
+        inspect.signature(codec.encode).bind(None, None)
+    except TypeError:
+        wanted = "encode(self, x, rng=None)"
+        raise Wrong(f"encode must take x and rng: {wanted}.", f"encode 应当接受 x 和 rng 两个参数：{wanted}。") from None
+    message = codec.encode(load_client_delta(), np.random.default_rng(0))
+    if not isinstance(message, bytes):
+        kind = type(message).__name__
+        raise Wrong(f"encode must return bytes, got {kind}.", f"encode 应当返回 bytes，得到的是 {kind}。")
+    return message
+
+
+def trained(uplink, downlink):
+    """The document's model after ten rounds of ten clients with these codecs: a `History`."""
+    from ...federation.simulate import simulate
+    from ...training.models import document_mlp
+    from ..widgets.lab_training import clients_of  # these train: TensorFlow only where it is needed
+
+    with told("the training stopped:", "训练中断："):
+        for codec in (uplink, downlink):
+            message_of(codec)
+        return simulate(document_mlp(seed=0), load_mnist(), clients_of("iid", 10), rounds=10, uplink=uplink, downlink=downlink)

@@ -1,0 +1,185 @@
+"""Figures of chapter 3."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+
+from ...distillation import soften
+from ...language import itemize, message_name, say
+from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, STYLE, TOTAL, UPLINK, Still, new_figure, percent_axis, plain_log_axis
+
+KIND_COLOURS = {"global": LOSSY, "layer": UPLINK, "node": DOWNLINK, "gradual": TOTAL}
+
+
+def _kind(kind: str) -> str:
+    return {
+        "global": say("connections, whole model", "连接，全模型"),
+        "layer": say("connections, per layer", "连接，逐层"),
+        "node": say("nodes", "节点"),
+        "gradual": say("connections, gradual", "连接，逐步"),
+    }[kind]
+
+
+def messages(parts: dict[tuple[float, int], tuple[int, int, int]]) -> Still:
+    """What each message is made of, in bytes and in shares.
+
+    parts: by (fraction kept, bits a value), the bytes of (header and checksum, places, values).
+    """
+    figure, axes = new_figure(2, height=0.7 + 0.42 * len(parts), width_ratios=(1.3, 1))
+    names = [message_name(k, bits) for k, bits in parts]
+    sizes = np.array(list(parts.values()), np.float64)  # [n_messages, 3]
+    labels = (say("header, checksum", "头部与校验和"), say("places", "位置"), say("values", "数值"))
+    with matplotlib.rc_context(STYLE):
+        for ax, widths in ((axes[0], sizes / 1000), (axes[1], sizes / sizes.sum(axis=1, keepdims=True))):
+            left = np.zeros(len(parts))
+            for number, (label, colour) in enumerate(zip(labels, (EXACT, UPLINK, LOSSY), strict=True)):
+                ax.barh(names, widths[:, number], left=left, color=colour, label=label, height=0.6)
+                left += widths[:, number]
+            ax.invert_yaxis()
+            ax.grid(axis="y", visible=False)
+        for place, size in enumerate(sizes.sum(axis=1) / 1000):
+            axes[0].text(size, place, f" {size:.1f}", va="center")
+        axes[0].set_xlim(0, sizes.sum(axis=1).max() / 1000 * 1.12)
+        axes[0].set_xlabel(say("payload (kB)", "消息大小（kB）"))
+        axes[0].legend(loc="lower right")
+        axes[1].set_xlabel(say("share of the message", "占整条消息的比例"))
+        axes[1].set_yticklabels([])
+        axes[1].set_xlim(0, 1)
+        percent_axis(axes[1].xaxis)
+    shares = itemize(zip(names, (f"{sum(part):,}" for part in parts.values()), strict=True))
+    alt = say(f"Bytes of each message, split into header, places and values. {shares}.",
+              f"每条消息的字节数，分为头部、位置、数值。{shares}。")  # fmt: skip
+    return Still(figure, alt)
+
+
+def pruning_curves(rows: list[dict]) -> Still:
+    """Accuracy against sparsity, before and after fine-tuning. rows: of data/results/pruning.csv, several seeds."""
+    figure, axes = new_figure(2, height=3.7)
+    dense = np.mean([row["after"] for row in rows if row["kind"] == "dense"])
+    titles = (say("straight after the removal", "刚移除之后"), say("after 8 epochs of fine-tuning", "微调 8 个周期之后"))
+    with matplotlib.rc_context(STYLE):
+        for ax, field, title in zip(axes, ("before", "after"), titles, strict=True):
+            for kind, colour in KIND_COLOURS.items():
+                if field == "before" and kind == "gradual":
+                    continue
+                sparsities = sorted({row["sparsity"] for row in rows if row["kind"] == kind})
+                values = np.array([[r[field] for r in rows if (r["kind"], r["sparsity"]) == (kind, s)] for s in sparsities])
+                ax.plot(sparsities, values.mean(axis=1), "o-", ms=4, color=colour, label=_kind(kind))
+                ax.fill_between(sparsities, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.2, lw=0)
+            ax.axhline(dense, color=EXACT, lw=1, ls=":", label=say("dense, as many epochs", "稠密，周期数相同"))
+            ax.set_title(title)
+            ax.set_xlabel(say("sparsity", "稀疏度"))
+            percent_axis(ax.xaxis)
+            percent_axis(ax.yaxis)
+        axes[0].set_ylabel(say("test accuracy", "测试准确率"))
+        axes[0].set_ylim(0, 1.02)
+        axes[1].set_ylim(0.88, 0.99)
+        axes[1].legend(loc="lower left")
+    alt = say(
+        "Test accuracy against sparsity, means and ranges over seeds. Straight after the removal connections ranked over the "
+        "whole model last longest, nodes fall first. After fine-tuning connections stay near the dense model up to 90 percent.",
+        "测试准确率随稀疏度的变化，取多个种子的均值和范围。刚移除之后，全模型排序的连接坚持得最久，节点最先下降；"
+        "微调之后，移除的连接不超过 90 % 时，准确率一直接近稠密模型。",
+    )
+    return Still(figure, alt)
+
+
+def soft_targets(image, logits, temperatures=(1, 2, 4, 8)) -> Still:
+    """One digit, and what its teacher says of it at several temperatures. image: float [28, 28], logits: float [n_classes]."""
+    figure, (digit, *axes) = new_figure(1 + len(temperatures), width=10.2, height=2.4)
+    classes = np.arange(len(logits))
+    with matplotlib.rc_context(STYLE):
+        digit.imshow(image, cmap="Greys", interpolation="nearest")
+        digit.set(xticks=[], yticks=[])
+        digit.grid(False)
+        digit.spines[:].set_visible(False)
+        for ax, temperature in zip(axes, temperatures, strict=True):
+            ax.bar(classes, soften(logits, temperature), color=LOSSY if temperature != 1 else EXACT, width=0.7)
+            ax.set(ylim=(0, 1), xticks=classes, title=f"T = {temperature:g}")
+            ax.tick_params(axis="x", labelsize=8)
+            percent_axis(ax.yaxis)
+    first, second = np.argsort(-np.asarray(logits))[:2]
+    shares = [f"{100 * soften(logits, t)[second]:.0f} %" for t in temperatures]
+    alt = say(
+        f"A handwritten digit and its soft targets at temperatures {', '.join(map(str, temperatures))}. The teacher's first "
+        f"guess is {first}; the share of the second, {second}, is {', '.join(shares)}.",
+        f"一个手写数字，以及温度为 {'、'.join(map(str, temperatures))} 时的软目标。教师的第一候选是 {first}，"
+        f"第二候选 {second} 所占的概率依次为 {'、'.join(shares)}。",
+    )
+    return Still(figure, alt)
+
+
+def students(accuracies: dict[tuple[int, str], list[float]], teacher: float) -> Still:
+    """The same student, taught in several ways; one dot a seed.
+
+    accuracies: by (number of images, what it learns from), float [n_seeds]. What: "labels", "hard" (the teacher's first
+    guesses), or "soft 4" (soft targets at T = 4).
+    """
+    names = [f"{count:,} × {_lesson(what)}" for count, what in accuracies]
+    figure, (ax,) = new_figure(1, height=0.9 + 0.42 * len(accuracies))
+    with matplotlib.rc_context(STYLE):
+        for place, values in enumerate(accuracies.values()):
+            ax.plot(values, [place] * len(values), "o", ms=6, color=LOSSY, alpha=0.5, mew=0)
+            ax.plot([np.mean(values)] * 2, [place - 0.28, place + 0.28], color=EXACT, lw=2)
+            ax.text(np.mean(values), place - 0.32, f"{100 * np.mean(values):.1f} %", ha="center", va="bottom", fontsize=8)
+        ax.axvline(teacher, color=EXACT, lw=1, ls=":")
+        ax.text(teacher, -0.6, say("teacher ", "教师 "), ha="right", va="center", fontsize=9)
+        ax.set_yticks(range(len(accuracies)), names)
+        ax.set_ylim(len(accuracies) - 0.5, -0.9)
+        ax.grid(axis="y", visible=False)
+        ax.set_xlabel(say("test accuracy", "测试准确率"))
+        percent_axis(ax.xaxis)
+    means = itemize(zip(names, (f"{100 * np.mean(values):.1f} %" for values in accuracies.values()), strict=True))
+    alt = say(f"Test accuracy of the student, one dot a seed. {means}. Teacher: {100 * teacher:.1f} %.",
+              f"学生的测试准确率，每个点代表一个种子。{means}。教师：{100 * teacher:.1f} %。")  # fmt: skip
+    return Still(figure, alt)
+
+
+def _lesson(what: str) -> str:
+    if what.startswith("soft "):
+        return say(f"soft targets, T = {what[5:]}", f"软目标，T = {what[5:]}")
+    return {"labels": say("true labels", "真标签"), "hard": say("teacher's first guess", "教师的第一候选")}[what]
+
+
+def break_even(images, logit_bytes, model_bytes: int, crossing: int) -> Still:
+    """Bytes of one message of logits against the number of public images, and of one model. images, logit_bytes: int [m]."""
+    figure, (ax,) = new_figure(1, width=6.5, height=3.2)
+    with matplotlib.rc_context(STYLE):
+        ax.loglog(images, np.asarray(logit_bytes) / 1000, color=LOSSY, lw=2, label=say("logits", "logits"))
+        ax.axhline(model_bytes / 1000, color=EXACT, lw=1.5, ls="--", label=say("one dense model", "一个稠密模型"))
+        ax.plot([crossing], [model_bytes / 1000], "o", color=LOSSY, ms=8)
+        ax.annotate(f"{crossing:,}", (crossing, model_bytes / 1000), (-8, 8), textcoords="offset points", ha="right")
+        ax.set_xlabel(say("public images", "公共图片数"))
+        ax.set_ylabel(say("payload (kB)", "消息大小（kB）"))
+        plain_log_axis(ax.xaxis)
+        plain_log_axis(ax.yaxis)
+        ax.legend(loc="upper left")
+    alt = say(f"Bytes of logits grow with the number of public images and reach one dense model at {crossing:,} images.",
+              f"logits 的字节数随公共图片数增长，到 {crossing:,} 张时与一个稠密模型相等。")  # fmt: skip
+    return Still(figure, alt)
+
+
+def accuracy_for_bytes(runs: dict[str, tuple]) -> Still:
+    """Accuracy against all bytes sent so far, both directions.
+
+    runs: by name ("dense", "mask", "top_k"), (bytes since the start [m], accuracy [m]).
+    """
+    words = {"dense": say("dense FedAvg", "稠密 FedAvg"), "mask": say("mask agreed once", "掩码约定一次"),
+             "top_k": say("top-k, both directions", "top-k，上下行")}  # fmt: skip
+    runs = {words.get(name, name): run for name, run in runs.items()}
+    figure, (ax,) = new_figure(1, width=7.5, height=3.6)
+    colours = iter((EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER))
+    with matplotlib.rc_context(STYLE):
+        for name, (sent, accuracy) in runs.items():
+            ax.semilogx(np.asarray(sent) / 1e6, accuracy, "o-", ms=4, color=next(colours), label=name)
+        ax.set_xlabel(say("total, uplink and downlink (MB)", "总计，上行加下行（MB）"))
+        ax.set_ylabel(say("test accuracy", "测试准确率"))
+        percent_axis(ax.yaxis)
+        plain_log_axis(ax.xaxis)
+        ax.legend(loc="lower right")
+    comma = say(", ", "，")
+    ends = itemize((name, f"{100 * a[-1]:.1f} %{comma}{s[-1] / 1e6:.3g} MB") for name, (s, a) in runs.items())
+    alt = say(f"Test accuracy against megabytes in both directions. At the end: {ends}.",
+              f"测试准确率与双向字节总数（MB）。结束时：{ends}。")  # fmt: skip
+    return Still(figure, alt)

@@ -1,0 +1,275 @@
+"""Figures of chapter 1."""
+
+from __future__ import annotations
+
+import functools
+
+import matplotlib
+import numpy as np
+from matplotlib.patches import FancyBboxPatch
+
+from ...language import itemize, say
+from ..plotting import (
+    DOWNLINK,
+    EXACT,
+    LOSSY,
+    STYLE,
+    TOTAL,
+    UPLINK,
+    Still,
+    new_figure,
+    percent_axis,
+    plain_log_axis,
+)
+
+SIDE = 28
+
+
+def as_picture(pixels, like=None) -> np.ndarray:
+    """Any vector of 784 numbers as a picture in [0, 1], its contrast stretched; turned over if it is a negative of `like`."""
+    picture = np.asarray(pixels, np.float64).reshape(SIDE, SIDE)
+    if like is not None and np.sum((picture - picture.mean()) * np.asarray(like, np.float64)) < 0:
+        picture = -picture
+    low, high = np.percentile(picture, [0.5, 99.5])
+    return np.clip((picture - low) / (high - low), 0, 1) if high > low else np.zeros((SIDE, SIDE))
+
+
+def codec_name(name: str) -> str:
+    """The name of a setting ("10 %, 8 bits up") in the reader's language."""
+    words = {" bits": " 位", "top ": "最大 ", ", ": "，", " up": "，上行", " both": "，双向"}
+    return say(name, functools.reduce(lambda text, pair: text.replace(*pair), words.items(), name))
+
+
+def _show(ax, picture, title="", colour=EXACT, frame="#C8CCD2") -> None:
+    ax.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set(visible=True, color=frame)
+    if title:
+        ax.set_title(title, fontsize=10, color=colour, pad=4)
+
+
+def server_view(images, labels) -> Still:
+    """What a server sees to which all data are sent: every image and its label. images: float [n, 28, 28], labels: int [n]."""
+    figure, axes = new_figure(len(images), width=9, height=1.25)
+    with matplotlib.rc_context(STYLE):
+        for ax, image, label in zip(axes, images, labels, strict=True):
+            _show(ax, image, str(label))
+    shown = say(", ", "，").join(str(label) for label in labels)
+    alt = say(f"{len(images)} handwritten digits with their labels: {shown}.", f"{len(images)} 个手写数字及其标签：{shown}。")
+    return Still(figure, alt)
+
+
+def read_off(groups) -> Still:
+    """Private images above, what was read off the update below, with the correlation of the two.
+
+    groups: (title, images [m, 28, 28], candidates [m, 784], similarities [m]) for each update.
+    """
+    counts = [len(images) for _, images, *_ in groups]
+    widths = [w for count in counts for w in [1.0] * count + [0.35]][:-1]
+    figure, _ = new_figure(1, width=10.2, height=2.35)
+    figure.clear()
+    figure.get_layout_engine().set(hspace=0, h_pad=0.03)
+    with matplotlib.rc_context(STYLE):
+        grid = figure.add_gridspec(2, len(widths), width_ratios=widths)
+        column = 0
+        for title, images, candidates, similarities in groups:
+            for place, (image, candidate, value) in enumerate(zip(images, candidates, similarities, strict=True)):
+                above, below = (figure.add_subplot(grid[row, column + place]) for row in (0, 1))
+                _show(above, image)
+                _show(below, as_picture(candidate, image), frame=LOSSY)
+                below.set_xlabel(f"{value:.3f}", fontsize=9, color=LOSSY)
+                if place == 0:
+                    above.set_title(title, fontsize=10, loc="left")
+                if column + place == 0:
+                    above.set_ylabel(say("private", "私有图片"), fontsize=9)
+                    below.set_ylabel(say("read off", "读出"), fontsize=9, color=LOSSY)
+            column += len(images) + 1
+    words = itemize((t, say(", ", "，").join(f"{v:.3f}" for v in s)) for t, *_, s in groups)
+    alt = say(
+        f"Private images above, what was read off the update below, with their correlation. {words}.",
+        f"上排是私有图片，下排是从更新中读出的图片，数字是两者的相关系数。{words}。",
+    )
+    return Still(figure, alt)
+
+
+def leak_by_images(counts, similarities, chance) -> Still:
+    """How well images are read off, against how many share the update.
+
+    counts: int [m], the last of them after local training, the others after one step. similarities: float [m, n_seeds], mean
+    best match of the images. chance: float [m], the same for pictures that have nothing to do with the client.
+    """
+    figure, (ax,) = new_figure(1, width=6.6, height=3.3)
+    table = np.asarray(similarities)
+    with matplotlib.rc_context(STYLE):
+        ax.fill_between(counts[:-1], table[:-1].min(axis=1), table[:-1].max(axis=1), color=LOSSY, alpha=0.25, lw=0)
+        ax.plot(
+            counts[:-1], table[:-1].mean(axis=1), "o-", color=LOSSY, ms=5, label=say("read off the update", "从更新中读出的图片")
+        )
+        ax.plot(
+            counts[-1:],
+            table[-1:].mean(axis=1),
+            "D",
+            color=LOSSY,
+            ms=7,
+            label=say("the same, after sixty local steps", "本地训练六十步之后"),
+        )
+        ax.plot(counts, chance, "--", color=EXACT, lw=1.2, label=say("unrelated images, the same way", "不相干的图片（对照）"))
+        ax.set(xscale="log", ylim=(0, 1.03))
+        ax.set_xticks(counts)
+        plain_log_axis(ax.xaxis)
+        ax.set_xlabel(say("images that share the update", "共用一条更新的图片数"))
+        ax.set_ylabel(say("mean best correlation", "最佳相关系数（平均）"))
+        ax.legend(loc="lower left")
+    first, last = table.mean(axis=1)[[0, -1]]
+    alt = say(
+        f"Mean best correlation of what is read off with the private images: {first:.2f} for {counts[0]} image, falling to "
+        f"{last:.2f} for {counts[-1]}; unrelated images reach {chance[-1]:.2f}.",
+        f"读出的图片与私有图片的最佳相关系数（平均）：{counts[0]} 张时 {first:.2f}，到 {counts[-1]} 张时降到 {last:.2f}；"
+        f"不相干的图片能达到 {chance[-1]:.2f}。",
+    )
+    return Still(figure, alt)
+
+
+def through_codecs(rows, codecs) -> Still:
+    """What is read off the same update after each codec.
+
+    rows: (title, image [28, 28], candidates: one [784] a codec, similarities: one a codec). codecs: their names.
+    """
+    figure, _ = new_figure(1, width=10.2, height=1.42 * len(rows) + 0.35)
+    figure.clear()
+    with matplotlib.rc_context(STYLE):
+        table = figure.subplots(len(rows), len(codecs) + 1, squeeze=False)
+        for row, (axes, (title, image, candidates, similarities)) in enumerate(zip(table, rows, strict=True)):
+            _show(axes[0], image, say("private", "私有图片") if row == 0 else "")
+            axes[0].set_ylabel(title, fontsize=9)
+            for ax, name, candidate, value in zip(axes[1:], codecs, candidates, similarities, strict=True):
+                _show(ax, as_picture(candidate, image), codec_name(name) if row == 0 else "", frame=LOSSY)
+                ax.set_xlabel(f"{value:.2f}", fontsize=9, color=LOSSY)
+    words = say("; ", "；").join(
+        f"{t}: " + say(", ", "，").join(f"{codec_name(c)} {v:.2f}" for c, v in zip(codecs, s, strict=True)) for t, *_, s in rows
+    )
+    alt = say(f"Read off after each codec, with correlation. {words}.", f"经过各种编解码器之后读出的图片与相关系数。{words}。")
+    return Still(figure, alt)
+
+
+STEPS = (
+    ("1  model down", "1  下发模型"),
+    ("2  local training", "2  本地训练"),
+    ("3  delta up", "3  上传增量"),
+    ("4  weighted average", "4  加权平均"),
+)
+
+
+def one_round(images, sizes) -> Still:
+    """One round of federated averaging in four pictures. images: float [n_clients, 28, 28], an example of what each holds;
+    sizes: how many samples each holds.
+    """
+    figure, axes = new_figure(4, width=10.2, height=3.1)
+    places = np.linspace(0.17, 0.83, len(images))
+    with matplotlib.rc_context(STYLE):
+        for step, ax in enumerate(axes):
+            ax.set(xlim=(0, 1), ylim=(0, 1))
+            ax.set_axis_off()
+            ax.set_title(say(*STEPS[step]))
+            averages = step == 3
+            words = say("server: w + average", "服务器：w + 平均") if averages else say("server: w", "服务器：w")
+            _box(ax, 0.5, 0.86, 0.62, 0.17, words, TOTAL if averages else EXACT)
+            for x, image, size in zip(places, images, sizes, strict=True):
+                works = step == 1
+                _box(ax, x, 0.19, 0.29, 0.36, "", LOSSY if works else EXACT)
+                ax.imshow(
+                    image, cmap="gray_r", extent=(x - 0.085, x + 0.085, 0.15, 0.34), aspect="auto", zorder=3, vmin=0, vmax=1
+                )
+                ax.text(x, 0.075, f"n = {size}", ha="center", va="center", fontsize=8)
+                if step == 0:
+                    _arrow(ax, (0.5 + (x - 0.5) * 0.6, 0.75), (x, 0.41), DOWNLINK)
+                if step == 1:
+                    ax.text(x, 0.47, "w → w′", ha="center", fontsize=9, color=LOSSY)
+                if step == 2:
+                    _arrow(ax, (x, 0.41), (0.5 + (x - 0.5) * 0.6, 0.75), UPLINK)
+            ax.set(xlim=(0, 1), ylim=(0, 1))
+        total = sum(sizes)
+        weights = " + ".join(rf"\frac{{{n}}}{{{total}}}\Delta_{k}" for k, n in enumerate(sizes, 1))
+        axes[3].text(0.5, 0.58, f"${weights}$", ha="center", va="center", fontsize=12, color=EXACT)
+        axes[1].text(0.5, 0.62, say("data stay here", "数据留在本地"), ha="center", fontsize=9, color=LOSSY)
+        axes[2].text(0.35, 0.47, "Δ = w′ − w", ha="center", va="center", fontsize=8, color=UPLINK)  # between two arrows
+    shares = say(", ", "，").join(f"{n}/{sum(sizes)}" for n in sizes)
+    alt = say(
+        f"One round in four pictures: the server sends the model w to {len(sizes)} clients; each trains on its own images; "
+        f"each sends up only the change of its weights; the server adds their average, weighted {shares}.",
+        f"四幅图画出一轮：服务器把模型 w 发给 {len(sizes)} 个客户端；各客户端用自己的图片训练；各自只上传权重的变化量；"
+        f"服务器把变化量按 {shares} 加权平均，加到模型上。",
+    )
+    return Still(figure, alt)
+
+
+def _box(ax, x, y, width, height, text, colour) -> None:
+    style = "round,pad=0,rounding_size=0.03"
+    box = FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle=style, fc="#F6F7F9", ec=colour, lw=1.6)
+    ax.add_patch(box)
+    ax.text(x, y, text, ha="center", va="center", fontsize=9, color=colour)
+
+
+def _arrow(ax, start, end, colour) -> None:
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0})
+
+
+def rounds(histories, data_bytes: int) -> Still:
+    """Accuracy and bytes of a federated training, round by round. histories: one a seed; data_bytes: size of all images."""
+    figure, (left, right) = new_figure(2, height=3.2)
+    number = np.arange(1, len(histories[0].accuracy) + 1)
+    accuracy = np.array([history.accuracy for history in histories])
+    up, down = (np.cumsum(getattr(histories[0], name)) / 1e6 for name in ("uplink_bytes", "downlink_bytes"))
+    with matplotlib.rc_context(STYLE):
+        left.fill_between(number, accuracy.min(axis=0), accuracy.max(axis=0), color=EXACT, alpha=0.2, lw=0)
+        left.plot(number, accuracy.mean(axis=0), "o-", color=EXACT, ms=4)
+        left.set(xlabel=say("round", "轮次"), ylabel=say("accuracy", "准确率"))
+        percent_axis(left.yaxis)
+        right.stackplot(number, up, down, colors=(UPLINK, DOWNLINK), labels=(say("uplink", "上行"), say("downlink", "下行")))
+        note = say("all images of these clients, raw", "这些客户端的全部图片（未压缩）")
+        right.axhline(data_bytes / 1e6, color="black", ls=":", lw=2, label=note)
+        right.set(xlabel=say("round", "轮次"), ylabel=say("MB sent so far", "累计发送（MB）"), xlim=(1, number[-1]))
+        right.legend(loc="upper left")
+    alt = say(
+        f"Left: accuracy rises to {100 * accuracy[:, -1].mean():.1f} % in {len(number)} rounds. Right: {up[-1]:.1f} MB have "
+        f"gone up and {down[-1]:.1f} MB down by then; all images together are {data_bytes / 1e6:.1f} MB.",
+        f"左：{len(number)} 轮后准确率升到 {100 * accuracy[:, -1].mean():.1f} %。"
+        f"右：此时上行共 {up[-1]:.1f} MB，下行共 {down[-1]:.1f} MB；全部图片加起来才 {data_bytes / 1e6:.1f} MB。",
+    )
+    return Still(figure, alt)
+
+
+def measured(runs) -> Still:
+    """Bytes of whole trainings as really made, and the accuracy they reached. runs: by name, a list of histories (seeds)."""
+    figure, (left, right) = new_figure(2, width=9.6, height=2.9)
+    names, y = [codec_name(name) for name in runs], np.arange(len(runs))[::-1]
+    up, down = (np.array([sum(getattr(h[0], f)) for h in runs.values()]) / 1e6 for f in ("uplink_bytes", "downlink_bytes"))
+    total = up + down
+    sums = [say(f"total {t:.1f} MB (1/{total[0] / t:.1f})", f"总计 {t:.1f} MB（1/{total[0] / t:.1f}）") for t in total]
+    accuracy = np.array([[history.accuracy[-1] for history in h] for h in runs.values()])
+    with matplotlib.rc_context(STYLE):
+        left.barh(y + 0.19, up, 0.34, color=UPLINK, label=say("uplink", "上行"))
+        left.barh(y - 0.19, down, 0.34, color=DOWNLINK, label=say("downlink", "下行"))
+        for place, a, b in zip(y, up, down, strict=True):
+            for value, shift in ((a, 0.19), (b, -0.19)):
+                left.text(value * 1.08, place + shift, f"{value:.2f}", va="center", fontsize=8)
+        left.set(
+            xscale="log", xlim=(0.5, 220), yticks=y, xlabel=say("MB in all, measured (log axis)", "全程 MB，实测（对数轴）"),
+            yticklabels=[f"{name}\n{text}" for name, text in zip(names, sums, strict=True)],
+        )  # fmt: skip
+        plain_log_axis(left.xaxis)
+        left.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncol=2)
+        for place, values in zip(y, accuracy, strict=True):
+            right.plot(values, np.full(len(values), place), "o", color=EXACT, alpha=0.6)
+        right.set(yticks=y, yticklabels=[], xlabel=say("accuracy, three seeds", "准确率（三个种子）"))
+        right.set(xlim=(min(0.88, accuracy.min() - 0.01), 0.94), ylim=left.get_ylim())
+        percent_axis(right.xaxis)
+        right.axvline(accuracy[0].mean(), color=EXACT, lw=1, ls=":")
+        right.text(accuracy[0].mean(), left.get_ylim()[1], "float32", ha="center", va="bottom", fontsize=8)
+    rows = zip(names, up, down, accuracy, strict=True)
+    comma = say(", ", "，")
+    words = itemize((n, f"{a:.2f} + {b:.2f} MB{comma}{100 * v.mean():.1f} %") for n, a, b, v in rows)
+    alt = say(f"Uplink and downlink megabytes and accuracy. {words}.", f"上行与下行的 MB 数和准确率。{words}。")
+    return Still(figure, alt)

@@ -1,0 +1,185 @@
+"""Figures of chapter 4."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ...language import say
+from ...quantization import ROUNDINGS, dequantize, quantize
+from ..plotting import (
+    DOWNLINK,
+    EARLIER,
+    EXACT,
+    LOSSY,
+    ROUNDING_COLOURS,
+    STYLE,
+    TOTAL,
+    UPLINK,
+    Still,
+    new_figure,
+    percent_axis,
+    plain_log_axis,
+    rounding_name,
+)
+
+
+def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark=(-0.9, -0.2, 0.1, 0.5, 1.0)) -> Still:
+    """The staircase of formula 4.1 with floor, and with nearest beside it; a few numbers marked with their errors.
+
+    mark: the numbers of the worked example. Document, section 4.1.
+    """
+    figure, axes = new_figure(2, height=3.4)
+    x = np.linspace(lo, hi, 1601)
+    with matplotlib.rc_context(STYLE):
+        for ax, rounding in zip(axes, ("floor", "nearest"), strict=True):
+            ax.plot([lo, hi], [lo, hi], color=EXACT, lw=1, ls=":", label=say("exact", "原值"))
+            y = dequantize(quantize(x, bits, rounding, lo, hi))
+            ax.plot(x, y, color=ROUNDING_COLOURS[rounding], lw=2, label=rounding_name(rounding))
+            points = np.asarray(mark)
+            values = dequantize(quantize(points, bits, rounding, lo, hi))
+            ax.plot(points, values, "o", color=ROUNDING_COLOURS[rounding], ms=6, clip_on=False)
+            ax.vlines(points, np.minimum(points, values), np.maximum(points, values), color=EXACT, lw=1)
+            ax.set_xlabel("x")
+            ax.xaxis.set_major_locator(MaxNLocator(5))
+            ax.set_title(say(f"{bits} bits, {rounding}", f"{bits} 位，{rounding_name(rounding)}"))
+            ax.legend(loc="upper left")
+        axes[0].set_ylabel(say("value after dequantization", "还原值"))
+    alt = say(
+        f"Two staircases of {bits} bits over {lo:g} to {hi:g}. With floor every step lies below the diagonal; "
+        "with nearest the steps straddle it.",
+        f"{lo:g} 到 {hi:g} 之间 {bits} 位的两条阶梯线。向下取整的台阶全在对角线之下；四舍五入的每级台阶都跨在对角线两侧。",
+    )
+    return Still(figure, alt)
+
+
+def rounding_errors(errors: dict[str, np.ndarray], step: float) -> Still:
+    """How the errors x_hat - x of the three roundings are spread, in units of a step. errors: by rounding, float [n]."""
+    figure, axes = new_figure(3, height=2.9)
+    bins = np.linspace(-1, 1, 81)
+    with matplotlib.rc_context(STYLE):
+        for ax, rounding in zip(axes, ROUNDINGS, strict=True):
+            relative = errors[rounding] / step
+            ax.hist(relative, bins, color=ROUNDING_COLOURS[rounding], density=True)
+            ax.axvline(relative.mean(), color=EXACT, lw=1.5)
+            square = f"{np.mean(relative**2):.3f}"
+            ax.set_title(rounding_name(rounding))
+            ax.set_xlabel(say("error / step", "误差 / 步长"))
+            ax.set(xlim=(-1.05, 1.05), ylim=(0, 1.5))
+            note = say(f"mean {relative.mean():+.2f}\nmean square {square}", f"均值 {relative.mean():+.2f}\n均方 {square}")
+            ax.text(0.97, 0.95, note, transform=ax.transAxes, va="top", ha="right", fontsize=9)
+        axes[0].set_ylabel(say("density", "密度"))
+    alt = say(
+        "Three histograms of rounding errors in steps: floor spread evenly from -1 to 0 with mean -0.5, nearest evenly from "
+        "-0.5 to 0.5 with mean 0, stochastic a triangle from -1 to 1 with mean 0.",
+        "以步长为单位的三幅误差直方图：向下取整均匀分布在 -1 到 0，均值 -0.5；四舍五入均匀分布在 -0.5 到 0.5，均值 0；"
+        "随机舍入呈 -1 到 1 的三角形，均值 0。",
+    )
+    return Still(figure, alt)
+
+
+def error_of_mean(clients, agree: dict[str, np.ndarray], differ: dict[str, np.ndarray]) -> Still:
+    """Squared error of the average of many clients' messages, in steps squared, by rounding.
+
+    clients: int [m]. agree: all clients mean the same vector; differ: each its own. Curves: float [m], by rounding.
+    """
+    figure, axes = new_figure(2, height=3.4, sharey=True)
+    titles = (say("clients that agree", "各客户端的值相同"), say("clients that differ", "各客户端的值不同"))
+    with matplotlib.rc_context(STYLE):
+        for ax, curves, title in zip(axes, (agree, differ), titles, strict=True):
+            for rounding, curve in curves.items():
+                ax.loglog(clients, curve, "o-", color=ROUNDING_COLOURS[rounding], ms=4, label=rounding_name(rounding))
+            ax.set_xlabel(say("clients that are averaged", "参与平均的客户端数"))
+            ax.set_title(title)
+            plain_log_axis(ax.xaxis)
+        axes[0].set_ylabel(say("squared error of the average / step²", "平均值的平方误差 / 步长²"))
+        axes[0].legend(loc="lower left")
+    alt = say(
+        "Squared error of the average against the number of clients, both axes logarithmic. Stochastic rounding falls in "
+        "proportion to one over the number of clients in both panels; nearest only where the clients differ; floor never "
+        "falls below a quarter of a step squared.",
+        "平均值的平方误差随客户端数的变化（双对数坐标）。随机舍入在两图中都与客户端数成反比下降；四舍五入只在各客户端的值不同时下降；"
+        "向下取整在两图中都降不到步长平方的四分之一以下。",
+    )
+    return Still(figure, alt)
+
+
+def magnitudes(x, fractions=(0.001, 0.01, 0.1)) -> Still:
+    """The magnitudes of x, largest first, and how much of its energy the largest hold. x: float [n]."""
+    figure, axes = new_figure(2, height=3.4)
+    falling = np.sort(np.abs(np.ravel(x)).astype(np.float64))[::-1]
+    energy = np.cumsum(falling**2) / np.sum(falling**2)
+    share = np.arange(1, falling.size + 1) / falling.size
+    with matplotlib.rc_context(STYLE):
+        axes[0].loglog(share, np.where(falling > 0, falling, np.nan), color=EXACT)
+        axes[1].semilogx(share, energy, color=EXACT)
+        for fraction in fractions:
+            place = int(np.ceil(fraction * falling.size)) - 1
+            axes[0].plot(fraction, falling[place], "o", color=LOSSY)
+            axes[1].plot(fraction, energy[place], "o", color=LOSSY)
+            axes[1].annotate(
+                f"{100 * energy[place]:.0f} %",
+                (fraction, energy[place]),
+                (6, -11),
+                textcoords="offset points",
+                color=LOSSY,
+            )
+        for ax in axes:
+            ax.set_xlabel(say("fraction of the weights, largest first", "权重的比例（按绝对值从大到小）"))
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+        axes[0].set_title(say("|x| at the threshold", "阈值处的 |x|"))
+        axes[1].set_title(say("share of the energy that they hold", "它们在总能量中的占比"))
+        percent_axis(axes[1].yaxis)
+    alt = say(
+        "Left: the sorted magnitudes of a client's delta fall steeply. Right: "
+        + ", ".join(f"the largest {100 * f:g} % hold {100 * energy[int(np.ceil(f * falling.size)) - 1]:.0f} %" for f in fractions)
+        + " of the energy.",
+        "左：一个客户端的模型增量，各分量的绝对值从大到小排列，下降很快。右："
+        + "，".join(f"最大的 {100 * f:g} % 占能量的 {100 * energy[int(np.ceil(f * falling.size)) - 1]:.0f} %" for f in fractions)
+        + "。",
+    )
+    return Still(figure, alt)
+
+
+FAMILY_STYLE = {
+    "min to max": (EXACT, "s"), "entropy-coded": (LOSSY, "o"), "EDEN": (UPLINK, "^"), "QSGD": (DOWNLINK, "v"),
+    "top-k, 8 bits": (TOTAL, "D"), "STC": ("#E69F00", "P"),
+}  # fmt: skip
+
+
+def planes(vectors: dict[str, dict[str, list[tuple[float, float]]]]) -> Still:
+    """Codecs as points, a panel for each vector: bits a weight that were sent against NMSE, with the Gaussian limit.
+
+    vectors: by "gaussian", "hidden", "output", then by family (`FAMILY_STYLE`), points (bits a weight, NMSE).
+    """
+    titles = {
+        "gaussian": say("a Gaussian vector", "高斯向量"),
+        "hidden": say("a delta: hidden layer", "增量：隐藏层"),
+        "output": say("a delta: output layer", "增量：输出层"),
+    }
+    names = {
+        "min to max": say("min to max", "最小值到最大值"),
+        "entropy-coded": say("entropy-coded", "熵编码"),
+        "top-k, 8 bits": say("top-k, 8 bits", "top-k，8 位"),
+    }
+    figure, axes = new_figure(len(vectors), width=10.2, height=4.0, sharey=True)
+    with matplotlib.rc_context(STYLE):
+        for ax, (vector, families) in zip(axes, vectors.items(), strict=True):
+            bits = np.linspace(0, 9, 50)
+            ax.plot(bits, 2.0 ** (-2 * bits), "--", color=EXACT, lw=1.2, label=say("limit, Gaussian data", "高斯数据的极限"))
+            ax.fill_between(bits, 1e-7, 2.0 ** (-2 * bits), color=EARLIER, alpha=0.25, lw=0)
+            for family, points in families.items():
+                colour, marker = FAMILY_STYLE[family]
+                ax.plot(*zip(*points, strict=True), marker=marker, ms=5, lw=1, color=colour, label=names.get(family, family))
+            ax.set(yscale="log", xlim=(0, 9), ylim=(1e-5, 30), title=titles[vector])
+            ax.set_xlabel(say("bits a weight, sent", "每权重实际发送的位数"))
+        axes[0].set_ylabel("NMSE")
+        axes[0].legend(loc="lower left", fontsize=8)
+    alt = say(
+        "Error against bits a weight for six families of codecs. On a Gaussian vector all stay above the limit, entropy-coded "
+        "quantization a quarter of a bit from it; on the hidden layer of a delta it falls below the Gaussian limit.",
+        "六类编解码器的误差与每权重位数。高斯向量上，所有点都在极限之上，熵编码的均匀量化离它约四分之一位；"
+        "在增量的隐藏层上，熵编码低于高斯极限。",
+    )
+    return Still(figure, alt)

@@ -1,0 +1,112 @@
+"""Figures of chapter 5."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+from matplotlib.patches import FancyArrowPatch
+
+from ...language import say
+from ..plotting import (
+    DOWNLINK,
+    EARLIER,
+    EXACT,
+    LOSSY,
+    ROUNDING_COLOURS,
+    STYLE,
+    TOTAL,
+    UPLINK,
+    Still,
+    new_figure,
+    percent_axis,
+    plain_log_axis,
+    rounding_name,
+)
+
+STYLES = {8: "-", 4: "--", 2: ":"}  # by bits
+
+
+def _setting(bits: int, rounding: str) -> tuple[str, dict]:
+    """Name and line of a setting; float32 is a broad line that others are drawn upon."""
+    if bits == 32:
+        return "float32", {"color": EXACT, "lw": 6, "alpha": 0.35}
+    name = say(f"{bits} bits", f"{bits} 位")
+    if rounding == "nearest":
+        return name, {"color": LOSSY, "lw": 2, "ls": STYLES.get(bits, "-.")}
+    return f"{name}{say(', ', '，')}{rounding_name(rounding)}", {"color": ROUNDING_COLOURS[rounding], "lw": 2}
+
+
+def four_parts() -> Still:
+    """What a federated framework must give, as a ring: data, client work, aggregation, state. Document, section 5.1."""
+    figure, (ax,) = new_figure(1, width=9, height=2.3)
+    parts = (
+        (say("1 data", "1 数据"), say("who holds what", "谁有什么")),
+        (say("2 client work", "2 客户端的工作"), say("local training", "本地训练")),
+        (say("3 aggregation", "3 聚合"), say("decode, then average", "解码，再平均")),
+        (say("4 state", "4 状态"), say("weights, residuals, account", "权重、残差、账目")),
+    )
+    with matplotlib.rc_context(STYLE):
+        for place, (title, text) in enumerate(parts):
+            box = {"boxstyle": "round,pad=0.6", "facecolor": "white", "edgecolor": EXACT}
+            ax.text(place, 0, f"{title}\n{text}", ha="center", va="center", fontsize=10, linespacing=1.6, bbox=box)
+        arrows = ((0.36, 0.64, EXACT, ""), (1.32, 1.6, UPLINK, say("uplink", "上行")), (2.4, 2.55, EXACT, ""))
+        for start, end, colour, label in arrows:
+            ax.add_patch(FancyArrowPatch((start, 0), (end, 0), arrowstyle="-|>", mutation_scale=14, color=colour, lw=1.6))
+            ax.text((start + end) / 2, 0.16, label, ha="center", color=colour, fontsize=9)
+        back = FancyArrowPatch((3, -0.42), (1, -0.42), arrowstyle="-|>", mutation_scale=14, color=DOWNLINK, lw=1.6,
+                               connectionstyle="arc3,rad=-0.22")  # fmt: skip
+        ax.add_patch(back)
+        ax.text(2, -0.72, say("downlink: the next round", "下行：下一轮"), ha="center", va="bottom", color=DOWNLINK, fontsize=9)
+        ax.set(xlim=(-0.5, 3.5), ylim=(-1.15, 0.55))
+        ax.set_axis_off()
+    alt = say(
+        "Four boxes in a ring: data, client work, aggregation, state. Updates go up from client work to aggregation; "
+        "the new model goes down from state to client work for the next round.",
+        "四个方框连成一圈：数据、客户端的工作、聚合、状态。更新从客户端上行到聚合；新的模型从状态下行到客户端，开始下一轮。",
+    )
+    return Still(figure, alt)
+
+
+def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
+    """Accuracy by round, and final accuracy against megabytes; mean and range of the seeds.
+
+    runs: by (bits, rounding), 32 bits for float32, one History for each seed. Document, section 5.2.
+    """
+    figure, (left, right) = new_figure(2, width=10.2, height=4.0, width_ratios=(1, 1.15))
+    sentences = []
+    with matplotlib.rc_context(STYLE):
+        for (bits, rounding), histories in runs.items():
+            name, line = _setting(bits, rounding)
+            accuracy = np.array([history.accuracy for history in histories])  # [seeds, rounds]
+            rounds = np.arange(1, accuracy.shape[1] + 1)
+            left.fill_between(rounds, accuracy.min(axis=0), accuracy.max(axis=0), color=line["color"], alpha=0.15, lw=0)
+            left.plot(rounds, accuracy.mean(axis=0), label=name, **line)
+            mean, low, high = accuracy[:, -1].mean(), accuracy[:, -1].min(), accuracy[:, -1].max()
+            up = np.mean([sum(history.uplink_bytes) for history in histories]) / 1e6
+            total = np.mean([history.total_bytes()[-1] for history in histories]) / 1e6
+            right.plot([up, total], [mean, mean], color=EARLIER, lw=0.8, zorder=1)
+            for megabytes, marker, colour in ((up, "o", UPLINK), (total, "s", TOTAL)):
+                spread = [[mean - low], [high - mean]]
+                right.errorbar(megabytes, mean, spread, fmt=marker, color=colour, ms=7, capsize=3, lw=1.2)
+            right.annotate(name, (up, low), (0, -4), textcoords="offset points", ha="center", va="top", fontsize=8)
+            sentences.append((name, 100 * mean, up, total))
+        left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), title=say("Accuracy", "准确率"))
+        left.legend(loc="lower right")
+        right.errorbar([], [], fmt="o", color=UPLINK, label=say("uplink", "上行"))
+        right.errorbar([], [], fmt="s", color=TOTAL, label=say("total (up + down)", "总计（上行+下行）"))
+        right.set(xscale="log", xlim=(1.2, 150), xlabel=say("megabytes in ten rounds", "十轮的字节数（MB）"))
+        right.set_title(say("Accuracy after ten rounds, and its cost", "十轮后的准确率与成本"))
+        right.legend(loc="lower center")
+        lowest = min(100 * np.min([history.accuracy[-1] for history in histories]) for histories in runs.values())
+        right.set_ylim(lowest / 100 - 0.009, None)
+        plain_log_axis(right.xaxis)
+        for ax in (left, right):
+            percent_axis(ax.yaxis)
+    alt = say("After ten rounds: ", "十轮之后：") + say("; ", "；").join(
+        say(
+            f"{name} {accuracy:.1f} %, {up:.1f} MB up, {total:.1f} MB in all",
+            f"{name}，准确率 {accuracy:.1f} %，上行 {up:.1f} MB，总计 {total:.1f} MB",
+        )
+        for name, accuracy, up, total in sentences
+    )
+    return Still(figure, alt + say(".", "。"))

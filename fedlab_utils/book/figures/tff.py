@@ -1,0 +1,153 @@
+"""Figures of chapter 5 on TensorFlow Federated."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+
+from ...language import say
+from ..plotting import (
+    DOWNLINK,
+    EARLIER,
+    EXACT,
+    LOSSY,
+    ROUNDING_COLOURS,
+    STYLE,
+    UPLINK,
+    Still,
+    new_figure,
+    percent_axis,
+    plain_log_axis,
+    rounding_name,
+    whole_numbers,
+)
+
+STYLES = {
+    "16 bits": {"color": UPLINK, "ls": "--"},
+    "8 bits": {"color": LOSSY, "ls": "-"},
+    "4 bits": {"color": LOSSY, "ls": "--"},
+    "2 bits": {"color": LOSSY, "ls": ":"},
+    "2 bits, nearest": {"color": ROUNDING_COLOURS["nearest"], "ls": "-"},
+    "compression_aggregator": {"color": EXACT, "ls": "-."},
+}
+
+
+def _name(setting: str) -> str:
+    return say(setting, setting.replace(" bits", " 位").replace(", nearest", "，四舍五入"))
+
+
+def quantized(runs: dict[str, np.ndarray], message_bytes: dict[str, int], cohort: int = 10) -> Still:
+    """Accuracy by round, and at the end against megabytes sent up. Document, section 5.2.
+
+    runs: by setting, accuracies [seeds, rounds]; message_bytes: by setting, bytes that one client sends in one round.
+    """
+    figure, (left, right) = new_figure(2, width=10.2, height=4.0, width_ratios=(1, 1.15))
+    sentences = []
+    with matplotlib.rc_context(STYLE):
+        for setting, accuracy in runs.items():
+            line = {"color": EXACT, "lw": 6, "alpha": 0.3} if setting == "float32" else {"lw": 1.8, **STYLES[setting]}
+            rounds = np.arange(1, accuracy.shape[1] + 1)
+            left.plot(rounds, accuracy.mean(axis=0), label=_name(setting), **line)
+            left.fill_between(rounds, accuracy.min(axis=0), accuracy.max(axis=0), color=line["color"], alpha=0.12, lw=0)
+            mean, low, high = accuracy[:, -1].mean(), accuracy[:, -1].min(), accuracy[:, -1].max()
+            up = message_bytes[setting] * cohort * accuracy.shape[1] / 1e6
+            right.errorbar(up, mean, [[mean - low], [high - mean]], fmt="o", color=line["color"], ms=6, capsize=3, lw=1.2)
+            below, right_of = ((0, -7), "center", "top"), ((8, 0), "left", "center")
+            beside = {"compression_aggregator": below, "2 bits": below, "2 bits, nearest": right_of}
+            offset, across, along = beside.get(setting, ((0, 9), "center", "bottom"))
+            right.annotate(_name(setting), (up, low if along == "top" else high), offset, textcoords="offset points",
+                           ha=across, va=along, fontsize=8)  # fmt: skip
+            sentences.append(f"{_name(setting)} {100 * mean:.1f} %{say(', ', '，')}{up:.1f} MB")
+        left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), ylim=(0.6, 0.95))
+        left.set_title(say("Accuracy", "准确率"))
+        left.legend(loc="lower right", fontsize=8)
+        right.set(xscale="log", xlim=(2.2, 62), xlabel=say("megabytes sent up in ten rounds", "十轮的上行字节数（MB）"))
+        right.set_title(say("After ten rounds", "十轮之后"))
+        right.margins(y=0.2)
+        plain_log_axis(right.xaxis)
+        right.set_xticks([3, 5, 10, 20, 40])
+        percent_axis(left.yaxis)
+        percent_axis(right.yaxis)
+        whole_numbers(left.xaxis)
+    alt = say("TFF after ten rounds: ", "TFF 十轮之后：") + say("; ", "；").join(sentences)
+    return Still(figure, alt)
+
+
+def bits_of_a_weight(sent: dict[int, int], ours: dict[int, int], n: int) -> Still:
+    """Bits a weight really takes, by nominal bits. sent, ours: bytes of one message; n: weights of the model."""
+    figure, (ax,) = new_figure(1, width=9, height=3.0)
+    theirs = {bits: 8 * size / n for bits, size in sent.items()}
+    book = {bits: 8 * size / n for bits, size in ours.items()}
+    with matplotlib.rc_context(STYLE):
+        for place, bits in enumerate(sent):
+            for shift, values, colour in ((0.2, theirs, LOSSY), (-0.2, book, DOWNLINK)):
+                ax.barh(place + shift, values[bits], 0.36, color=colour)
+                ax.text(values[bits] + 0.1, place + shift, f"{values[bits]:.2f}", va="center", fontsize=9)
+            ax.plot([bits, bits], [place - 0.45, place + 0.45], color=EXACT, lw=1.4, ls=":")
+        ax.barh(0, 0, color=LOSSY, label="TFF")
+        ax.barh(0, 0, color=DOWNLINK, label=say("this book", "本书"))
+        ax.plot([], [], color=EXACT, ls=":", label=say("nominal", "名义值"))
+        ax.set_yticks(range(len(sent)), [say(f"{bits} bits", f"{bits} 位") for bits in sent])
+        ax.set(xlabel=say("bits sent for each weight of the model", "模型每个权重实际发送的位数"), xlim=(0, 21))
+        ax.grid(axis="y", visible=False)
+        ax.legend(loc="lower right")
+    alt = say("Bits sent for each weight: ", "每个权重实际发送的位数：") + say("; ", "；").join(
+        say(f"{b} nominal, TFF {theirs[b]:.2f}, this book {book[b]:.2f}", f"名义 {b} 位，TFF {theirs[b]:.2f}，本书 {book[b]:.2f}")
+        for b in sent
+    )
+    return Still(figure, alt)
+
+
+def rounding(place: np.ndarray, means: dict[str, np.ndarray]) -> Still:
+    """What a value becomes on the average, by its place between two levels.
+
+    place: [bins] in 0 … 1; means: by name ("floor", "nearest", "stochastic", "TFF"), the mean decoded place [bins].
+    """
+    figure, (ax,) = new_figure(1, width=7, height=3.4)
+    with matplotlib.rc_context(STYLE):
+        for name in ("floor", "nearest", "stochastic"):
+            ax.plot(place, means[name], color=ROUNDING_COLOURS[name], lw=5, alpha=0.45, label=rounding_name(name))
+        ax.plot(place, means["TFF"], "o", color=EXACT, ms=5, label=say("TFF, measured", "TFF，实测"))
+        ax.set(xlabel=say("place between two levels", "在相邻两级之间的位置"), ylabel=say("mean after decoding", "解码后的平均"))
+        ax.legend(loc="upper left")
+    alt = say(
+        "Mean decoded value against the place between two levels: floor stays at 0, nearest jumps at one half, stochastic is the "
+        "diagonal, and the points of TFF lie on the diagonal.",
+        "解码后的平均值随相邻两级之间位置的变化：向下取整恒为 0，四舍五入在一半处跳变，随机舍入是对角线，"
+        "TFF 的点都落在对角线上。",
+    )
+    return Still(figure, alt)
+
+
+def against_simulator(theirs: np.ndarray, ours: np.ndarray) -> Still:
+    """Accuracy by round of TFF and of our simulator: accuracies [seeds, rounds] each."""
+    figure, (left, right) = new_figure(2, width=10.2, height=3.6, width_ratios=(1.2, 1))
+    rounds = np.arange(1, theirs.shape[1] + 1)
+    names = {"TFF": (theirs, LOSSY), say("our simulator", "本书的模拟器"): (ours, DOWNLINK)}
+    with matplotlib.rc_context(STYLE):
+        for name, (accuracy, colour) in names.items():
+            left.fill_between(rounds, accuracy.min(axis=0), accuracy.max(axis=0), color=colour, alpha=0.25, lw=0)
+            left.plot(rounds, accuracy.mean(axis=0), color=colour, lw=2, label=name)
+        for seed, difference in enumerate(theirs - ours):
+            label = say("TFF − ours", "TFF − 本书") if seed == 0 else None
+            right.plot(rounds, 100 * difference, "o-", ms=3, lw=1, color=EXACT, label=label)
+        spread = 100 * max(np.ptp(theirs, axis=0).max(), np.ptp(ours, axis=0).max())
+        right.axhspan(-spread, spread, color=EARLIER, alpha=0.35, lw=0, label=say("spread of the seeds", "种子之间的差别"))
+        left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"))
+        left.set_title(say("Three seeds each", "各三个种子"))
+        right.set(xlabel=say("round", "轮次"), ylabel=say("percentage points", "百分点"), ylim=(-2, 2))
+        right.set_title(say("Difference, seed by seed", "同一种子的差"))
+        left.legend(loc="lower right")
+        right.legend(loc="lower right", fontsize=8)
+        percent_axis(left.yaxis)
+        for ax in (left, right):
+            whole_numbers(ax.xaxis)
+    last = [100 * accuracy[:, -1].mean() for accuracy in (theirs, ours)]
+    apart = 100 * np.abs(theirs - ours).max()
+    alt = say(
+        f"Accuracy after ten rounds: TFF {last[0]:.1f} %, our simulator {last[1]:.1f} %; at no round and seed further apart than "
+        f"{apart:.1f} points.",
+        f"十轮后的准确率：TFF {last[0]:.1f} %，本书的模拟器 {last[1]:.1f} %；"
+        f"任何一轮、任何种子相差都不超过 {apart:.1f} 个百分点。",
+    )
+    return Still(figure, alt)

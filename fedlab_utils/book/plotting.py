@@ -1,0 +1,147 @@
+"""What all figures share: style, colours, fonts, and the way into a notebook.
+
+Colour means the same everywhere; the palette is that of Okabe and Ito, told apart also by colour-blind readers.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import threading
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from PIL import Image
+
+from ..language import say
+from .fonts import FONT_FAMILIES, use_fonts
+
+EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER = "#404040", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#B9BEC6"
+ROUNDING_COLOURS = {"floor": "#D55E00", "nearest": "#009E73", "stochastic": "#56B4E9"}
+
+STYLE = {
+    "font.family": FONT_FAMILIES,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E7E9EC",
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#808080",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.dpi": 110,
+    "axes.unicode_minus": True,
+}
+# Matplotlib's text layout is not safe in two threads at once, and the lab draws off the main thread.
+DRAWING = threading.RLock()
+
+
+def rounding_name(rounding: str) -> str:
+    names = {
+        "floor": ("floor", "向下取整"),
+        "nearest": ("nearest", "四舍五入"),
+        "stochastic": ("stochastic", "随机舍入"),
+    }
+    return say(*names[rounding])
+
+
+def new_figure(
+    columns: int = 1, width: float = 9, height: float = 3.6, sharey: bool = False, **gridspec
+) -> tuple[Figure, np.ndarray]:
+    """A figure in the style of the book, and its axes [columns]. width, height in inches."""
+    use_fonts()
+    with DRAWING, matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(1, columns, squeeze=False, sharey=sharey, gridspec_kw=gridspec or None)[0]
+    return figure, axes
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file, written for speed: an app does this at every move of a slider.
+
+    The first call lays the figure out; later ones keep that layout, which is most of the time, and keeps the axes still.
+    """
+    buffer = io.BytesIO()
+    with DRAWING, matplotlib.rc_context(STYLE):
+        figure.canvas.draw()  # savefig would draw twice
+        figure.set_layout_engine("none")
+        Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[:, :, :3]).save(buffer, "png", compress_level=1)
+    return buffer.getvalue()
+
+
+def image_tag(data: bytes, alt: str) -> str:
+    """An HTML <img> that holds a PNG itself. Decoded before it is shown, so that replacing it does not flicker."""
+    source = base64.b64encode(data).decode()
+    style = "width:100%;max-width:990px;height:auto"
+    return f'<img decoding="sync" style="{style}" alt="{html.escape(alt)}" src="data:image/png;base64,{source}">'
+
+
+class Still:
+    """A figure as a notebook shows it without a kernel: a PNG with alternative text."""
+
+    def __init__(self, figure: Figure, alt: str):
+        self.alt = alt
+        with DRAWING, matplotlib.rc_context(STYLE):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 9})
+        self._png = buffer.getvalue()
+        self._width = round(figure.get_figwidth() * STYLE["figure.dpi"])
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = {"image/png": base64.b64encode(self._png).decode(), "text/plain": self.alt}
+        return data, {"image/png": {"alt": self.alt, "width": self._width}}
+
+
+def quick(figure: Figure) -> None:
+    """Drop the minor ticks: they take a fifth of the time of a picture, which an app draws at every move."""
+    for ax in figure.axes:
+        ax.minorticks_off()
+
+
+def percent_axis(axis) -> None:
+    """Fractions as percent. On a linear axis the ticks are such that nothing is rounded away: never 97.5 shown as 98."""
+    if axis.get_scale() == "linear":
+        axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g} %"))
+
+
+def whole_numbers(axis) -> None:
+    """Rounds, clients: no tick at 2.5 of them."""
+    axis.set_major_locator(MaxNLocator("auto", integer=True))
+
+
+def plain_log_axis(axis) -> None:
+    """Numbers on a logarithmic axis as people write them: 0.1, 1, 10."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def colour_key() -> Still:
+    """What each colour means."""
+    figure, (ax,) = new_figure(1, width=9, height=0.9)
+    meanings = (
+        (EXACT, say("exact", "原值")),
+        (LOSSY, say("lossy", "有损")),
+        (UPLINK, say("uplink", "上行")),
+        (DOWNLINK, say("downlink", "下行")),
+        (TOTAL, say("total", "总计")),
+        (EARLIER, say("earlier", "先前")),
+    )
+    with matplotlib.rc_context(STYLE):
+        for place, (colour, meaning) in enumerate(meanings):
+            ax.plot(place, 0, "s", ms=16, color=colour)
+            ax.text(place + 0.14, 0, meaning, va="center", fontsize=11)
+        ax.set(xlim=(-0.2, len(meanings) - 0.2), ylim=(-1, 1))
+        ax.set_axis_off()
+    alt = say(
+        "Colours: exact dark grey, lossy orange, uplink blue, downlink green, total pink, earlier light grey.",
+        "颜色：原值深灰，有损橙色，上行蓝色，下行绿色，总计粉色，先前浅灰。",
+    )
+    return Still(figure, alt)

@@ -1,0 +1,311 @@
+"""Partitions explorer (document, 2.1.1): deal MNIST out to ten clients, see who holds what; a real training follows.
+
+The picture of who holds what answers a move at once. The training (ten rounds, under a second) runs off the main thread;
+the newest position wins, and what has been trained once is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import ipywidgets as w
+import matplotlib
+import numpy as np
+
+from ...data import Dataset, load_mnist, partition_dirichlet, partition_iid, partition_shards
+from ...federation.baselines import train_alone
+from ...federation.simulate import simulate
+from ...language import say
+from ...training.models import document_mlp
+from ..figures.concepts import ALONE, FEDERATED
+from ..plotting import DRAWING, EARLIER, EXACT, STYLE, Still, image_tag, new_figure, percent_axis, png, quick, whole_numbers
+from .base import CONTROL, LABEL, Explorer, Prediction, compare, error_box
+from .worker import Worker
+
+N_CLIENTS, IMAGES, TEST_IMAGES, ROUNDS = 10, 2000, 2000, 10
+KINDS = ("iid", "shards", "dirichlet")
+ALPHAS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
+SHARDS = (1, 2, 3, 5, 10)
+SEEDS = (0, 1, 2, 3, 4)
+
+
+class Position(NamedTuple):
+    """One position of all controls."""
+
+    kind: str = "dirichlet"
+    alpha: float = 0.3
+    shards: int = 2
+    seed: int = 0
+
+    def essential(self) -> Position:
+        """The same with what does not matter at its default, so that equal deals are trained once."""
+        start = Position()
+        alpha = self.alpha if self.kind == "dirichlet" else start.alpha
+        return Position(self.kind, alpha, self.shards if self.kind == "shards" else start.shards, self.seed)
+
+
+class Run(NamedTuple):
+    """accuracy: of the federated model by round so far. alone: mean accuracy of the clients by themselves, None if unknown."""
+
+    accuracy: tuple[float, ...] = ()
+    alone: float | None = None
+
+
+class View(NamedTuple):
+    """What the picture shows. counts: int [N_CLIENTS, 10]. skew: share of a client's most frequent digit, averaged."""
+
+    position: Position
+    counts: np.ndarray
+    skew: float
+    run: Run
+
+
+_finished: dict[Position, Run] = {}
+
+
+@lru_cache(maxsize=1)
+def some_mnist() -> Dataset:
+    """The first 2,000 training and 2,000 test images: a training on them takes under a second."""
+    data = load_mnist()
+    return Dataset(data.x_train[:IMAGES], data.y_train[:IMAGES], data.x_test[:TEST_IMAGES], data.y_test[:TEST_IMAGES])
+
+
+def deal(position: Position) -> list[np.ndarray]:
+    """The indices that each client holds."""
+    labels = some_mnist().y_train
+    if position.kind == "iid":
+        return partition_iid(labels, N_CLIENTS, seed=position.seed)
+    if position.kind == "shards":
+        return partition_shards(labels, N_CLIENTS, position.shards, seed=position.seed)
+    return partition_dirichlet(labels, N_CLIENTS, position.alpha, seed=position.seed)
+
+
+def look(position: Position, run: Run | None = None) -> View:
+    """Who holds what, and the training so far (by default: one that is finished and remembered, or none)."""
+    labels = some_mnist().y_train
+    counts = np.array([np.bincount(labels[part], minlength=10) for part in deal(position)])
+    skew = float(np.mean(counts.max(axis=1) / counts.sum(axis=1)))
+    return View(position, counts, skew, run or _finished.get(position.essential(), Run()))
+
+
+def compute(**position) -> View:
+    return look(Position(**position))
+
+
+def train(position: Position, on_round: Callable[[Run], bool | None] = lambda run: None) -> Run:
+    """Really train, all together and each alone. on_round(run): after each round; returning False gives the training up."""
+    position = position.essential()
+    if position in _finished:
+        return _finished[position]
+    data, clients, model = some_mnist(), deal(position), document_mlp(seed=position.seed)
+    alone = float(np.mean(train_alone(model, data, clients, epochs=ROUNDS, seed=position.seed).accuracy))
+    run = Run((), alone)
+
+    def note(history) -> bool:
+        nonlocal run
+        run = Run(tuple(history.accuracy), alone)
+        return on_round(run) is not False
+
+    simulate(model, data, clients, rounds=ROUNDS, seed=position.seed, on_round=note)
+    if len(run.accuracy) == ROUNDS:
+        _finished[position] = run
+    return run
+
+
+def describe(position: Position) -> str:
+    if position.kind == "iid":
+        return say("IID", "独立同分布")
+    if position.kind == "shards":
+        plural = "" if position.shards == 1 else "s"
+        return say(f"{position.shards} shard{plural} a client", f"每个客户端 {position.shards} 个分片")
+    return f"Dirichlet α = {position.alpha:g}"
+
+
+class PartitionsPicture:
+    """Who holds what; accuracy by round, together and alone; final accuracy against skew, with the places visited."""
+
+    def __init__(self):
+        self.guess: float | None = None
+        self.stopped = False  # what is drawn is all that comes
+        self._visited: dict[Position, tuple[float, float, float]] = {}
+        self.figure, (self.map, self.rounds, self.trail) = new_figure(3, width=10.2, height=3.7)
+        with matplotlib.rc_context(STYLE):
+            self._counts = self.map.imshow(np.zeros((N_CLIENTS, 10)), cmap="Blues", vmin=0, vmax=200, aspect="auto")
+            self.map.grid(False)
+            self.map.set(xlabel=say("digit", "数字"), ylabel=say("client", "客户端"), xticks=range(10), yticks=range(10))
+            self.map.set_title(say("images held", "各自的图片数"))
+            (self._together,) = self.rounds.plot([], [], "o-", color=FEDERATED, ms=4, lw=2, label=say("federated", "联邦"))
+            self._alone = self.rounds.axhline(-1, color=ALONE, lw=2, ls="--", label=say("alone (mean)", "单独训练（平均）"))
+            self.rounds.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), xlim=(0.5, ROUNDS + 0.5))
+            whole_numbers(self.rounds.xaxis)
+            self.rounds.set_title(say("trained just now", "训练结果"))
+            self.rounds.legend(loc="lower right")
+            self._earlier = [self.trail.scatter([], [], s=18, color=EARLIER, marker=m) for m in "os"]  # federated, alone
+            (self._here,) = self.trail.plot([], [], "o", color=FEDERATED, ms=9)
+            (self._here_alone,) = self.trail.plot([], [], "s", color=ALONE, ms=8)
+            (self._guess,) = self.trail.plot([], [], "D", ms=8, mfc="none", mec=EXACT, label=say("your guess", "你的猜测"))
+            self.trail.set(xlim=(0.1, 1.03), xlabel=say("share of a client's main digit", "客户端中占比最大的数字的份额"))
+            self.trail.set_title(say("skew and accuracy", "偏斜程度与准确率"))
+            percent_axis(self.trail.xaxis)
+            for ax in (self.rounds, self.trail):
+                ax.set_ylim(0, 1)
+                percent_axis(ax.yaxis)
+            quick(self.figure)
+
+    def draw(self, view: View) -> None:
+        key, run = view.position.essential(), view.run
+        self._counts.set_data(view.counts)
+        self.map.set_title(describe(view.position))
+        self._together.set_data(np.arange(1, len(run.accuracy) + 1), run.accuracy)
+        self._alone.set_ydata([-1 if run.alone is None else run.alone] * 2)
+        done = len(run.accuracy) == ROUNDS
+        for which, trail in enumerate(self._earlier, 1):
+            earlier = [(place[0], place[which]) for k, place in self._visited.items() if k != key]
+            trail.set_offsets(earlier if earlier else np.empty((0, 2)))
+        for artist, value in ((self._here, run.accuracy[-1:]), (self._here_alone, (run.alone,) if done else ())):
+            artist.set_data([view.skew] if done else [], list(value) if done else [])
+        if done:
+            self._visited[key] = (view.skew, run.accuracy[-1], run.alone)
+            together, alone = f"{100 * run.accuracy[-1]:.1f} %", f"{100 * run.alone:.1f} %"
+            self.rounds.set_title(say(f"together {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
+        elif self.stopped:
+            number = len(run.accuracy)
+            after = say(f"stopped after round {number}", f"训练到第 {number} 轮停止")
+            self.rounds.set_title(after if number else say("stopped", "已停止"))
+        else:
+            self.rounds.set_title(say("training …", "训练中……"))
+        if self.guess is not None:
+            self._guess.set_data([look(QUESTION).skew], [self.guess / 100])
+            self.trail.legend(loc="lower left")
+
+    def alt(self, view: View) -> str:
+        held = float(np.mean(np.sum(view.counts > 0, axis=1)))
+        text = say(
+            f"{describe(view.position)}: a client holds {held:.1f} different digits on average, "
+            f"and {100 * view.skew:.0f} % of its images show its main digit.",
+            f"{describe(view.position)}：每个客户端平均有 {held:.1f} 种数字，最多的一种占它图片的 {100 * view.skew:.0f} %。",
+        )
+        if len(view.run.accuracy) < ROUNDS:
+            return text + say(" The training was stopped.", "训练已停止。") if self.stopped else text
+        together, alone = 100 * view.run.accuracy[-1], 100 * view.run.alone
+        return text + say(
+            f" After {ROUNDS} rounds the federated model is right on {together:.1f} %, a client alone on {alone:.1f} %.",
+            f"{ROUNDS} 轮后，联邦模型的准确率为 {together:.1f} %，客户端单独训练平均为 {alone:.1f} %。",
+        )
+
+
+QUESTION = Position("shards")
+
+
+class PartitionsExplorer(Explorer):
+    """The app. `wait(timeout)` blocks until no training runs (for tests and scripts)."""
+
+    def __init__(self, controls, question):
+        self.worker = Worker(self._train, self._failed)
+        self.stop_button = self.worker.stop_button
+        self.stop_button.on_click(self._stopped)
+        train(Position())  # the first picture is complete, and the graph is built before the reader waits for it
+        super().__init__(controls, compute, PartitionsPicture(), formula, question)
+        self.children = (*self.children[:-1], self.stop_button, self.children[-1])
+
+    def refresh(self, _change=None) -> None:
+        """Show who holds what at once; start the training of this position unless it is known."""
+        self.picture.stopped = False
+        with DRAWING:
+            super().refresh()
+        position = Position(**self.parameters())
+        if self.question is None or not self.controls["kind"].disabled:
+            self.controls["alpha"].disabled = position.kind != "dirichlet"
+            self.controls["shards"].disabled = position.kind != "shards"
+        if self.worker.busy or position.essential() not in _finished:
+            self.worker.start(position)
+
+    def wait(self, timeout: float | None = None) -> None:
+        self.worker.wait(timeout)
+
+    def _train(self, position: Position) -> None:
+        self._show(position, train(position, lambda run: self._show(position, run)))
+
+    def _stopped(self, _button) -> None:
+        """Say so at once: a position that was still waiting for its turn is never trained, and nothing else would draw it."""
+        self.picture.stopped = True
+        with DRAWING:
+            super().refresh()
+
+    def _failed(self, error: Exception) -> None:
+        self.message.value = error_box(error)
+
+    def _show(self, position: Position, run: Run) -> bool:
+        """Draw the training so far, unless a newer position is on the picture. False gives this training up."""
+        go_on = self.worker.go_on()
+        if not self.worker.overtaken:
+            with DRAWING:
+                view = look(position, run)
+                self.picture.draw(view)
+                self.image.value = image_tag(png(self.picture.figure), self.picture.alt(view))
+                self.mathematics.value = formula(view)
+        return go_on
+
+    def _unlock(self, guess: float | None) -> None:
+        self.picture.guess = guess
+        for control in self.controls.values():
+            control.disabled = False
+        self.controls["kind"].value = QUESTION.kind
+
+
+def formula(view: View) -> str:
+    share = r"\frac{1}{10}\sum_{i=1}^{10}\max_c\frac{n_{i,c}}{n_i}"
+    words = say("share of the main digit, averaged over clients", "最多的数字所占比例，对客户端取平均")
+    lines = rf"$${share}={view.skew:.3f}\quad\text{{({words})}}$$"
+    if view.position.kind == "dirichlet":
+        mixture = rf"(p_{{i,0}},\dots,p_{{i,9}})\sim\mathrm{{Dirichlet}}({view.position.alpha:g},\dots,{view.position.alpha:g})"
+        lines = rf"$${mixture}$$" + lines
+    return lines
+
+
+def partitions_explorer(predict: bool = True) -> PartitionsExplorer:
+    """The app. predict: ask for a guess before the controls unlock."""
+    names = {
+        "iid": say("IID", "独立同分布"),
+        "shards": say("shards", "分片"),
+        "dirichlet": say("Dirichlet", "Dirichlet 分布"),
+    }
+    start = Position()
+
+    def slider(options, value, text):
+        return w.SelectionSlider(
+            options=options, value=value, description=text, continuous_update=False, layout=CONTROL, style=LABEL
+        )
+
+    controls = {
+        "kind": w.ToggleButtons(options=[(names[k], k) for k in KINDS], value=start.kind, description=say("dealt by", "划分方式"),
+                                style=LABEL | {"button_width": "110px"},
+                                layout=w.Layout(width="500px", display="flex", margin="0 0 0 8px")),
+        "alpha": slider([(f"{a:g}", a) for a in ALPHAS], start.alpha, "α"),
+        "shards": slider([(str(s), s) for s in SHARDS], start.shards, say("shards each", "每客户端分片")),
+        "seed": slider([(str(s), s) for s in SEEDS], start.seed, say("deal again", "重新划分")),
+    }  # fmt: skip
+    question = None
+    if predict:
+        text = say(
+            "Two shards a client: nearly everybody knows two digits only, and alone reaches about 24 % on all ten. "
+            "What accuracy, in percent, does the federated model reach after 10 rounds? (The picture shows another setting.)",
+            "每个客户端两个分片：多数客户端只见过两种数字，单独训练时在全部十种数字上的准确率约为 24 %。"
+            "联邦训练 10 轮后，准确率是百分之几？（下图是另一种设置。）",
+        )
+        question = Prediction(text, lambda guess: compare(guess, 100 * train(QUESTION).accuracy[-1], " %"))
+    return PartitionsExplorer(controls, question)
+
+
+def partitions_still(kind: str = "shards", alpha: float = 0.3, shards: int = 2) -> Still:
+    """The app's picture for readers without a kernel, with the other ways of dealing as a grey trail."""
+    picture = PartitionsPicture()
+    here = Position(kind, alpha, shards)
+    others = [Position("iid"), Position("dirichlet", 0.1), Position("dirichlet", 1.0)]
+    others += [Position("shards", shards=s) for s in (1, 2, 5)]
+    for position in (*others, here):
+        view = look(position, train(position))
+        picture.draw(view)
+    return Still(picture.figure, picture.alt(view))

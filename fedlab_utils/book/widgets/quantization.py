@@ -1,0 +1,206 @@
+"""Quantization explorer (document, 3.1.1 and 4.1): bits and rounding; staircase, levels, error, bytes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import ipywidgets as w
+import matplotlib
+import numpy as np
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ...codecs import Quantize, decode
+from ...data import load_client_delta
+from ...language import say
+from ...quantization import ROUNDINGS, dequantize, quantize
+from ...theory import bits_per_weight, nmse
+from ..plotting import (
+    EARLIER,
+    EXACT,
+    LOSSY,
+    ROUNDING_COLOURS,
+    STYLE,
+    Still,
+    new_figure,
+    plain_log_axis,
+    quick,
+    rounding_name,
+)
+from .base import CONTROL, LABEL, Explorer, Prediction, compare
+
+SEED = 0
+BITS = range(1, 17)
+SOURCES = ("delta", "gaussian")
+HISTOGRAM_BINS = 120
+
+
+class QuantizationData(NamedTuple):
+    """What the picture shows. centres, exact, lossy: histogram [HISTOGRAM_BINS]; stair_x, stair_y: the staircase."""
+
+    source: str
+    bits: int
+    rounding: str
+    lo: float
+    hi: float
+    n: int
+    payload_bytes: int
+    bits_per_weight: float
+    nmse: float
+    levels_used: int
+    centres: np.ndarray
+    exact: np.ndarray
+    lossy: np.ndarray
+    stair_x: np.ndarray
+    stair_y: np.ndarray
+
+
+@lru_cache(maxsize=2)
+def _vector(source: str) -> np.ndarray:
+    delta = load_client_delta()
+    if source == "delta":
+        return delta
+    return np.random.default_rng(SEED).normal(0, delta.std(), delta.size).astype(np.float32)
+
+
+@lru_cache(maxsize=128)
+def compute(source: str, bits: int, rounding: str) -> QuantizationData:
+    """Really encode and decode the vector. source: "delta" (a client's, 101,770 weights) or "gaussian"."""
+    x = _vector(source)
+    payload = Quantize(bits, rounding).encode(x, np.random.default_rng(SEED))
+    x_hat = decode(payload)
+    lo, hi = float(x.min()), float(x.max())
+    edges = np.linspace(lo, hi, HISTOGRAM_BINS + 1)
+    # A window of eight steps around zero shows the stairs also where there are thousands.
+    half = min(hi - lo, 8 * (hi - lo) / (2**bits - 1)) / 2
+    middle = min(max(0.0, lo + half), hi - half)
+    stair_x = np.linspace(middle - half, middle + half, 801)
+    stair_y = dequantize(quantize(stair_x, bits, rounding, lo, hi, np.random.default_rng(SEED)))
+    return QuantizationData(
+        source, bits, rounding, lo, hi, x.size, len(payload), bits_per_weight(payload, x.size), nmse(x, x_hat),
+        np.unique(x_hat).size, (edges[1:] + edges[:-1]) / 2, np.histogram(x, edges)[0], np.histogram(x_hat, edges)[0],
+        stair_x, stair_y,
+    )  # fmt: skip
+
+
+class QuantizationPicture:
+    """Three panels: the values before and after, the staircase, and error against bytes with the places visited."""
+
+    def __init__(self):
+        self.guess: float | None = None
+        self._visited: dict[tuple, tuple[float, float]] = {}
+        self.figure, (self.values, self.stairs, self.trade) = new_figure(3, width=10.2, height=3.5)
+        with matplotlib.rc_context(STYLE):
+            (self._exact,) = self.values.step([0], [1], where="mid", color=EXACT, lw=1.2, label=say("before", "量化前"))
+            (self._lossy,) = self.values.step([0], [1], where="mid", color=LOSSY, lw=1.2, label=say("after", "量化后"))
+            self.values.set(yscale="log", xlabel=say("value", "数值"), ylabel=say("weights", "权重个数"))
+            self.values.legend(loc="upper right")
+            (self._diagonal,) = self.stairs.plot([0], [0], color=EXACT, lw=1, ls=":")
+            (self._stair,) = self.stairs.plot([0], [0], color=LOSSY, lw=2)
+            self.stairs.set(xlabel=say("before", "量化前"), ylabel=say("after", "量化后"))
+            self.stairs.set_title(say("The staircase near zero", "零附近的阶梯"))
+            for axis in (self.stairs.xaxis, self.stairs.yaxis):
+                axis.set_major_locator(MaxNLocator(4))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+            self._trail = self.trade.scatter([1], [1], s=16, color=EARLIER)
+            (self._here,) = self.trade.plot([1], [1], "o", ms=9, color=LOSSY)
+            (self._guess,) = self.trade.plot([], [], "D", ms=8, mfc="none", mec=EXACT, label=say("your guess", "你的猜测"))
+            self._note = self.trade.annotate("", (1, 1), (8, 6), textcoords="offset points", color=LOSSY)
+            self.trade.set(xscale="log", yscale="log", xlim=(9, 480), ylim=(1e-10, 1e4))
+            self.trade.set_xlabel(say("payload (kB)", "消息大小（kB）"))
+            self.trade.set_ylabel("NMSE")
+            self.trade.axvline(407.08, color=EXACT, lw=1, ls=":")
+            self.trade.text(395, 3e-10, "float32", rotation=90, ha="right", va="bottom", fontsize=8, color=EXACT)
+            self.trade.axhline(1, color=EXACT, lw=1, ls=":")
+            nothing = say("worse than sending nothing", "比什么都不发还差")
+            self.trade.text(460, 1.5, nothing, ha="right", va="bottom", fontsize=8, color=EXACT)
+            plain_log_axis(self.trade.xaxis)
+            quick(self.figure)
+
+    def draw(self, data: QuantizationData) -> None:
+        here = (data.payload_bytes / 1000, data.nmse)
+        earlier = [p for key, p in self._visited.items() if key != data[:3]]
+        self._visited[data[:3]] = here
+        self._exact.set_data(data.centres, np.maximum(data.exact, 0.5))
+        self._lossy.set_data(data.centres, np.maximum(data.lossy, 0.5))
+        self.values.set_xlim(data.lo * 1.05, data.hi * 1.05)
+        self.values.set_ylim(0.5, data.n * 2)
+        self.values.set_title(say(f"{data.levels_used:,} levels in use", f"用到 {data.levels_used:,} 个量化级"))
+        colour = ROUNDING_COLOURS[data.rounding]
+        for line in (self._lossy, self._stair, self._here):
+            line.set_color(colour)
+        self._diagonal.set_data(data.stair_x[[0, -1]], data.stair_x[[0, -1]])
+        self._stair.set_data(data.stair_x, data.stair_y)
+        self.stairs.set_xlim(data.stair_x[0], data.stair_x[-1])
+        margin = 0.6 * (data.hi - data.lo) / (2**data.bits - 1)
+        self.stairs.set_ylim(data.stair_x[0] - margin, data.stair_x[-1] + margin)
+        self._trail.set_offsets(earlier if earlier else np.empty((0, 2)))
+        self._here.set_data([here[0]], [here[1]])
+        self._note.xy = here
+        self._note.set_text(f"{data.nmse:.2g}")
+        self._note.set_color(colour)
+        if self.guess:
+            self._guess.set_data(
+                [compute("delta", 4, "floor").payload_bytes / 1000], [self.guess * compute("delta", 8, "floor").nmse]
+            )
+            self.trade.legend(loc="upper left")
+        factor = 4 * data.n / data.payload_bytes
+        self.trade.set_title(say(f"{factor:.2f} times fewer bytes", f"字节数降到 1/{factor:.2f}"))
+
+    def alt(self, data: QuantizationData) -> str:
+        return say(
+            f"Quantization to {data.bits} bits, {data.rounding}: histogram of the values before and after, the staircase near "
+            f"zero, and error against bytes. {data.payload_bytes:,} bytes, NMSE {data.nmse:.3g}.",
+            f"{data.bits} 位量化，{rounding_name(data.rounding)}：数值在量化前后的直方图、零附近的阶梯、误差与字节数。"
+            f"{data.payload_bytes:,} 字节，NMSE {data.nmse:.3g}。",
+        )
+
+
+def formula(data: QuantizationData) -> str:
+    step = (data.hi - data.lo) / (2**data.bits - 1)
+    bracket = {
+        "floor": (r"\lfloor", r"\rfloor"),
+        "nearest": (r"\mathrm{round}(", ")"),
+        "stochastic": (r"\lfloor", r"+u\rfloor"),
+    }
+    left, right = bracket[data.rounding]
+    levels = rf"Q(x)={left}\frac{{x-({data.lo:.4f})}}{{{data.hi:.4f}-({data.lo:.4f})}}\cdot(2^{{{data.bits}}}-1){right}"
+    count = rf"\frac{{8\cdot{data.payload_bytes}}}{{{data.n}}}={data.bits_per_weight:.4f}"
+    words = say("bits per weight, everything counted", "位/权重（头部等全部计入）")
+    return rf"$${levels},\qquad\Delta={step:.3g}$$ $${count}\ \text{{{words}}}$$"
+
+
+def quantization_explorer(predict: bool = True) -> Explorer:
+    """The app. predict: ask for a guess before the controls unlock."""
+    names = {"delta": say("a client's delta", "客户端的增量"), "gaussian": say("Gaussian numbers", "高斯随机数")}
+    controls = {
+        "source": w.Dropdown(
+            options=[(names[s], s) for s in SOURCES], description=say("data", "数据"), layout=CONTROL, style=LABEL
+        ),
+        "bits": w.IntSlider(8, BITS[0], BITS[-1], description=say("bits", "量化位数"), layout=CONTROL, style=LABEL),
+        "rounding": w.ToggleButtons(
+            options=[(rounding_name(r), r) for r in ROUNDINGS],
+            description=say("rounding", "舍入方式"),
+            style=LABEL | {"button_width": "90px"},
+            layout=w.Layout(width="440px", display="flex"),
+        ),
+    }
+    question = None
+    if predict:
+        truth = compute("delta", 4, "floor").nmse / compute("delta", 8, "floor").nmse
+        text = say(
+            "From 8 bits to 4 (floor), the message halves. By what factor does the squared error grow?",
+            "从 8 位降到 4 位（向下取整），消息缩短一半。平方误差会变成原来的多少倍？",
+        )
+        question = Prediction(text, lambda guess: compare(guess, truth, say("", " 倍")))
+    return Explorer(controls, compute, QuantizationPicture(), formula, question)
+
+
+def quantization_still(source: str = "delta", bits: int = 4, rounding: str = "floor") -> Still:
+    """The app's picture for readers without a kernel, with the other bit widths as a grey trail."""
+    picture = QuantizationPicture()
+    for other in BITS:
+        picture.draw(compute(source, other, rounding))
+    data = compute(source, bits, rounding)
+    picture.draw(data)
+    return Still(picture.figure, picture.alt(data))

@@ -1,0 +1,95 @@
+"""The frame of the apps that train: run, stop, a bar, the picture of the present run, earlier ones in grey."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import ipywidgets as w
+from tqdm.notebook import tqdm_notebook
+
+from ...language import say
+from ..plotting import DRAWING, image_tag, png
+from .base import Prediction, compare, error_box, set_disabled
+from .worker import Worker
+
+
+class TrainingApp(w.VBox):
+    """Every position of the controls is a training, drawn round by round, off the main thread.
+
+    A subclass calls `frame`, and gives `parameters()`, the present position; `rounds_of(position)`; `train(position,
+    on_round)`, which calls on_round(run so far) after every round, stops where that returns False, and returns the run;
+    `percent(run)`, its last accuracy; `formula(run)`; and `to_question()`, which moves a control to what the question
+    asks, and so starts that training.
+    """
+
+    def frame(self, controls: dict[str, w.Widget], picture, question: Prediction | None, around=nullcontext) -> None:
+        """Make what all such apps have. Until a question is answered, the controls are locked. around: see `Worker`."""
+        self.controls, self.picture, self.question = controls, picture, question
+        self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
+        self.worker = Worker(self._train, self._failed, around)
+        self.stop_button = self.worker.stop_button
+        self.stop_button.on_click(self._stopped)
+        form = "{n_fmt}/{total_fmt} " + say("rounds", "轮") + " {bar} {elapsed}"
+        self.bar = tqdm_notebook(total=1, display=False, bar_format=form, mininterval=0)
+        self.bar.container.layout.width = "480px"
+        self.bar.container.layout.visibility = "hidden"  # until there is something to show
+        self.image, self.message = w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
+        self.mathematics = w.HTMLMath()
+        self.fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
+        self._last = None
+        for control in controls.values():
+            control.observe(self.start, "value")
+        self.run_button.on_click(self.start)
+        self._lock(question is not None)
+        if question is not None:
+            question.on_answer(self._unlock)
+
+    def _lock(self, locked: bool) -> None:
+        set_disabled({**self.controls, "run": self.run_button}, locked)
+
+    def _unlock(self, guess: float | None) -> None:
+        self.picture.guess = guess
+        self._lock(False)
+        self.to_question()
+
+    def start(self, _change=None) -> None:
+        """Train with the present position of the controls; a training under way is given up for it."""
+        self.worker.start(self.parameters())
+
+    def wait(self, timeout: float | None = None):
+        """Block until no training runs, or for `timeout` seconds; returns the last run. For tests and scripts."""
+        self.worker.wait(timeout)
+        return self._last
+
+    def _train(self, position) -> None:
+        self.message.value = ""
+        self.bar.container.layout.visibility = "visible"
+        self.bar.reset(total=self.rounds_of(position))
+        if self._last is not None:
+            self.picture.keep(self._last)
+            self._last = None
+        run = self.train(position, self._on_round)
+        # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
+        self._last = None if self.worker.overtaken else run
+        if self.picture.guess is not None and self._last is not None:
+            self.question.reply.value = compare(self.picture.guess, self.percent(run), " %")
+            self.picture.guess = None
+
+    def _on_round(self, run) -> bool:
+        self.bar.update()
+        self.show(run)
+        return self.worker.go_on()
+
+    def _stopped(self, _button) -> None:
+        self.message.value = say("Stopped. Run trains the setting that the controls now show.",
+                                 "已停止。按“运行”，就按控件现在的设置训练。")  # fmt: skip
+
+    def _failed(self, error: Exception) -> None:
+        self.message.value = error_box(error)
+
+    def show(self, run) -> None:
+        """Draw a run, and write its formula."""
+        with DRAWING:
+            self.picture.draw(run)
+            self.image.value = image_tag(png(self.picture.figure), self.picture.alt(run))
+        self.mathematics.value = self.formula(run)

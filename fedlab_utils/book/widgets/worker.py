@@ -1,0 +1,72 @@
+"""Training off the main thread, for apps: the newest position of the controls wins, and Stop works."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import ipywidgets as w
+
+from ...language import say
+
+
+class Worker:
+    """Does the work of an app in a thread of its own, one position of the controls at a time.
+
+    work(position): one training, which asks `go_on()` after every round. failed(error): shows what work has raised.
+    around: makes a context manager for the thread. `stop_button` is to be placed by the app.
+    """
+
+    def __init__(self, work: Callable, failed: Callable[[Exception], None], around=nullcontext):
+        self._work, self._failed, self._around = work, failed, around
+        self._lock = threading.Lock()
+        self._wanted = None  # the newest position; what is under way is given up for it
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+        self.stop_button = w.Button(description=say("Stop", "停止"), icon="stop", disabled=True)
+        self.stop_button.on_click(self.stop)
+
+    @property
+    def busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether a newer position than the one under way is waiting."""
+        return self._wanted is not None
+
+    def go_on(self) -> bool:
+        """Whether the work under way is still wanted."""
+        return not (self._stopped or self.overtaken)
+
+    def start(self, position) -> None:
+        """Do the work for this position; work under way is given up for it."""
+        with self._lock:
+            self._wanted, self._stopped = position, False
+            if not self.busy:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+
+    def stop(self, _button=None) -> None:
+        """Stop after the round under way; what has been drawn stays."""
+        self._stopped = True
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until nothing runs, or for `timeout` seconds."""
+        if (thread := self._thread) is not None:
+            thread.join(timeout)
+
+    def _run(self) -> None:
+        with self._around():
+            while True:
+                with self._lock:
+                    position, self._wanted = self._wanted, None
+                    if position is None or self._stopped:
+                        self._thread, self.stop_button.disabled = None, True
+                        return
+                self.stop_button.disabled = False
+                try:
+                    self._work(position)
+                except Exception as error:  # shown where the reader looks; nothing is swallowed
+                    self._failed(error)

@@ -1,0 +1,202 @@
+"""Codecs: a pipeline of stages that ends in bytes, and `decode` from those bytes alone.
+
+A payload is an onion: MAGIC, n, then one layer a stage (a tag, its parameters, its bytes), then the CRC-32 of it all.
+Encoding peels the vector from outside in, decoding builds it up again from inside out.
+A stage is one class: what it writes (`forward`), what reads it again (`read`), and the tags by which its layers are known.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+import numpy as np
+
+from ..validation import require_finite, require_rng
+from .wire import Reader, finite, seal, varint
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+SEED_BYTES = 3  # of a seed that travels; 16.7 million different draws
+Inner = Callable[[int], np.ndarray]  # decodes the layer within, of so many weights
+
+_STAGES: dict[int, type[Codec]] = {}  # by tag
+
+
+class Codec:
+    """One stage, or several joined with `|`. A codec holds no state: what it forgets is kept in a `Residual`.
+
+    A stage of your own gives `tags`, `forward` and `read`; defining the class registers it. Its parameters are attributes of
+    the names that `__init__` gives them; `repr` and `==` go by these.
+    """
+
+    ends_in_bytes: bool = False  # a stage that turns all of its input into bytes, so that none can follow
+    tags: Iterable[int] = ()  # of its layers, one byte each; a stage that writes another's layers inherits its tags
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        for tag in cls.__dict__.get("tags", ()):
+            other = _STAGES.get(tag)
+            again = other is not None and (other.__module__, other.__qualname__) == (cls.__module__, cls.__qualname__)
+            if other is not None and not again:  # a cell that is run again defines the same stage again
+                free = next(tag for tag in range(0x100) if tag not in _STAGES)
+                raise TypeError(f"the tag 0x{tag:02x} of {cls.__name__} is {other.__name__}'s: take a free one, 0x{free:02x} say")
+            _STAGES[tag] = cls
+
+    @property
+    def stages(self) -> tuple[Codec, ...]:
+        return (self,)
+
+    def __or__(self, other: Codec) -> Codec:
+        if not isinstance(other, Codec):
+            return NotImplemented
+        return Pipeline(*self.stages, *other.stages)
+
+    def encode(self, x, rng: np.random.Generator | None = None) -> bytes:
+        """Encode an array of any shape as float32 [n] in row-major order; returns the whole message.
+
+        rng: for stages that draw random numbers; ValueError where one does and has none, or where x holds NaN, infinity
+        or a value beyond float32 (naming the first). TypeError for a stage without a tag.
+        """
+        x = require_finite("x", x).ravel()
+        if x.size and max(-x.min(), x.max()) > FLOAT32_MAX:
+            place = int(np.abs(x).argmax())
+            raise ValueError(f"x must be within float32, ±{FLOAT32_MAX:.3g}, but x[{place}] is {x[place]:g}")
+        rest: np.ndarray | None = x.astype(np.float32, copy=False)
+        body = [varint(x.size)]
+        for stage in self.stages:
+            layer, rest = stage.forward(rest, rng)
+            if not layer or layer[0] not in _STAGES:
+                raise TypeError(f"{stage} has no tag, so that nobody could decode it: give its class `tags` and `read`")
+            body.append(layer)
+            if rest is not None and not np.isfinite(rest).all():
+                raise ValueError(f"x is too large: {stage} leaves values beyond float32, ±{FLOAT32_MAX:.3g}")
+        if rest is not None:
+            body.append(Identity().forward(rest, rng)[0])
+        return seal(b"".join(body))
+
+    def forward(self, x: np.ndarray, rng) -> tuple[bytes, np.ndarray | None]:
+        """One layer: its bytes (tag first), and the float32 vector that is left to encode, or None when none is."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method forward(x, rng)")
+
+    @classmethod
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
+        """The inverse of `forward`: float32 [n] from what stands behind the tag; ValueError for what no encoder wrote."""
+        raise NotImplementedError(f"{cls.__name__} needs a class method read(reader, tag, n, inner)")
+
+    @classmethod
+    def _signature(cls) -> list[inspect.Parameter]:
+        """The parameters of `__init__`; none for a stage without one of its own."""
+        made = cls.__init__
+        return [] if made is object.__init__ else list(inspect.signature(made).parameters.values())[1:]
+
+    def _parameters(self) -> dict | None:
+        """What the stage was made with, by name, in order; None where its attributes do not tell."""
+        names, own = [parameter.name for parameter in self._signature()], vars(self)
+        return {name: own[name] for name in names} if own.keys() >= set(names) else None
+
+    def __repr__(self) -> str:
+        values = self._parameters()
+        if values is None:
+            return f"{type(self).__name__}(…)"
+        shown, by_name = [], False
+        for parameter in self._signature():
+            value = values[parameter.name]
+            value = value.item() if isinstance(value, np.generic) else value
+            if value == parameter.default:
+                by_name = True  # what follows a parameter that is left out
+            else:
+                shown.append(f"{parameter.name}={value!r}" if by_name or isinstance(value, bool) else repr(value))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __eq__(self, other) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        mine = self._parameters()
+        if mine is None:
+            return self is other
+        # 1 keeps one weight and 1.0 all of them: the type of a parameter counts.
+        kinds = [type(value) for value in mine.values()]
+        return mine == (theirs := other._parameters()) and kinds == [type(value) for value in theirs.values()]
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+class Identity(Codec):
+    """Every weight as float32, little-endian: 4 bytes a weight, nothing lost."""
+
+    ends_in_bytes, tags = True, (0x00,)
+
+    def forward(self, x, rng):
+        return bytes([0x00]) + x.astype("<f4").tobytes(), None
+
+    @classmethod
+    def read(cls, reader, tag, n, inner):
+        return finite(np.frombuffer(reader.take(4 * n), "<f4").astype(np.float32))
+
+
+def _family(stage: Codec) -> type[Codec]:
+    """The class whose layers a stage writes."""
+    return next(cls for cls in type(stage).__mro__ if cls is Codec or cls.__dict__.get("tags"))
+
+
+class Pipeline(Codec):
+    """Stages in the order of encoding. TypeError if one follows a stage that has already turned everything to bytes."""
+
+    def __init__(self, *stages: Codec):
+        for before, after in pairwise(stages):
+            if before.ends_in_bytes:
+                raise TypeError(f"{before} turns all that it is given into bytes: {after} cannot follow it")
+        if len({_family(stage) for stage in stages}) < len(stages):
+            raise TypeError(f"{' | '.join(map(repr, stages))} holds a kind of stage twice, one of each is allowed")
+        self._stages = stages
+
+    @property
+    def stages(self):
+        return self._stages
+
+    def __repr__(self) -> str:
+        return " | ".join(map(repr, self._stages))
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Codec) and self.stages == other.stages
+
+    __hash__ = Codec.__hash__
+
+
+def decode(payload: bytes, max_weights: int = 2**26) -> np.ndarray:
+    """The vector in a payload: float32 [n], from the bytes alone.
+
+    ValueError with the reason for damaged bytes, or for more than `max_weights` weights; memory stays in proportion to that.
+    """
+    reader = Reader(payload)
+    n = reader.varint()
+    if n > max_weights:
+        raise ValueError(f"the payload declares {n} weights, more than max_weights={max_weights}")
+    x = _decode_layer(reader, n, frozenset())
+    reader.finish()
+    return x
+
+
+def _decode_layer(reader: Reader, n: int, outer: frozenset[type[Codec]]) -> np.ndarray:
+    tag = reader.byte()
+    stage = _STAGES.get(tag)
+    if stage is None:
+        raise ValueError(f"damaged payload: no stage has the tag 0x{tag:02x}")
+    if stage in outer:  # so that hostile bytes cannot nest without end
+        raise ValueError(f"damaged payload: a stage {stage.__name__} within another")
+    return stage.read(reader, tag, n, lambda count: _decode_layer(reader, count, outer | {stage}))
+
+
+def draw_seed(stage: Codec, rng) -> bytes:
+    """A seed for the layer of `stage`, drawn from `rng`. ValueError without one."""
+    if rng is None:
+        raise ValueError(f"{stage} draws random numbers: pass rng=numpy.random.default_rng(seed)")
+    return require_rng("rng", rng).bytes(SEED_BYTES)
+
+
+def random_bytes(seed: bytes, count: int) -> np.ndarray:
+    """uint8 [count], the raw stream of PCG64: NumPy promises that it is the same in every version (NEP 19)."""
+    words = np.random.PCG64(int.from_bytes(seed, "little")).random_raw(-(-count // 8))
+    return words.astype("<u8", copy=False).view(np.uint8)[:count]

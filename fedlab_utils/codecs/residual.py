@@ -1,0 +1,34 @@
+"""The memory of a sender: what a lossy codec did not send is added to what is sent next."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Codec, decode
+
+
+class Residual:
+    """Error feedback: what a lossy codec did not send is added to what is sent next.
+
+    One memory belongs to one sender and one direction. Sources: Seide et al. 2014 (1-bit SGD); Karimireddy et al. 2019,
+    arXiv:1901.09847. With `enabled=False` it forgets, which is how the codec behaves alone.
+    """
+
+    def __init__(self, codec: Codec, enabled: bool = True):
+        self.codec, self.enabled = codec, enabled
+        self.value: np.ndarray | float = 0.0  # float32 [n] after the first message
+
+    def send(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[bytes, np.ndarray]:
+        """Encode x plus the residual. Returns the payload and what its receiver decodes, float32 [n].
+
+        x: array of any shape. ValueError if it has another number of weights than what was sent before.
+        """
+        x = np.asarray(x, np.float32).ravel()
+        if isinstance(self.value, np.ndarray) and self.value.size != x.size:
+            raise ValueError(f"x has {x.size} weights, but the residual of this sender has {self.value.size}")
+        meant = x + np.float32(self.value)
+        payload = self.codec.encode(meant, rng)
+        received = decode(payload, max_weights=meant.size)
+        if self.enabled:
+            self.value = meant - received
+        return payload, received

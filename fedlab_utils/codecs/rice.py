@@ -1,0 +1,71 @@
+"""Rice coding of gaps, and of a support as the gaps between its indices.
+
+Sources: R. F. Rice, "Some practical universal noiseless coding techniques" (JPL 79-22, 1979); S. W. Golomb,
+"Run-length encodings" (IEEE Trans. Inf. Theory 12, 1966). Document, section 3.1.2.1 step 3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .wire import MAX_BITS, Reader, pack_bits, packed_bytes, unpack_bits
+
+
+def encode_gaps(gaps: np.ndarray) -> bytes:
+    """Rice-code integers from 0 up, int64 [k]: a byte for r, the k low parts of r bits packed together, then the k
+    quotients in unary (q zeros and a one)."""
+    # The best r is near log2(mean gap * ln 2); the exact cost in bits of its neighbours decides.
+    guess = int(np.log2(max(gaps.mean() * np.log(2), 1))) if gaps.size else 0
+    r = min(range(max(guess - 1, 0), guess + 2), key=lambda r: gaps.size * (r + 1) + int((gaps >> r).sum()))
+    quotients = gaps >> r
+    unary = np.zeros(int(quotients.sum()) + quotients.size, np.uint8)
+    unary[np.cumsum(quotients + 1) - 1] = 1
+    low = pack_bits(gaps & ((1 << r) - 1), r) if r else b""
+    return bytes([r]) + low + np.packbits(unary).tobytes()
+
+
+def decode_gaps(reader: Reader, k: int, total: int) -> np.ndarray:
+    """Read k integers that together are at most `total`: int64 [k]. ValueError if the bytes hold no such integers."""
+    r = reader.byte()
+    if r >= MAX_BITS:
+        raise ValueError(f"damaged payload: Rice parameter {r} is not below {MAX_BITS}")
+    low = unpack_bits(reader.take(packed_bytes(k, r)), r, k).astype(np.int64) if r else 0
+    # The quotients of k gaps that together are within `total` take at most k + total / 2**r bits: read no more than that.
+    unary = np.unpackbits(np.frombuffer(reader.peek((k + (total >> r) + 7) // 8), np.uint8))
+    ones = np.flatnonzero(unary)[:k]
+    if ones.size < k:
+        raise ValueError(f"damaged payload: Rice code ends after {ones.size} of {k} numbers")
+    reader.take((int(ones[-1]) + 8) // 8 if k else 0)
+    return ((np.diff(ones, prepend=-1) - 1) << r) | low
+
+
+def support_gaps(indices: np.ndarray, n: int) -> np.ndarray:
+    """How many zeros stand before each index of a support: int64 [k]. ValueError unless rising, unique, in 0 … n-1."""
+    indices = np.asarray(indices, np.int64)
+    gaps = np.diff(indices, prepend=-1) - 1
+    if gaps.min(initial=0) < 0 or (indices.size and indices[-1] >= n):
+        raise ValueError(f"indices must be rising, unique and in 0 … {n - 1}")
+    return gaps
+
+
+def gaps_support(gaps: np.ndarray, n: int) -> np.ndarray:
+    """The inverse of `support_gaps`: int64 [k], rising. ValueError where an index is beyond n-1."""
+    indices = np.cumsum(gaps + 1) - 1
+    if indices.size and indices[-1] >= n:
+        raise ValueError(f"damaged payload: an index of the support is {indices[-1]}, beyond {n - 1}")
+    return indices
+
+
+def encode_support(indices: np.ndarray, n: int) -> bytes:
+    """Rice-code a support: the gaps between rising indices, each as a quotient in unary and `r` low bits.
+
+    indices: integers [k], rising, unique, in 0 … n-1 (ValueError otherwise). Returns bytes: one for r, then the k low
+    parts of r bits packed together, then the k quotients in unary (q zeros and a one). A full support costs no byte.
+    """
+    gaps = support_gaps(indices, n)
+    return b"" if gaps.size == n else encode_gaps(gaps)
+
+
+def decode_support(reader: Reader, k: int, n: int) -> np.ndarray:
+    """Read a support of k of n from `reader`: int64 [k], rising. ValueError if the bytes hold no such support."""
+    return np.arange(n) if k == n else gaps_support(decode_gaps(reader, k, n), n)

@@ -1,0 +1,82 @@
+"""A sign and little more: signSGD, and the stochastic levels of QSGD.
+
+Composed, they are the codecs of well-known papers: `TopK(k) | Sign()` is sparse ternary compression (STC; Sattler et al.
+2019, arXiv:1903.02891), `Residual(Sign())` is EF-signSGD (Karimireddy et al. 2019, arXiv:1901.09847).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import numpy as np
+
+from ..validation import require_integer, require_rng
+from .base import FLOAT32_MAX, Codec
+from .entropy import decode_levels, encode_levels
+from .wire import packed_bytes, varint
+
+
+class Sign(Codec):
+    """One bit a weight, and the mean magnitude: x is decoded as sign(x) mean|x|, the sign of zero as plus.
+
+    Layer: tag, mean|x| as float32, ceil(n / 8) bytes. Sources: Bernstein et al. 2018, arXiv:1802.04434 (signSGD); with the
+    scale, Karimireddy et al. 2019, arXiv:1901.09847. The mean is the scale of least squared error.
+    """
+
+    ends_in_bytes, tags = True, (0x50,)
+
+    def forward(self, x, rng):
+        scale = np.abs(x).mean(dtype=np.float64) if x.size else 0.0
+        return struct.pack("<Bf", 0x50, scale) + np.packbits(x >= 0).tobytes(), None
+
+    @classmethod
+    def read(cls, reader, tag, n, inner):
+        scale = np.float32(reader.float32())
+        plus = np.unpackbits(np.frombuffer(reader.take(packed_bytes(n, 1)), np.uint8), count=n)
+        return np.where(plus, scale, -scale)
+
+
+class QSGD(Codec):
+    """QSGD: magnitudes in units of ||x|| / levels, rounded up with a probability equal to the fraction; unbiased.
+
+    levels: 1 … 32768, the paper's s. The norm is the Euclidean one of the whole vector; `encode` needs rng. Error at most
+    min(n / s^2, sqrt(n) / s) ||x||^2 on average (`theory.qsgd_variance_bound`), more than ||x||^2 where s is small.
+    Layer: tag, s, norm as float32, the signed levels, entropy coded or packed (`entropy`) in place of the paper's Elias
+    code. Source: Alistarh et al. 2017, arXiv:1610.02132, section 3.1.
+    """
+
+    ends_in_bytes, tags = True, (0x70,)
+
+    def __init__(self, levels: int):
+        self.levels = require_integer("levels", levels, 1, 2**15)
+
+    def forward(self, x, rng):
+        if rng is None:
+            raise ValueError(f"{self} draws random numbers: pass rng=numpy.random.default_rng(seed)")
+        wide = x.astype(np.float64)
+        norm = _round_up(math.sqrt(np.sum(wide**2)))
+        if math.isinf(norm):
+            raise ValueError(f"x is too large: its norm must be within float32, ±{FLOAT32_MAX:.3g}")
+        signed = np.zeros(x.size, np.int64)
+        if norm:
+            np.copysign(np.floor(np.abs(wide) / norm * self.levels + require_rng("rng", rng).random(x.size)), wide, wide)
+            signed = wide.astype(np.int64)
+        return bytes([0x70]) + varint(self.levels) + struct.pack("<f", norm) + encode_levels(signed), None
+
+    @classmethod
+    def read(cls, reader, tag, n, inner):
+        top, norm = reader.varint(), reader.float32()
+        if not 1 <= top <= 2**15:
+            raise ValueError(f"damaged payload: QSGD of {top} levels")
+        levels = decode_levels(reader, n)
+        if np.abs(levels).max(initial=0) > top:
+            raise ValueError(f"damaged payload: QSGD of {top} levels holds a level beyond them")
+        return (levels * (norm / top)).astype(np.float32)
+
+
+def _round_up(value: float) -> float:
+    """The least float32 that is not below `value`, infinity beyond float32: no magnitude is above the norm sent."""
+    with np.errstate(over="ignore"):
+        rounded = np.float32(value)
+        return float(rounded if float(rounded) >= value else np.nextafter(rounded, np.float32(np.inf)))

@@ -1,0 +1,101 @@
+"""Stages that keep some of the weights: the largest, those above a threshold, or random ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..sparsification import Sparse, count_kept, top_k
+from ..validation import require_number
+from .base import SEED_BYTES, Codec, draw_seed, random_bytes
+from .supports import FORMS, decode_cheapest, encode_cheapest
+from .wire import varint
+
+
+class _Support(Codec):
+    """What `TopK` and `Threshold` have in common. Layer: tag and form of the support, k, the support in its cheapest form."""
+
+    tags = tuple(0x20 | form for form in FORMS)
+
+    @staticmethod
+    def layer(indices: np.ndarray, n: int) -> bytes:
+        """The layer of a stage that keeps the weights at `indices` (int64 [k], rising) of n."""
+        form, support = encode_cheapest(indices, n)
+        return bytes([0x20 | form]) + varint(indices.size) + support
+
+    @classmethod
+    def read(cls, reader, tag, n, inner):
+        k = reader.varint()
+        if k > n:
+            raise ValueError(f"damaged payload: a support of {k} in {n} weights")
+        if k == n:  # all are kept: nothing to scatter
+            return inner(n)
+        indices = decode_cheapest(reader, tag & 0x0F, k, n)
+        return Sparse(indices, inner(k), (n,)).to_dense()
+
+
+class TopK(_Support):
+    """Keep the k weights of largest magnitude (document, 4.2); their places are coded, their values go on.
+
+    k: a fraction (float in (0, 1]) or a count (int). Source: Aji and Heafield 2017, arXiv:1704.05021.
+    """
+
+    def __init__(self, k):
+        count_kept(k, 0)  # an impossible k is told here; one beyond n when n is known
+        self.k = k
+
+    def forward(self, x, rng):
+        s = top_k(x, self.k)
+        return self.layer(s.indices, x.size), s.values
+
+
+class Threshold(_Support):
+    """Keep the weights of magnitude `threshold` and more: as many as there are, none perhaps. Layer: as that of `TopK`.
+
+    Source: Strom 2015, "Scalable distributed DNN training using commodity GPU cloud computing", Interspeech.
+    """
+
+    def __init__(self, threshold: float):
+        self.threshold = require_number("threshold", threshold, 0)
+
+    def forward(self, x, rng):
+        indices = np.flatnonzero(np.abs(x) >= self.threshold)
+        return self.layer(indices, x.size), x[indices]
+
+
+class RandomK(Codec):
+    """Keep k weights drawn at random; their places cost three bytes, the seed that draws them again.
+
+    k: a fraction (float in (0, 1]) or a count (int). unbiased: what is kept is multiplied by n / k, so that its mean is x;
+    for a `Residual` use unbiased=False, for the factor would feed the error back multiplied. `encode` needs rng.
+    Layer: tag, seed, k. Source: Konečný et al. 2016, arXiv:1610.05492, "random mask".
+    """
+
+    tags = (0x90,)
+
+    def __init__(self, k, unbiased: bool = True):
+        count_kept(k, 0)
+        self.k, self.unbiased = k, bool(unbiased)
+
+    def forward(self, x, rng):
+        seed, kept = draw_seed(self, rng), count_kept(self.k, x.size)
+        values = x[_random_support(seed, kept, x.size)]
+        if self.unbiased and kept:
+            with np.errstate(over="ignore"):
+                values = values * np.float32(x.size / kept)
+        return bytes([0x90]) + seed + varint(kept), values
+
+    @classmethod
+    def read(cls, reader, tag, n, inner):
+        seed, k = bytes(reader.take(SEED_BYTES)), reader.varint()
+        if k > n:
+            raise ValueError(f"damaged payload: {k} weights drawn of {n}")
+        values = inner(k)
+        return Sparse(_random_support(seed, k, n), values, (n,)).to_dense()
+
+
+def _random_support(seed: bytes, k: int, n: int) -> np.ndarray:
+    """The places of the k least of n random integers of 32 bits: int64 [k], rising."""
+    if k in (0, n):
+        return np.arange(k)
+    draws = random_bytes(seed, 4 * n).view("<u4")
+    return np.flatnonzero(draws <= np.partition(draws, k - 1)[k - 1])[:k]

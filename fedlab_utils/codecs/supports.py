@@ -1,0 +1,115 @@
+"""The support of a sparse vector in its cheapest form: bitmap, Rice code, or entropy code with one of two models.
+
+The candidates are written and the shortest is kept. No code of random supports is shorter than log2 C(n, k) bits on
+average; in a real delta the kept weights stand together, and with a model of their gaps the code can be shorter than that.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .entropy import MAX_SPAN, ans_decode, ans_encode, decode_levels, encode_levels, normalize
+from .rice import decode_support, encode_gaps, gaps_support, support_gaps
+from .wire import Reader, pack_bits, packed_bytes, seal, unpack_bits, varint
+
+FORMS = RICE, BITMAP, GEOMETRIC, MODELLED = range(4)
+MAX_QUOTIENT = 1023
+
+
+def encode_cheapest(indices: np.ndarray, n: int) -> tuple[int, bytes]:
+    """The form (RICE, BITMAP, GEOMETRIC or MODELLED) of least bytes, and those bytes.
+
+    indices: integers [k], rising, unique, in 0 … n-1 (ValueError otherwise). A full or empty support costs no byte.
+    """
+    if len(indices) in (0, n):
+        support_gaps(indices, n)
+        return RICE, b""
+    forms = _forms(np.asarray(indices, np.int64), n)
+    best = min(forms, key=lambda form: len(forms[form]))
+    return best, forms[best]
+
+
+def _forms(indices: np.ndarray, n: int) -> dict[int, bytes]:
+    gaps = support_gaps(indices, n)
+    bitmap = np.zeros(n, np.uint8)
+    bitmap[indices] = 1
+    forms = {RICE: encode_gaps(gaps), BITMAP: np.packbits(bitmap).tobytes()}
+    # In the entropy coded forms a gap is a quotient, which is coded, and low bits, which are packed.
+    r = _low_bits(gaps.size, n)
+    quotients = gaps >> r
+    low = pack_bits(gaps & ((1 << r) - 1), r) if r else b""
+    top = int(quotients.max())
+    if top <= MAX_QUOTIENT:
+        forms[GEOMETRIC] = low + varint(top) + ans_encode(quotients, _geometric(gaps.size, n, r, top))
+    if top < MAX_SPAN:
+        forms[MODELLED] = low + encode_levels(quotients)
+    return forms
+
+
+def decode_cheapest(reader: Reader, form: int, k: int, n: int) -> np.ndarray:
+    """The inverse of `encode_cheapest`: int64 [k], rising. ValueError if the bytes hold no such support."""
+    if k in (0, n):
+        return np.arange(k)
+    if form == RICE:
+        return decode_support(reader, k, n)
+    if form == BITMAP:
+        indices = np.flatnonzero(np.unpackbits(np.frombuffer(reader.take((n + 7) // 8), np.uint8)))
+        if indices.size != k or indices[-1] >= n:
+            raise ValueError(f"damaged payload: a bitmap of {indices.size} in {n}, not of {k}")
+        return indices
+    r = _low_bits(k, n)
+    low = unpack_bits(reader.take(packed_bytes(k, r)), r, k).astype(np.int64) if r else 0
+    if form == GEOMETRIC:
+        top = reader.varint()
+        if top > MAX_QUOTIENT:
+            raise ValueError(f"damaged payload: a quotient of {top}")
+        quotients = ans_decode(reader, k, _geometric(k, n, r, top)).astype(np.int64)
+    else:
+        quotients = decode_levels(reader, k)
+        if quotients.min() < 0:
+            raise ValueError(f"damaged payload: a quotient of {quotients.min()}")
+    return gaps_support((quotients << r) | low, n)
+
+
+def encode_mask(mask) -> bytes:
+    """A mask as a message of its own, as it is sent once: n, k, the places in their cheapest form, a checksum.
+
+    mask: arrays of bool, True stays; they are sent as one vector.
+    """
+    flat = np.concatenate([np.ravel(part) for part in mask])
+    kept = np.flatnonzero(flat)
+    form, places = encode_cheapest(kept, flat.size)
+    return seal(varint(flat.size) + varint(kept.size) + bytes([form]) + places)
+
+
+def decode_mask(payload: bytes, max_weights: int = 2**26) -> np.ndarray:
+    """The mask in a message, flat: bool [n]. ValueError for damaged bytes, or more than `max_weights` weights."""
+    reader = Reader(payload)
+    n, k, form = reader.varint(), reader.varint(), reader.byte()
+    if n > max_weights or k > n:
+        raise ValueError(f"the mask declares {k} of {n} weights, more than there are or than max_weights={max_weights}")
+    if form > MODELLED:
+        raise ValueError(f"damaged payload: a support has no form {form}")
+    mask = np.zeros(n, bool)
+    mask[decode_cheapest(reader, form, k, n)] = True
+    reader.finish()
+    return mask
+
+
+def _low_bits(k: int, n: int) -> int:
+    """r such that 2**r is at most an eighth of the mean distance: the 2**r gaps of a quotient are then near equally likely."""
+    return max((n // k).bit_length() - 4, 0)
+
+
+def _geometric(k: int, n: int, r: int, top: int) -> np.ndarray:
+    """Frequencies of the quotients 0 … top of gaps that a geometric distribution draws, each weight kept with k / n.
+
+    Fixed point, integers only: receiver and sender come to the same frequencies, on any machine.
+    """
+    ratio = ((n - k) << 32) // n
+    for _ in range(r):
+        ratio = ratio * ratio >> 32
+    weights = [1 << 36]
+    for _ in range(top):
+        weights.append(weights[-1] * ratio >> 32)
+    return normalize(np.array(weights, np.int64))

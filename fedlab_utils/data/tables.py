@@ -1,0 +1,115 @@
+"""Small data beside MNIST: a medical table (vertical), and another kind of digits (transfer). Document, 2.1.1.
+
+Both are read from `data/`; data/README.md gives licence, source and checksum, and how they were made.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import zipfile
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from .files import existing
+
+# SHA-256 of the content: the values as little-endian float64, row by row; the bytes of the arrays.
+DIABETES_SHA256 = "839c546b0b4ac02c2e6cbe5e5c92313cefa993446c9733e9b49477cc3f96e104"
+DIGITS_SHA256 = {
+    "images": "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3",
+    "labels": "8ba4f891220f5e4c9c819638d1602d74b83618f167043c6da52a2a247841ddf0",
+}
+FEATURES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
+
+
+class Table(NamedTuple):
+    """x: float32 [n, d], one row a person. y: float32 [n]. names: of the columns of x. The arrays are read-only."""
+
+    x: np.ndarray
+    y: np.ndarray
+    names: tuple[str, ...]
+
+    def columns(self, *names: str) -> np.ndarray:
+        """The columns of these names, float32 [n, len(names)]; ValueError for a name that does not exist."""
+        if unknown := [name for name in names if name not in self.names]:
+            raise ValueError(f"no column {unknown[0]!r}; there are {', '.join(self.names)}")
+        return self.x[:, [self.names.index(name) for name in names]]
+
+
+class Digits(NamedTuple):
+    """images: float32 [1797, 8, 8] in [0, 1], ink white. labels: int32 [1797]. The arrays are read-only."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def _problem(path, mend: str, error) -> ValueError:
+    return ValueError(f"{path} is damaged ({error}). {mend}")
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+@functools.cache
+def load_diabetes() -> Table:
+    """442 people: ten measurements, and the progression of their diabetes a year later (25 … 346).
+
+    Columns: age in years, sex (1 or 2, as published), bmi, bp (mean arterial pressure), and the blood serum values s1 … s6
+    (total cholesterol, LDL, HDL, their quotient, log of triglycerides, glucose). Source: Efron, Hastie, Johnstone and
+    Tibshirani 2004, Annals of Statistics 32. FileNotFoundError or ValueError where the file is missing or damaged.
+    """
+    path, mend = existing("diabetes.csv")
+    try:
+        values = np.loadtxt(path, delimiter=",", skiprows=1, dtype=np.float64, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise _problem(path, mend, error) from error
+    if hashlib.sha256(values.astype("<f8").tobytes()).hexdigest() != DIABETES_SHA256:
+        raise _problem(path, mend, "its numbers are not those of the diabetes table")
+    values = values.astype(np.float32)
+    return Table(_read_only(values[:, :-1].copy()), _read_only(values[:, -1].copy()), FEATURES)
+
+
+@functools.cache
+def load_small_digits() -> Digits:
+    """1,797 digits of 8×8 pixels by 13 people, each pixel the ink in a 4×4 block of a scan; nobody is in MNIST as well.
+
+    Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits (UCI), its test set.
+    FileNotFoundError or ValueError where the file is missing or damaged.
+    """
+    path, mend = existing("digits8x8.npz")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: np.ascontiguousarray(archive[name]) for name in DIGITS_SHA256}
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise _problem(path, mend, error) from error
+    for name, sha256 in DIGITS_SHA256.items():
+        if hashlib.sha256(arrays[name].tobytes()).hexdigest() != sha256:
+            raise _problem(path, mend, f"{name} are not those of the data set")
+    images = arrays["images"].reshape(-1, 8, 8).astype(np.float32) / 16  # counts 0 … 16
+    return Digits(_read_only(images), _read_only(arrays["labels"].astype(np.int32)))
+
+
+def shrink(images: np.ndarray, height: int = 8, width: int = 6) -> np.ndarray:
+    """Bring digits of any size into the frame of the small ones: cut out the ink, scale it to height×width, centre it in 8×8.
+
+    images: float [n, h, w] in [0, 1]. Returns float32 [n, 8, 8] in [0, 1]. A narrow digit such as a 1 stays narrow; an
+    empty image stays empty. ValueError for another shape.
+    """
+    images = np.asarray(images, np.float32)
+    if images.ndim != 3 or 0 in images.shape[1:]:
+        raise ValueError(f"images must have the shape [n, height, width], got {images.shape}")
+    small = np.zeros((len(images), 8, 8), np.float32)
+    for image, out in zip(images, small, strict=True):
+        rows, columns = np.flatnonzero(image.max(axis=1) > 0.3), np.flatnonzero(image.max(axis=0) > 0.3)
+        if not rows.size:
+            continue
+        ink = np.ascontiguousarray(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        wide = int(np.clip(round(height * ink.shape[1] / ink.shape[0]), 2, width))
+        left, top = (8 - wide) // 2, (8 - height) // 2
+        out[top : top + height, left : left + wide] = np.asarray(Image.fromarray(ink).resize((wide, height), Image.BOX))
+    return np.clip(1.2 * small, 0, 1)  # averaging thins the ink: bring its mean near that of the small digits

@@ -1,0 +1,305 @@
+"""Chapter 5 on TensorFlow Federated (document, sections 5.1 and 5.2): its environment, its trainings, what it sends.
+
+Runs on the kernel `fedlab-tff` (`make tff`). TensorFlow and TFF are imported at first use, so that this module can be read
+and tested without them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import csv
+import importlib.util
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from unittest import mock
+
+import numpy as np
+
+from ..data import data_directory
+from ..language import say
+from ..validation import require_integer, require_number
+from . import tff_kernel
+
+SHAPES = ((784, 128), (128,), (128, 10), (10,))  # of the document's model, 101,770 weights
+COHORT = 10
+WORD_BITS, USED_BITS = 32, 28  # of the integers that TFF packs into, and how many it fills
+THRESHOLD = 20_000  # tensors with more elements than this are quantized
+BY_HAND = (
+    "python3.11 -m venv .venv-tff && .venv-tff/bin/python -m pip install --no-deps -r requirements-tff.txt"
+    " && .venv-tff/bin/python -m pip install --no-deps -e ."
+)
+
+
+class NotReady(RuntimeError):
+    """This kernel has no TensorFlow Federated. A notebook shows the sentence alone, without a traceback."""
+
+    def _render_traceback_(self):
+        return [str(self)]
+
+
+def require() -> None:
+    """Make this process fit for the chapter; NotReady, in one sentence that says what to do, where it has no TFF."""
+    if importlib.util.find_spec("tensorflow_federated") is None:
+        raise NotReady(_what_to_do())
+    os.environ.update(tff_kernel.QUIET)
+    # Said whenever bits are packed; it names a bug tracker that no reader can open.
+    logging.getLogger().addFilter(_not_about_memory)
+    # "5 out of the last 5 calls … triggered retracing": true of every exercise that is tried five times, and harmless.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    atexit.register(_end_workers)
+
+
+def _not_about_memory(record) -> bool:
+    return "can temporarily allocate extra memory" not in record.getMessage()
+
+
+def _what_to_do() -> str:
+    if not tff_kernel.supported():
+        return say(
+            "TensorFlow Federated exists for Linux on x86-64 only: read this chapter with the outputs it came with, "
+            "or open the book on Binder.",
+            "TensorFlow Federated 只有 Linux x86-64 版：请直接阅读本章已保存的输出，或在 Binder 上打开本书。",
+        )
+    here, ready = os.environ.get(tff_kernel.INSTEAD), tff_kernel.python() is not None
+    if ready and here:
+        return say(
+            "TensorFlow Federated is installed now: restart the kernel (menu Kernel → Restart Kernel).",
+            "TensorFlow Federated 已经装好：请重启内核（菜单 Kernel → Restart Kernel）。",
+        )
+    if ready:
+        return say(
+            "This chapter needs another kernel: choose “TensorFlow Federated (fedlab)” in the menu Kernel → Change Kernel.",
+            "本章要用另一个内核：请在菜单 Kernel → Change Kernel 中选择“TensorFlow Federated (fedlab)”。",
+        )
+    command = "make tff" if shutil.which("make") else BY_HAND
+    kernel = ("restart the kernel", "重启内核") if here else (
+        "choose the kernel “TensorFlow Federated (fedlab)”", "选择内核“TensorFlow Federated (fedlab)”"
+    )  # fmt: skip
+    return say(
+        f"TensorFlow Federated is not installed yet: in a terminal, in the book's folder, run `{command}` "
+        f"(it needs Python 3.11, takes a minute or two and 2.2 GB), then {kernel[0]}.",
+        f"还没有安装 TensorFlow Federated：请打开终端，在本书的文件夹里运行 `{command}`"
+        f"（需要 Python 3.11，约一两分钟、2.2 GB），然后{kernel[1]}。",
+    )
+
+
+def _end_workers() -> None:
+    # TFF starts a process that outlives it, and whoever waits for its output (a pipe) would wait for ever.
+    import psutil
+
+    workers = [child for child in psutil.Process().children(recursive=True) if child.name() == "worker_binary"]
+    for worker in workers:
+        worker.kill()
+    psutil.wait_procs(workers, 5)
+
+
+@cache
+def modules():
+    """TensorFlow and TensorFlow Federated, imported quietly; NotReady where there is none."""
+    require()
+    import tensorflow
+    import tensorflow_federated
+
+    return tensorflow, tensorflow_federated
+
+
+# The document's model and our data, given to TFF. Everything but the dropout is what `federated.simulate` does.
+
+
+def model_fn():
+    """The document's `model_fn`, finished: a new Keras model at every call, its loss, its metric, and what it is fed."""
+    tf, tff = modules()
+    model = tf.keras.models.Sequential([
+        tf.keras.layers.Flatten(input_shape=(28, 28)),
+        tf.keras.layers.Dense(128, activation="relu"),
+        tf.keras.layers.Dropout(0.2),
+        tf.keras.layers.Dense(10, activation="softmax"),
+    ])  # fmt: skip
+    return tff.learning.models.from_keras_model(
+        model,
+        loss=tf.keras.losses.SparseCategoricalCrossentropy(),
+        metrics=[tf.keras.metrics.SparseCategoricalAccuracy()],
+        input_spec=(tf.TensorSpec([None, 28, 28], tf.float32), tf.TensorSpec([None], tf.int32)),
+    )
+
+
+def initial_weights(seed: int = 0) -> list[np.ndarray]:
+    """The weights of `models.document_mlp(seed)` before training, float32 of SHAPES, bit for bit."""
+    tf, _ = modules()
+
+    def kernel(shape, layer):
+        limit = np.sqrt(6 / sum(shape))  # Glorot and Bengio 2010
+        return tf.random.stateless_uniform(shape, [2 * seed + layer, 0], -limit, limit).numpy()
+
+    return [kernel(SHAPES[0], 0), np.zeros(128, np.float32), kernel(SHAPES[2], 1), np.zeros(10, np.float32)]
+
+
+def cohort(n_clients: int, seed: int, number: int) -> list[int]:
+    """The clients of round `number` (from 0), those that `federated.simulate` draws."""
+    return np.sort(np.random.default_rng((seed, 0, number)).choice(n_clients, COHORT, replace=False)).tolist()
+
+
+def batch_order(part: np.ndarray, seed: int, number: int, client: int) -> np.ndarray:
+    """The order in which this client goes through its samples in this round, that of `federated.simulate`."""
+    return np.random.default_rng((seed, 1, number, client)).permutation(part)
+
+
+def round_data(data, clients, seed: int, number: int, batch_size: int = 10) -> list:
+    """A `tf.data.Dataset` for each client of the round: batches of images float32 [10, 28, 28] and labels int32 [10]."""
+    tf, _ = modules()
+    orders = [batch_order(clients[client], seed, number, client) for client in cohort(len(clients), seed, number)]
+    return [tf.data.Dataset.from_tensor_slices((data.x_train[o], data.y_train[o])).batch(batch_size) for o in orders]
+
+
+def accuracy(weights, data) -> float:
+    """The fraction of the test set that the document's model with these weights gets right."""
+    hidden = np.maximum(data.x_test.reshape(-1, 784) @ weights[0] + weights[1], 0)
+    return float(np.mean(np.argmax(hidden @ weights[2] + weights[3], axis=1) == data.y_test))
+
+
+@dataclass
+class Training:
+    """One entry a round. accuracy: on the test set; seconds: wall clock of `next`, evaluation apart."""
+
+    accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    weights: list[np.ndarray] = field(default_factory=list, repr=False)
+
+
+def quantized(bits: int, stochastic: bool = True):
+    """The mean of quantized updates: `EncodedSumFactory.quantize_above_threshold` inside a `MeanFactory`. bits: 1 … 16."""
+    _, tff = modules()
+    bits = require_integer("bits", bits, 1, 16)
+    coded = tff.aggregators.EncodedSumFactory.quantize_above_threshold(bits, THRESHOLD, stochastic=stochastic)
+    return tff.aggregators.MeanFactory(coded)
+
+
+def train(aggregator, data, clients, rounds: int = 10, seed: int = 0, learning_rate: float = 0.1,
+          on_round: Callable[[Training], bool | None] = lambda training: None) -> Training:  # fmt: skip
+    """Federated averaging by TFF, from the weights and with the clients and batches of `federated.simulate` of this seed.
+
+    aggregator: a weighted TFF aggregation factory; None is the mean of float32 updates. on_round(training) is called
+    after each round, and stops by returning False.
+    """
+    _, tff = modules()
+    rounds = require_integer("rounds", rounds, 1)
+    learning_rate = require_number("learning_rate", learning_rate, 0)
+    sgd = tff.learning.optimizers.build_sgdm
+    process = tff.learning.algorithms.build_weighted_fed_avg(model_fn, sgd(learning_rate), sgd(1.0), model_aggregator=aggregator)
+    start = tff.learning.models.ModelWeights(initial_weights(seed), [])
+    state, training = process.set_model_weights(process.initialize(), start), Training()
+    for number in range(rounds):
+        work = round_data(data, clients, seed, number)
+        before = time.perf_counter()
+        state = process.next(state, work).state
+        training.seconds.append(time.perf_counter() - before)
+        training.weights = list(process.get_model_weights(state).trainable)
+        training.accuracy.append(accuracy(training.weights, data))
+        if on_round(training) is False:
+            break
+    return training
+
+
+# What is sent
+
+
+def split(delta: np.ndarray) -> list[np.ndarray]:
+    """A flat delta, float32 [101770], as the arrays of the model."""
+    return [part.reshape(shape) for part, shape in zip(np.split(delta, [100_352, 100_480, 101_760]), SHAPES, strict=True)]
+
+
+def sent_tensors(aggregator, delta: np.ndarray) -> dict[str, np.ndarray]:
+    """The tensors that one client hands to the sums inside `aggregator` for this delta, computed by TFF, by name.
+
+    delta: float32 [101770]. The client's weight in the mean travels along: a zero stands for it.
+    TypeError for an aggregator that is no weighted TFF aggregation factory.
+    """
+    _, tff = modules()
+    if not isinstance(aggregator, tff.aggregators.WeightedAggregationFactory):
+        raise TypeError(f"aggregator must be a weighted TFF aggregation factory, got {type(aggregator).__name__}")
+    model_type = tff.types.to_type([tff.TensorType(np.float32, shape) for shape in SHAPES])
+    sums = []  # every sum that the aggregator is made of, and what it adds up
+
+    def spy(kind):
+        create = kind.create
+
+        def noting(self, value_type):
+            sums.append((self, value_type))
+            return create(self, value_type)
+
+        return mock.patch.object(kind, "create", noting)
+
+    encoded, plain = tff.aggregators.EncodedSumFactory, tff.aggregators.SumFactory
+    with spy(encoded), spy(plain):
+        aggregator.create(model_type, tff.TensorType(np.float32))
+    found = {}
+    for number, (kind, value_type) in enumerate(sums):
+        if isinstance(kind, encoded):
+            found |= {f"{number}/{name}": array for name, array in _encode(kind, value_type, split(delta)).items()}
+        elif value_type.is_equivalent_to(model_type):
+            found |= {f"{number}/weights {place}": array for place, array in enumerate(split(delta))}
+        else:
+            found[f"{number}/scalar"] = np.zeros(value_type.shape, value_type.dtype.type)
+    return found
+
+
+def _encode(kind, model_type, arrays) -> dict[str, np.ndarray]:
+    """What the encoders of an EncodedSumFactory make of a client's arrays, on TFF's own runtime, placed at a client."""
+    _, tff = modules()
+    encoders = kind._encoders_for_value_type(model_type)
+
+    @tff.tensorflow.computation(model_type)
+    def encode(values):
+        return [e.encode(value, e.get_params(e.initial_state())[0])[0] for e, value in zip(encoders, values, strict=True)]
+
+    @tff.federated_computation(tff.FederatedType(model_type, tff.CLIENTS))
+    def at_clients(values):
+        return tff.federated_map(encode, values)
+
+    (client,) = at_clients([arrays])
+    return {
+        f"{place} {name.split('/')[-1]}": np.asarray(array)
+        for place, tensors in enumerate(client)
+        for name, array in _leaves(tensors)
+    }
+
+
+def _leaves(tensors, name: str = ""):
+    for key, value in tensors.items():
+        yield from _leaves(value, key) if isinstance(value, dict) else [(key, value)]
+
+
+def n_bytes(tensors: dict[str, np.ndarray]) -> int:
+    """The bytes of these tensors."""
+    return sum(array.nbytes for array in tensors.values())
+
+
+def formula_bytes(bits: int) -> int:
+    """Bytes of a quantized update by arithmetic: ⌈n b/28⌉ int32 for a tensor of n weights, float32 below the threshold.
+
+    The range (8 bytes) and the client's weight (4 bytes) that travel along are not in it.
+    """
+    bits = require_integer("bits", bits, 1, 16)
+    elements = [int(np.prod(shape)) for shape in SHAPES]
+    words = [-(-n * bits // USED_BITS) if n > THRESHOLD else n for n in elements]
+    return sum(words) * WORD_BITS // 8
+
+
+def load_table(name: str) -> list[dict]:
+    """The rows of data/results/NAME.csv, numbers as numbers; the program beside it says what they are and makes it."""
+    path = data_directory() / "results" / f"{name}.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing. Restore it with `git checkout -- data/results/{name}.csv`.")
+    with path.open(encoding="utf8") as file:
+        return [{key: value if key == "setting" else float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def curves(rows: list[dict], setting: str) -> np.ndarray:
+    """The accuracies of one setting of a table: float64 [seeds, rounds]."""
+    seeds = sorted({row["seed"] for row in rows})
+    return np.array([[row["accuracy"] for row in rows if (row["setting"], row["seed"]) == (setting, s)] for s in seeds])

@@ -1,0 +1,49 @@
+"""What federated learning is held against: every client alone, and all data in one place (document, 2.1.2).
+
+`train_alone(model, data, clients, epochs=10)` trains each client by itself; with `[np.concatenate(clients)]` it is central
+training. Both use the SGD of `simulate`, in the same compiled graph, so that only the cooperation differs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..training.models import keras
+from ..training.trainer import Trainer, plan_batches
+from ..validation import require_integer, require_number
+from .clients import check_clients
+from .streams import BATCHES, LAYERS, stream
+
+
+class Alone(NamedTuple):
+    """accuracy: on the test set, one entry a client. weights: of each client's model, as model.get_weights()."""
+
+    accuracy: list[float]
+    weights: list[list[np.ndarray]]
+
+
+def train_alone(model, data, clients, *, epochs: int, batch_size: int = 10, learning_rate: float = 0.1, seed: int = 0) -> Alone:
+    """Train one model for each client on its own images, from the weights that `model` has now; nothing is exchanged.
+
+    model, data, clients: as for `simulate`. Ten epochs alone are as much work as ten rounds of one local epoch with all.
+    ValueError or TypeError for an argument out of range or an empty client; FloatingPointError where a client diverges.
+    """
+    epochs = require_integer("epochs", epochs, 1)
+    batch_size = require_integer("batch_size", batch_size, 1)
+    learning_rate = require_number("learning_rate", learning_rate, 0)
+    seed = require_integer("seed", seed, 0)
+    parts = check_clients(clients, len(data.x_train), 1)
+    trainer = Trainer(model, data, keras.optimizers.SGD(learning_rate))
+    numbers = range(len(parts))
+    batches = plan_batches(parts, [stream(seed, BATCHES, 0, c) for c in numbers], epochs, batch_size)
+    seeds = np.stack([stream(seed, LAYERS, 0, c).integers(2**31 - 1, size=(trainer.n_seeds, 2)) for c in numbers])
+    arrays, losses = trainer.train(model.get_weights(), *batches, seeds)
+    weights = [[array[client] for array in arrays] for client in numbers]
+    for client, own in enumerate(weights):
+        if not (np.isfinite(losses[client]) and all(np.isfinite(array).all() for array in own)):
+            raise FloatingPointError(
+                f"client {client}: the weights are no longer finite; try less than learning_rate={learning_rate:g}"
+            )
+    return Alone([trainer.evaluate(own)[0] for own in weights], weights)

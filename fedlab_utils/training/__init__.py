@@ -1,0 +1,1 @@
+"""Keras models, trained: the compiled graphs of a cohort, and training in one place. Its modules import TensorFlow."""

@@ -1,0 +1,269 @@
+"""Chapter 3: every stop of its apps, its figures in both languages, its exercises with stub, wrong answers and solution."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fedlab_utils as fl
+from fedlab_utils.book import widgets
+from fedlab_utils.book.exercises import algorithms as exercises
+from fedlab_utils.book.figures import algorithms as figures
+from fedlab_utils.book.widgets import distillation, pruning
+from fedlab_utils.training import central
+
+
+@pytest.fixture(params=["en", "zh"])
+def language(request):
+    fl.use_language(request.param)
+    yield request.param
+    fl.use_language("en")
+
+
+@pytest.fixture(autouse=True)
+def progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDLAB_PROGRESS", str(tmp_path / "progress.json"))
+
+
+@pytest.fixture(scope="module")
+def trained(mnist):
+    return central.train(fl.models.document_mlp(seed=0), mnist.x_train, mnist.y_train, epochs=1)
+
+
+def picture(app) -> Image.Image:
+    data = re.search(r"base64,([^\"]+)", app.image.value).group(1)
+    return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+
+
+def alt(app) -> str:
+    return re.search(r'alt="([^"]*)"', app.image.value).group(1)
+
+
+# The pruning explorer
+
+
+def test_the_pruning_explorer_shows_every_stop(trained, language):
+    app = widgets.pruning_explorer(trained, predict=False)
+    pruner, seen = app.compute, set()
+    if language == "zh":  # the numbers do not depend on the language: train once
+        pruner._known = test_the_pruning_explorer_shows_every_stop.known
+    test_the_pruning_explorer_shows_every_stop.known = pruner._known
+    for kind in pruning.KINDS:
+        app.controls["kind"].value = kind
+        for sparsity in pruning.SPARSITIES:
+            app.controls["sparsity"].value = sparsity
+            assert app.message.value == ""
+            data = pruner(kind, sparsity)
+            removed = round(sparsity * 128) * 795 if kind == "node" else 101770 - data.weights
+            if kind != "node":
+                assert abs(removed - sparsity * 101632) <= 1
+            assert data.weights == 101770 - removed
+            assert f"{data.weights:,}" in alt(app) and f"{data.bytes_8bit:,}" in alt(app)
+            assert data.bytes_dense == 407089 and data.bytes_float32 > 4 * data.weights
+            if language == "en" or sparsity in (0.5, 0.9):
+                seen.add(app.image.value)
+    assert len(seen) == 3 * (len(pruning.SPARSITIES) if language == "en" else 2), "two positions show the same picture"
+    assert picture(app).width > 900
+
+
+def test_what_the_pruning_explorer_claims_of_a_stop_is_what_pruning_does(trained, mnist):
+    data = pruning.Pruner(trained)("node", 0.5)
+    small = fl.pruning.prune_nodes(trained, 0.5)
+    assert data.before == pytest.approx(central.accuracy(central.mlp(64), mnist.x_test, mnist.y_test, small), abs=2e-4)
+    assert data.multiplications == 784 * 64 + 64 * 10 and data.weights == sum(w.size for w in small)
+    global_ = pruning.Pruner(trained)("global", 0.9)
+    pruned = fl.pruning.apply_mask(trained, fl.pruning.magnitude_mask(trained, 0.9))
+    assert global_.before == central.accuracy(central.mlp(128), mnist.x_test, mnist.y_test, pruned)
+    assert global_.after > global_.before
+    assert global_.survivors.shape == (28, 28) and global_.survivors.sum() * 128 == (pruned[0] != 0).sum()
+
+
+def test_the_pruning_explorer_refuses_another_model():
+    with pytest.raises(ValueError, match="784 → h → 10"):
+        widgets.pruning_explorer(central.mlp(8, 8).get_weights())
+
+
+# The temperature explorer
+
+
+@pytest.fixture(scope="module")
+def digits(mnist, trained):
+    show = [359, 0]
+    return mnist.x_test[show], central.logits(central.mlp(128), mnist.x_test[show], trained), mnist.y_test[show]
+
+
+def test_the_temperature_explorer_shows_every_stop(digits, language):
+    app = widgets.distillation_explorer(*digits, predict=False)
+    seen, bits = set(), {0: [], 1: []}
+    for digit in (0, 1):
+        app.controls["digit"].value = digit
+        for temperature in distillation.TEMPERATURES:
+            app.controls["temperature"].value = temperature
+            assert app.message.value == ""
+            data = app.compute(digit, temperature)
+            z = digits[1][digit].astype(np.float64)
+            p = np.exp((z - z.max()) / temperature) / np.exp((z - z.max()) / temperature).sum()
+            np.testing.assert_allclose(data.soft, p, atol=1e-5)
+            assert f"{100 * p.max():.1f} %" in alt(app)
+            bits[digit].append(data.bits)
+            seen.add(app.image.value)
+    assert len(seen) == 2 * len(distillation.TEMPERATURES)
+    assert all((np.diff(values) > -1e-9).all() for values in bits.values()), "hotter is softer"
+
+
+def test_entropy_is_that_of_shannon():
+    assert distillation.entropy([1, 0, 0]) == 0 and distillation.entropy([0.5, 0.5]) == 1
+    assert distillation.entropy(np.full(8, 1 / 8)) == pytest.approx(3)
+
+
+def test_images_without_logits_are_refused(digits):
+    with pytest.raises(ValueError, match=r"images .* are needed"):
+        widgets.distillation_explorer(digits[0], digits[1][:1], digits[2])
+
+
+@pytest.mark.parametrize("guess", ["12.5", None])
+def test_both_explorers_unlock_by_a_guess_or_by_one_click(trained, digits, guess):
+    for app in (widgets.pruning_explorer(trained), widgets.distillation_explorer(*digits)):
+        assert all(control.disabled for control in app.controls.values()) and picture(app).width > 900
+        if guess is None:
+            app.question.skip.click()
+        else:
+            app.question.guess.value = guess
+            app.question.button.click()
+        assert not any(control.disabled for control in app.controls.values())
+        assert re.search(r"<b>\d", app.question.reply.value)
+
+
+# Figures
+
+
+def stills(trained, digits):
+    parts = {(1.0, 32): (9, 0, 400_000), (0.1, 8): (12, 6000, 10_000)}
+    yield figures.messages(parts)
+    yield figures.pruning_curves(fl.pruning.load_study())
+    yield figures.soft_targets(digits[0][0], digits[1][0])
+    yield figures.students({(500, "labels"): [0.8, 0.9], (500, "soft 4"): [0.9, 0.92], (20_000, "hard"): [0.94]}, 0.98)
+    yield figures.break_even([100, 1000, 10_000, 20_000], [4000, 40_000, 400_000, 800_000], 407_089, 10_177)
+    yield figures.accuracy_for_bytes({"dense": ([1e6, 2e6], [0.8, 0.9]), "mask": ([1e5, 2e5], [0.8, 0.85])})
+    yield widgets.pruning_still(trained, sparsity=0.9, trail=(0.5,))
+    yield widgets.distillation_still(*digits)
+
+
+def test_every_figure_is_a_picture_with_alternative_text_in_its_language(trained, digits, language):
+    for still in stills(trained, digits):
+        data, metadata = still._repr_mimebundle_()
+        image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+        assert image.width > 500 and len(set(image.convert("L").resize((64, 64)).tobytes())) > 10, "the picture is empty"
+        words = metadata["image/png"]["alt"]
+        assert words == data["text/plain"] and len(words) > 20
+        assert any("\u4e00" <= c <= "\u9fff" for c in words) == (language == "zh")
+
+
+def test_the_figures_say_what_their_data_say():
+    assert "10 %, 8 bits: 16,012" in figures.messages({(1.0, 32): (9, 0, 400), (0.1, 8): (12, 6000, 10_000)}).alt
+    assert "500 × true labels: 85.0 %" in figures.students({(500, "labels"): [0.8, 0.9]}, 0.98).alt
+    assert "dense FedAvg: 90.0 %, 2 MB" in figures.accuracy_for_bytes({"dense": ([1e6, 2e6], [0.8, 0.9])}).alt
+
+
+# Exercises
+
+
+def stub(*_): ...
+
+
+def solution(exercise):
+    space = {"np": np, "fl": fl}
+    exec(exercise.code, space)
+    return space[exercise.name.partition(".")[2]]
+
+
+EXERCISES = ("quantized_message", "pruning_mask", "gradual_sparsity", "distillation_loss")
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_stub_solution_and_hints(name, language):
+    exercise = getattr(exercises, name)
+    assert exercise.check(stub).state == "not attempted" and exercise.check(...).state == "not attempted"
+    assert exercise.check(solution(exercise)).state == "right"
+    assert exercise.check(7).state == exercise.check(lambda *_: "seven").state == "wrong"
+    assert exercise.check(lambda *_: np.zeros((3, 3, 3))).state == "wrong"
+    assert exercise.hint().message and exercise.hint(9).message
+
+
+def levels(x, bits, steps=None, lo=None, hi=None):
+    lo, hi = x.min() if lo is None else lo, x.max() if hi is None else hi
+    return np.floor((x - lo) / (hi - lo) * (steps or 2**bits - 1)).astype(int)
+
+
+def cross(p, z):
+    z = z - z.max(axis=1, keepdims=True)
+    return np.mean(-np.sum(p * (z - np.log(np.exp(z).sum(axis=1, keepdims=True))), axis=1))
+
+
+def one_hot(t):
+    return np.eye(t.shape[1])[t.argmax(axis=1)]
+
+
+def ranked(kernels, sparsity, key=np.abs, low=True):
+    values = np.concatenate([key(k).ravel() for k in kernels])
+    stay = np.ones(values.size, bool)
+    stay[np.argsort(values if low else -values, kind="stable")[: round(sparsity * values.size)]] = False
+    return [p.reshape(k.shape) for p, k in zip(np.split(stay, np.cumsum([k.size for k in kernels])[:-1]), kernels, strict=True)]
+
+
+soften = fl.distillation.soften
+WRONG = [
+    ("quantized_message", "return a tuple", lambda x, bits: levels(x, bits)),
+    ("quantized_message", "three parts", lambda x, bits: (levels(x, bits), x.min())),
+    ("quantized_message", "must be those of x", lambda x, bits: (levels(x, bits), -1, 1)),
+    ("quantized_message", "does not fit into", lambda x, bits: (levels(x, bits, 2**bits), x.min(), x.max())),
+    ("quantized_message", "still fractions",
+     lambda x, bits: ((x - x.min()) / (x.max() - x.min()) * (2**bits - 1), x.min(), x.max())),
+    ("quantized_message", "still floats", lambda x, bits: (levels(x, bits).astype(float), x.min(), x.max())),
+    ("quantized_message", "should get level", lambda x, bits: (levels(x, bits) // 2, x.min(), x.max())),
+    ("pruning_mask", "one mask for each", lambda kernels, s: ranked(kernels, s)[0]),
+    ("pruning_mask", "upside down", lambda kernels, s: [~m for m in ranked(kernels, s)]),
+    ("pruning_mask", "rank by magnitude", lambda kernels, s: ranked(kernels, s, key=lambda k: k)),
+    ("pruning_mask", "each kernel by itself", lambda kernels, s: [ranked([k], s)[0] for k in kernels]),
+    ("pruning_mask", "fraction that goes", lambda kernels, s: ranked(kernels, 1 - s)),
+    ("pruning_mask", "only True and False", lambda kernels, s: [k * m for k, m in zip(kernels, ranked(kernels, s), strict=True)]),
+    ("pruning_mask", "not all of them the smallest", lambda kernels, s: ranked(kernels, s, lambda k: np.abs(k - 1))),
+    ("gradual_sparsity", "rises evenly", lambda t, final: final * t),
+    ("gradual_sparsity", "wrong way round", lambda t, final: final * t**3),
+    ("gradual_sparsity", "should be", lambda t, final: final * (1 - (1 - t) ** 2)),
+    ("distillation_loss", "T² is missing: ", lambda s, t, T: cross(soften(t, T), s / T)),
+    ("distillation_loss", "not T.", lambda s, t, T: T * cross(soften(t, T), s / T)),
+    ("distillation_loss", "student's logits must be divided by T as well.", lambda s, t, T: T**2 * cross(soften(t, T), s)),
+    ("distillation_loss", "teacher's logits must", lambda s, t, T: T**2 * cross(soften(t, 1), s / T)),
+    ("distillation_loss", "and T² is missing", lambda s, t, T: cross(soften(t, T), s)),
+    ("distillation_loss", "hard labels", lambda s, t, T: cross(one_hot(t), s)),
+    ("distillation_loss", "hard labels", lambda s, t, T: T**2 * cross(one_hot(t), s / T)),
+    ("distillation_loss", "take the mean", lambda s, t, T: len(s) * T**2 * cross(soften(t, T), s / T)),
+    ("distillation_loss", "sign", lambda s, t, T: -(T**2) * cross(soften(t, T), s / T)),
+    ("distillation_loss", "over the images only", lambda s, t, T: T**2 * cross(soften(t, T), s / T) / s.shape[1]),
+    ("distillation_loss", "should be", lambda s, t, T: 0.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "part", "answer"), WRONG, ids=[f"{name}: {part}" for name, part, _ in WRONG])
+def test_wrong_answers_are_told_apart(name, part, answer):
+    verdict = getattr(exercises, name).check(answer)
+    others = {other for exercise, other, _ in WRONG if exercise == name and other != part}
+    assert verdict.state == "wrong" and part in verdict.message, verdict.message
+    assert not [other for other in others if other in verdict.message], verdict.message
+    fl.use_language("zh")
+    assert any("\u4e00" <= c <= "\u9fff" for c in getattr(exercises, name).check(answer).message)
+    fl.use_language("en")
+
+
+def test_other_right_ways_are_right():
+    kernels_as_numbers = lambda kernels, s: [m.astype(int) for m in ranked(kernels, s)]  # noqa: E731
+    assert exercises.pruning_mask.check(kernels_as_numbers).state == "right"
+    plain = lambda x, bits: (list(levels(x, bits)), float(x.min()), float(x.max()))  # noqa: E731
+    assert exercises.quantized_message.check(plain).state == "right"
+    package = lambda s, t, T: fl.distillation.distillation_loss(s, t, T)  # noqa: E731
+    assert exercises.distillation_loss.check(package).state == "right"
+    assert exercises.gradual_sparsity.check(fl.pruning.cubic_sparsity).state == "right"

@@ -1,0 +1,221 @@
+"""A reader's own work never stands in the way of updating the book, and the update never overwrites it."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from fedlab_utils.book import bookshelf
+from fedlab_utils.book.bookshelf import RECORD, fingerprint, shelve
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def notebook(*sources, outputs=()):
+    cells = [nbformat.v4.new_code_cell(source, outputs=list(outputs)) for source in sources]
+    return nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()
+
+
+RAN = [nbformat.v4.new_output("stream", text="hello\n")]
+
+
+class Shelf:
+    def __init__(self, root):
+        self.root, self.book, self.mine = root, root / "notebooks" / "en", root / "my" / "en"
+        self.book.mkdir(parents=True)
+        self.publish("print(1)")
+
+    def publish(self, *sources):
+        (self.book / "04_x.ipynb").write_bytes(notebook(*sources))
+
+    def call(self):
+        return shelve("en", self.root)["04_x.ipynb"]
+
+    def read(self, name="04_x.ipynb"):
+        return ["".join(cell["source"]) for cell in json.loads((self.mine / name).read_bytes())["cells"]]
+
+    def write(self, *sources, name="04_x.ipynb", outputs=()):
+        (self.mine / name).write_bytes(notebook(*sources, outputs=outputs))
+
+    def names(self):
+        return sorted(path.name for path in self.mine.iterdir() if path.name != RECORD)
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    return Shelf(tmp_path)
+
+
+def test_the_first_call_copies_and_the_second_does_nothing(shelf):
+    assert shelf.call() == "copied"
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in shelf.mine.glob("*.ipynb")}
+    assert shelf.call() == "same"
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in shelf.mine.glob("*.ipynb")} == before
+
+
+def test_what_was_only_run_keeps_its_outputs_while_the_book_is_the_same(shelf):
+    shelf.call()
+    shelf.write("print(1)", "", outputs=RAN)  # JupyterLab adds an empty cell below the last one
+    ran = (shelf.mine / "04_x.ipynb").read_bytes()
+    assert shelf.call() == "same" and (shelf.mine / "04_x.ipynb").read_bytes() == ran
+    (shelf.book / "04_x.ipynb").write_bytes(notebook("print(1)", outputs=[]))  # built again, same sources
+    assert shelf.call() == "same" and (shelf.mine / "04_x.ipynb").read_bytes() == ran
+
+
+def test_what_was_only_run_follows_the_book(shelf):
+    shelf.call()
+    shelf.write("print(1)", outputs=RAN)
+    shelf.publish("print(2)")
+    assert shelf.call() == "updated" and shelf.read() == ["print(2)"] and shelf.names() == ["04_x.ipynb"]
+    assert shelf.call() == "same"
+
+
+def test_own_work_is_kept_and_the_new_version_is_put_beside_it_once(shelf):
+    shelf.call()
+    shelf.write("print(1)", "mine = 1")
+    assert shelf.call() == "kept" and shelf.names() == ["04_x.ipynb"]
+    shelf.publish("print(2)")
+    assert shelf.call() == "04_x.new.ipynb"
+    assert shelf.read() == ["print(1)", "mine = 1"] and shelf.read("04_x.new.ipynb") == ["print(2)"]
+    (shelf.mine / "04_x.new.ipynb").unlink()  # she does not want it
+    assert shelf.call() == "kept" and shelf.names() == ["04_x.ipynb"]
+    shelf.publish("print(3)")
+    assert shelf.call() == "04_x.new.ipynb" and shelf.read("04_x.new.ipynb") == ["print(3)"]
+    assert shelf.read() == ["print(1)", "mine = 1"]
+
+
+def test_a_newer_version_replaces_what_lay_beside_unchanged_but_not_what_she_worked_in(shelf):
+    shelf.call()
+    shelf.write("mine = 1")
+    shelf.publish("print(2)")
+    shelf.call()
+    shelf.publish("print(3)")
+    assert shelf.call() == "04_x.new.ipynb" and shelf.names() == ["04_x.ipynb", "04_x.new.ipynb"]
+    shelf.write("print(3)", "also mine", name="04_x.new.ipynb")
+    shelf.publish("print(4)")
+    assert shelf.call() == "04_x.new-2.ipynb"
+    assert shelf.read("04_x.new.ipynb") == ["print(3)", "also mine"] and shelf.read("04_x.new-2.ipynb") == ["print(4)"]
+    assert shelf.read() == ["mine = 1"]
+
+
+def test_taking_the_new_version_is_renaming_or_deleting(shelf):
+    for take in (lambda: (shelf.mine / "04_x.new.ipynb").replace(shelf.mine / "04_x.ipynb"),
+                 lambda: (shelf.mine / "04_x.ipynb").unlink()):  # fmt: skip
+        shelf.publish("print(1)")
+        shelf.call()
+        shelf.write("mine = 1")
+        shelf.publish("print(2)")
+        shelf.call()
+        take()
+        shelf.call()
+        assert shelf.read() == ["print(2)"] and shelf.names() == ["04_x.ipynb"]
+        shelf.publish("print(3)")
+        assert shelf.call() == "updated"
+
+
+def test_own_work_brought_back_to_the_book_follows_it_again(shelf):
+    shelf.call()
+    shelf.write("mine = 1")
+    shelf.call()
+    shelf.write("print(1)")
+    shelf.publish("print(2)")
+    assert shelf.call() == "updated"
+
+
+@pytest.mark.parametrize("record", [None, b"", b"[]", b'{"04_x.ipynb": 3}', b"\xff"])
+def test_without_a_record_a_copy_that_differs_is_taken_for_her_work(shelf, record):
+    shelf.call()
+    (shelf.mine / RECORD).unlink() if record is None else (shelf.mine / RECORD).write_bytes(record)
+    assert shelf.call() == "same"
+    (shelf.mine / RECORD).unlink()
+    shelf.publish("print(2)")
+    assert shelf.call() == "04_x.new.ipynb" and shelf.read() == ["print(1)"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"cells": 3}', b'{"cells": [{}]}', b"\xff\xfe"])
+def test_a_copy_that_cannot_be_read_is_kept(shelf, content):
+    shelf.call()
+    (shelf.mine / "04_x.ipynb").write_bytes(content)
+    assert fingerprint(content) is None
+    assert shelf.call() == "kept"
+    shelf.publish("print(2)")
+    assert shelf.call() == "04_x.new.ipynb" and (shelf.mine / "04_x.ipynb").read_bytes() == content
+    (shelf.mine / "04_x.new.ipynb").write_bytes(content)
+    (shelf.mine / "04_x.ipynb").unlink()
+    assert shelf.call() == "copied" and (shelf.mine / "04_x.new.ipynb").read_bytes() == content
+
+
+def test_her_own_notebooks_and_chapters_that_left_the_book_stay(shelf):
+    shelf.call()
+    shelf.write("my notes", name="notes.ipynb")
+    (shelf.book / "05_y.ipynb").write_bytes(notebook("y"))
+    shelve("en", shelf.root)
+    (shelf.book / "05_y.ipynb").unlink()
+    shelve("en", shelf.root)
+    assert shelf.names() == ["04_x.ipynb", "05_y.ipynb", "notes.ipynb"]
+
+
+def test_a_source_is_the_same_as_one_string_or_as_lines():
+    lines = json.loads(notebook("a = 1\nb = 2"))
+    lines["cells"][0]["source"] = ["a = 1\n", "b = 2"]
+    assert fingerprint(json.dumps(lines).encode()) == fingerprint(notebook("a = 1\nb = 2"))
+    assert fingerprint(notebook("a", "b")) != fingerprint(notebook("ab")) != fingerprint(notebook("b", "a"))
+
+
+def test_no_book_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no chapters"):
+        shelve("en", tmp_path)
+    with pytest.raises(ValueError, match="language must be one of"):
+        shelve("fr", tmp_path)
+    (tmp_path / "my").write_text("a file where the folder should be")
+    (tmp_path / "notebooks" / "en").mkdir(parents=True)
+    (tmp_path / "notebooks" / "en" / "04_x.ipynb").write_bytes(notebook("1"))
+    with pytest.raises(OSError):
+        shelve("en", tmp_path)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_real_book_on_the_shelf_has_links_that_lead_somewhere(language, tmp_path):
+    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    done = shelve(language, tmp_path)
+    assert set(done.values()) == {"copied"} and len(done) == len(list((ROOT / "notebooks" / language).glob("*.ipynb")))
+    shelf = tmp_path / "my" / language
+    links = 0
+    for path in shelf.glob("*.ipynb"):
+        for cell in nbformat.read(path, 4).cells:
+            if cell.cell_type == "markdown":
+                for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", cell.source):
+                    if not re.match(r"https?:", target):
+                        links += 1
+                        assert (shelf / target).exists(), f"{path.name} links to {target}"
+    assert links >= 2
+    assert len(bookshelf.report(done, language)) == 1
+
+
+def test_as_a_command_it_says_what_it_did_and_how_it_is_called(shelf, monkeypatch, capsys):
+    monkeypatch.setattr(bookshelf, "shelve", lambda language: shelve(language, shelf.root))
+    bookshelf.main(["en"])
+    assert capsys.readouterr().out == "copied into my/en: 1 chapters\n"
+    shelf.write("mine = 1")
+    shelf.publish("print(2)")
+    bookshelf.main(["en"])
+    assert "04_x.ipynb is yours and stays as it is; the new version is beside it: 04_x.new.ipynb" in capsys.readouterr().out
+    for arguments in ([], ["fr"], ["zh", "en"]):
+        with pytest.raises(SystemExit, match="usage"):
+            bookshelf.main(arguments)
+
+
+def test_the_shelf_needs_neither_tensorflow_nor_matplotlib():
+    program = "import sys, fedlab_utils.book.bookshelf; sys.exit('tensorflow' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_git_and_the_linter_leave_the_shelf_alone():
+    assert "/my/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]
+    assert "my" in ruff["extend-exclude"]  # where there is no git, ruff does not read .gitignore

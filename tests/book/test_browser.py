@@ -1,0 +1,240 @@
+"""The book as a reader meets it: JupyterLab in headless Chromium, both languages; cells run, sliders move, pixels looked at.
+
+Screenshots go to the folder named by FEDLAB_SCREENSHOTS, if it is set.
+"""
+
+import base64
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", "--no-first-run", "--disable-dev-shm-usage"]  # fmt: skip
+LOSSY, UPLINK, TOTAL = (213, 94, 0), (0, 114, 178), (204, 121, 167)
+TEXT = {
+    "en": {"skip": "Skip", "stop": "Stop", "keep": "{} %, 8 bits", "rounds": "after 10 rounds"},
+    "zh": {"skip": "跳过", "stop": "停止", "keep": "{} %，8 位", "rounds": "10 轮后"},
+}
+# The apps of chapters 1 to 3, each in a cell of its own: which slider to move first, and where.
+APPS = {
+    "cost": ("fl.widgets.cost_calculator()", 1),
+    "partitions": ("fl.widgets.partitions_explorer()", 3),
+    "lossless": ("fl.widgets.compression_explorer()", 2),
+    "pruning": ("fl.widgets.pruning_explorer(weights)", 1),
+    "distillation": ("fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3])", 1),
+}
+APPS_NEED = """import fedlab_utils as fl
+fl.use_language("{language}")
+data, model = fl.load_mnist(), fl.central.mlp(128)
+images = data.x_test[:3]
+weights = fl.central.train(model, data.x_train[:20_000], data.y_train[:20_000])"""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """JupyterLab on a copy of the editions, as somebody who never used Jupyter before."""
+    root, home = tmp_path_factory.mktemp("book"), tmp_path_factory.mktemp("home")
+    for edition in ("en", "zh"):
+        shutil.copytree(ROOT / "notebooks" / edition, root / "notebooks" / edition)
+        apps = nbformat.v4.new_notebook(metadata=nbformat.read(ROOT / "notebooks" / edition / "00_start.ipynb", 4).metadata)
+        codes = [APPS_NEED.format(language=edition), *(code for code, _ in APPS.values())]
+        apps.cells = [nbformat.v4.new_code_cell(code) for code in codes]
+        nbformat.write(apps, root / "notebooks" / edition / "apps.ipynb")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
+               "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]  # fmt: skip
+    with open(home / "lab.log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HOME": str(home)}, cwd=root)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urlopen(f"{url}/api", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.5)
+    yield url
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    context.close()
+
+
+def open_and_run(page, server, path: str) -> None:
+    page.goto(f"{server}/lab/tree/notebooks/{path}?reset")  # without the tabs of the test before
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # the kernel has started by itself
+    assert page.locator(".jp-Dialog, .Toastify__toast").count() == 0, "the reader is asked something"
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.get_by_text("Python 3 (ipykernel) | Busy").wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=180_000)
+
+
+def shoot(page, name: str) -> None:
+    """Keep a picture of the page, or of one app of it."""
+    if folder := os.environ.get("FEDLAB_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+def pixels(image) -> np.ndarray:
+    data = image.get_attribute("src").split("base64,")[1]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int)
+
+
+def count(picture: np.ndarray, colour) -> int:
+    return int((np.abs(picture - colour).sum(axis=2) < 40).sum())
+
+
+def app(page, index: int):
+    """The index-th app of the notebook: the output cell that holds sliders and a picture."""
+    found = page.locator(".jp-OutputArea-output:has(.jupyter-widgets img)").nth(index)
+    found.wait_for(timeout=120_000)
+    found.scroll_into_view_if_needed()
+    return found
+
+
+def unlocked(app, which: int = 1):
+    """The which-th slider of an app, once it can be moved, with the keyboard on it."""
+    slider = app.locator(".noUi-target").nth(which - 1)
+    slider.and_(app.locator(":not([disabled])")).wait_for()
+    handle = slider.locator(".noUi-handle")
+    handle.focus()
+    return handle
+
+
+def wait_for_alt(image, text: str, seconds: float) -> float:
+    """Seconds until the picture's alternative text contains `text`."""
+    start = time.perf_counter()
+    while text not in (image.get_attribute("alt") or ""):
+        assert time.perf_counter() - start < seconds, f"{text!r} never came; last: {image.get_attribute('alt')}"
+        time.sleep(0.02)
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_apps_of_chapter_4(page, server, language):
+    text = TEXT[language]
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    open_and_run(page, server, f"{language}/04_mathematics.ipynb")
+
+    explorer = app(page, 0)
+    assert explorer.locator(".noUi-handle").first.is_visible()
+    explorer.get_by_role("button", name=text["skip"]).click()
+    image = explorer.locator("img")
+    before = pixels(image)
+    handle = unlocked(explorer)
+    handle.press("ArrowLeft")  # 8 bits → 7
+    wait_for_alt(image, "89,066", 10)  # ceil(101,770 · 7 / 8) + 17 bytes
+    after = pixels(image)
+    assert after.shape == before.shape and (after != before).any() and count(after, LOSSY) > 200
+    shoot(page, f"quantization_{language}")
+
+    explorer = app(page, 1)
+    explorer.get_by_role("button", name=text["skip"]).click()
+    image = explorer.locator("img")
+    handle = unlocked(explorer)
+    many = pixels(image)
+    for _ in range(5):
+        handle.press("ArrowLeft")
+    wait_for_alt(image, "3.2 %", 10)
+    few = pixels(image)
+    assert count(few, UPLINK) + count(few, LOSSY) < 0.6 * (count(many, UPLINK) + count(many, LOSSY)), "fewer survive"
+    shoot(page, f"sparsification_{language}")
+
+    lab = app(page, 2)
+    lab.get_by_role("button", name=text["skip"]).click()  # trains top 1 %, 8 bits
+    image = lab.locator("img")
+    wait_for_alt(image, text["keep"].format(1), 30)
+    wait_for_alt(image, text["rounds"], 60)
+    picture = pixels(image)
+    assert count(picture, UPLINK) > 100 and count(picture, TOTAL) > 100, "uplink and total are drawn apart"
+    for k in range(3):  # leave a few runs in grey
+        handle = unlocked(lab, 2)
+        handle.press("ArrowRight")
+        wait_for_alt(image, text["keep"].format([2, 5, 10][k]), 30)
+        wait_for_alt(image, text["rounds"], 60)
+    shoot(lab, f"lab_{language}")
+    handle = unlocked(lab, 4)  # clients, k, bits, rounds: 10 → 20
+    handle.press("ArrowRight")
+    stop = lab.get_by_role("button", name=text["stop"])
+    page.wait_for_function("button => !button.disabled", arg=stop.element_handle())
+    stop.click()
+    page.wait_for_function("button => button.disabled", arg=stop.element_handle())
+    shoot(page, f"lab_stopped_{language}")
+    assert not errors, errors
+    assert page.locator('[role="alert"]').count() == 0
+    assert page.locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_apps_of_chapters_1_to_3(page, server, language):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    open_and_run(page, server, f"{language}/apps.ipynb")
+    for place, (name, (_, slider)) in enumerate(APPS.items()):
+        explorer = app(page, place)
+        image = explorer.locator("img")
+        skip = explorer.get_by_role("button", name=TEXT[language]["skip"])
+        assert explorer.locator(".noUi-target:not([disabled])").count() == 0, "locked until the reader has guessed or skipped"
+        skip.click()
+        handle = unlocked(explorer, slider)
+        alt, before = image.get_attribute("alt"), pixels(image)
+        handle.press("ArrowRight")
+        start = time.perf_counter()
+        while image.get_attribute("alt") == alt:
+            assert time.perf_counter() - start < 60, f"{name}: the picture never followed; {alt}"
+            time.sleep(0.02)
+        after = pixels(image)
+        assert after.shape == before.shape and (after != before).any(), name
+        shoot(page, f"{name}_{language}")
+    assert not errors, errors
+    assert page.locator('[role="alert"]').count() == 0
+    assert page.locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_start_page_says_that_all_is_well(page, server, language):
+    open_and_run(page, server, f"{language}/00_start.ipynb")
+    page.get_by_text("All is well.", exact=False).last.wait_for(timeout=90_000)
+    page.locator(".jupyter-widgets .noUi-handle").first.wait_for()
+    assert page.locator(".jp-CodeCell .cm-lineWrapping").count() > 0, "long lines of code wrap: jupyter/overrides.json"
+    shoot(page, f"start_{language}")

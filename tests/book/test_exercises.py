@@ -1,0 +1,751 @@
+"""The engine of the exercises, and the checkers of chapter 4: stub, wrong answers told apart, bad input, solutions.
+
+At the end, for every chapter, what readers tried: right ways that look otherwise, wrong ones that nearly pass.
+"""
+
+import copy
+import json
+import re
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fedlab_utils as fl
+from fedlab_utils.book.exercises import algorithms, background, concepts, mathematics, overview, practice
+from fedlab_utils.book.exercises.base import (
+    Exercise,
+    Question,
+    Verdict,
+    Wrong,
+    as_array,
+    as_number,
+    attempt,
+    finished,
+    note_finished,
+)
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.fixture(autouse=True)
+def progress(tmp_path, monkeypatch):
+    file = tmp_path / "deep" / "progress.json"
+    monkeypatch.setenv("FEDLAB_PROGRESS", str(file))
+    yield file
+    fl.use_language("en")
+
+
+@pytest.fixture(params=["en", "zh"])
+def language(request):
+    fl.use_language(request.param)
+    return request.param
+
+
+def examine_seven(answer):
+    if as_number(attempt(answer)) != 7:
+        raise Wrong("not seven", "不是七")
+
+
+SEVEN = Exercise(
+    "trial.seven", "7.1", examine_seven, (("days", "一周"), ("6 + 1", "六加一")), "\nseven = lambda: 7\n", ("Yes!", "是的！")
+)
+
+
+# The engine
+
+
+def test_right_is_praised_and_remembered_once(progress, language):
+    verdict = SEVEN.check(lambda: 7)
+    assert verdict.state == "right" and repr(verdict) == {"en": "✓ Right. Yes!", "zh": "✓ 正确。是的！"}[language]
+    SEVEN.check(lambda: 7)
+    assert finished() == ["trial.seven"] == json.loads(progress.read_text(encoding="utf8"))
+    assert [path.name for path in progress.parent.iterdir()] == ["progress.json"], "a temporary file was left"
+
+
+def test_the_books_own_solution_is_not_remembered_as_the_readers(progress):
+    assert SEVEN.check(lambda: 7, remember=False).state == "right"
+    assert finished() == [] and not progress.exists()
+
+
+def returns_nothing(): ...
+
+
+@pytest.mark.parametrize("stub", [returns_nothing, None, ..., lambda: ...])
+def test_a_stub_is_not_attempted(stub, language):
+    verdict = SEVEN.check(stub)
+    assert verdict.state == "not attempted" and finished() == []
+    assert bool(CHINESE.search(verdict.message)) == (language == "zh")
+
+
+def leaves():
+    raise SystemExit(3)
+
+
+class Odd:
+    def __array__(self, *_, **__):
+        raise RuntimeError("no array")
+
+
+@pytest.mark.parametrize(
+    ("answer", "english"),
+    [
+        (lambda: 8, "Wrong: not seven"),
+        (7, "Wrong: expected a function, got int"),
+        (np.arange(3), "Wrong: expected a function, got ndarray"),
+        (lambda x: 7, "Wrong: your function raised TypeError:"),
+        (lambda: 1 / 0, "Wrong: your function raised ZeroDivisionError: division by zero"),
+        (leaves, "Wrong: your function raised SystemExit: 3"),
+        (lambda: "7", "Wrong: the answer must hold numbers, got str"),
+        (lambda: 7 + 0j, "Wrong: the answer must hold numbers, got complex"),
+        (lambda: [7, [7]], "Wrong: the answer must hold numbers, got list of parts that differ in length"),
+        (lambda: {"seven": 7}, "Wrong: the answer must hold numbers, got dict"),
+        (lambda: Odd(), "Wrong: the answer must hold numbers, got Odd"),
+        (lambda: [7], "Wrong: the answer must have the shape (), got (1,)"),
+        (lambda: np.nan, "Wrong: not seven"),
+    ],
+)
+def test_what_is_wrong_is_told_never_raised(answer, english):
+    verdict = SEVEN.check(answer)
+    assert verdict.state == "wrong" and verdict.message.startswith(english)
+    fl.use_language("zh")
+    assert SEVEN.check(answer).message.startswith("不对：") and finished() == []
+
+
+def test_an_examiner_that_fails_says_so_without_a_traceback(language):
+    broken = Exercise("trial.broken", "7.2", lambda answer: answer.nothing, (("-", "-"),), "x")
+    verdict = broken.check(3)
+    assert verdict.state == "wrong" and "AttributeError" in verdict.message and finished() == []
+
+
+def test_warnings_of_a_wrong_answer_stay_silent(recwarn):
+    assert SEVEN.check(lambda: np.float64(0) / np.float64(0)).state == "wrong"
+    assert not recwarn.list
+
+
+def test_hints_come_gently_and_end_with_the_last(language):
+    first, second = SEVEN.hint(), SEVEN.hint(2)
+    assert first.state == "hint" and "hint(2)" in first.message and "hint(3)" not in second.message
+    assert first.message.startswith({"en": "Hint 1 of 2: days", "zh": "提示 1/2：一周"}[language])
+    assert SEVEN.hint(99) == second and SEVEN.hint(0) == first
+
+
+def test_a_solution_is_shown_as_code(language):
+    solution = SEVEN.solution()
+    assert solution.state == "solution" and solution.code == "seven = lambda: 7" and solution.code in repr(solution)
+    assert "<pre" in solution._repr_html_() and "seven = lambda: 7</pre>" in solution._repr_html_()
+
+
+def test_messages_are_escaped_for_html():
+    shown = Verdict("wrong", "a < b\nc", "x <y")._repr_html_()
+    assert "a &lt; b<br>c" in shown and "x &lt;y</pre>" in shown and 'role="status"' in shown
+
+
+def test_as_array_takes_what_numpy_takes():
+    assert as_array([[1, 2]], (1, 2)).dtype == np.float64
+    assert as_array(np.array([True, False]), (2,)).tolist() == [1, 0]
+    with pytest.raises(Wrong, match=r"the levels must have the shape \(2,\), got \(3,\)"):
+        as_array([1, 2, 3], (2,), ("the levels", "量化级"))
+
+
+# What is remembered
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"\xff\xfe\x00", b"null", b"3", b"[" * 100_000])
+def test_a_damaged_progress_file_counts_as_empty_and_is_mended(progress, content):
+    progress.parent.mkdir()
+    progress.write_bytes(content)
+    assert finished() == []
+    note_finished("a.b")
+    assert finished() == ["a.b"]
+
+
+def test_strange_entries_are_left_out(progress):
+    progress.parent.mkdir()
+    progress.write_text('["a.b", 3, null, "a.b", "c.d"]', encoding="utf8")
+    assert finished() == ["a.b", "c.d"]
+
+
+def test_a_folder_that_cannot_be_made_or_written_does_not_fail_the_reader(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file" / "progress.json", tmp_path):  # below a file; a folder instead of a file
+        monkeypatch.setenv("FEDLAB_PROGRESS", str(place))
+        assert SEVEN.check(lambda: 7).state == "right" and finished() == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    monkeypatch.setenv("FEDLAB_PROGRESS", str(closed / "progress.json"))
+    assert SEVEN.check(lambda: 7).state == "right"  # (root may write there all the same)
+    closed.chmod(stat.S_IRWXU)
+
+
+def test_without_a_home_nothing_is_remembered_and_nothing_raised(monkeypatch):
+    monkeypatch.delenv("FEDLAB_PROGRESS")
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert finished() == [] and SEVEN.check(lambda: 7).state == "right"
+
+
+def test_progress_names_what_is_done_and_what_is_left(language):
+    note_finished("mathematics.rice_bits")
+    note_finished("gone.from_the_book")
+    report = overview.progress()
+    total = sum(len(overview.of_chapter(chapter)) for chapter in overview.chapters())
+    assert {"en": f"finished 1 of {total} ", "zh": f"已完成 1/{total} "}[language] in repr(report)
+    assert {"en": f"Chapter 1: 0/{len(overview.of_chapter('background'))}", "zh": "第 1 章：0/"}[language] in repr(report)
+    assert "✓ 4.3 rice_bits" in repr(report) and "· 4.2 exactly_k" in repr(report) and "✓ 4.3 rice_bits" in report._repr_html_()
+    question = {"en": "question", "zh": "思考题"}[language]
+    practices = ("5.1 server_round", "5.2 uplink_bytes", "5.3 send_with_memory", "5.4 both_ways",
+                 f"{question} two_bits", f"{question} aggregation")  # fmt: skip
+    assert "0/6  · " + "  · ".join(practices) in repr(report)
+
+
+def test_answers_show_every_solution_and_every_right_choice(language):
+    for chapter in overview.chapters():
+        report = overview.answers(chapter)
+        for item in overview.of_chapter(chapter):
+            assert repr(item.solution()) in repr(report) and item.name.partition(".")[2] in report._repr_html_()
+
+
+def test_names_of_exercises_are_unique_and_tell_their_place():
+    for chapter in overview.chapters():
+        module = getattr(fl.exercises, chapter)
+        for item in overview.of_chapter(chapter):
+            assert getattr(module, item.name.partition(".")[2]) is item
+        named = [value for value in vars(module).values() if isinstance(value, (Exercise, Question))]
+        assert len(named) == len(overview.of_chapter(chapter)), f"an exercise of {chapter} has another chapter's name"
+
+
+# Questions
+
+QUESTION = Question(
+    "trial.question",
+    ("2 < 3?", "2 < 3 吗？"),
+    (("no", "不", "count again", "再数一遍"), ("yes", "是", "well counted", "数得好")),
+    1,
+)
+
+
+def test_a_question_answers_at_once_and_explains(language):
+    box = QUESTION.ask()
+    text, buttons, reply = box.children
+    assert "2 &lt; 3" in text.value and reply.value == "" and buttons.value is None
+    buttons.value = 0
+    assert {"en": "Not quite. count again", "zh": "不太对。再数一遍"}[language] in reply.value and finished() == []
+    buttons.value = 1
+    assert {"en": "Right. well counted", "zh": "正确。数得好"}[language] in reply.value
+    assert finished() == ["trial.question"]
+    assert QUESTION.verdict(None).state == "not attempted"
+    assert QUESTION.solution().state == "solution" and {"en": "→ yes", "zh": "→ 是"}[language] in QUESTION.solution().message
+
+
+# Every exercise of the book
+
+
+def every_item():
+    return [item for chapter in overview.chapters() for item in overview.of_chapter(chapter)]
+
+
+@pytest.mark.parametrize("item", every_item(), ids=lambda item: item.name)
+def test_texts_exist_in_both_languages(item):
+    if isinstance(item, Question):
+        assert item.text[0].endswith("?") and item.text[1].endswith("？")
+        pairs = [item.text, *(choice[:2] for choice in item.choices), *(choice[2:] for choice in item.choices)]
+        assert 0 <= item.right < len(item.choices) and len({choice[0] for choice in item.choices}) == len(item.choices)
+        pairs = [pair for pair in pairs if re.search("[A-Za-z]{3}", pair[0])]  # a bare number or formula may be the same
+    else:
+        pairs = [*item.hints, *([item.praise] if item.praise[0] else [])]
+        assert item.hints and item.code.strip()
+        compile(item.code, item.name, "exec")
+    for en, zh in pairs:
+        assert not CHINESE.search(en) and CHINESE.search(zh), (en, zh)
+
+
+SOURCES = sorted((Path(__file__).parents[2] / "notebooks" / "source").glob("*.md"))
+
+
+@pytest.mark.parametrize("word", ["Exercise ", "练习 "])
+def test_the_number_of_an_exercise_is_that_of_the_heading_above_its_check(word):
+    found = {}
+    for source in SOURCES:
+        number = None
+        for line in source.read_text("utf8").splitlines():
+            if heading := re.match(rf"#+ {word}(\d+\.\d+)", line):
+                number = heading[1]
+            if check := re.match(r"fl\.exercises\.(\w+\.\w+)\.check\(", line):
+                assert found.setdefault(check[1], number) == number, f"{source.stem}: {line}"
+    assert found == {item.name: item.number for item in every_item() if isinstance(item, Exercise)}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_solution_cells_are_folded_and_are_not_taken_for_the_readers_work(source):
+    cells = re.findall(r"```\{code-cell\} ipython3\n(.*?)\n```", source.read_text("utf8"), re.DOTALL)
+    for cell in (cell for cell in cells if re.match(r"(:.*\n)*:tags: \[.*\bsolution\b", cell)):
+        assert "source_hidden: true" in cell, cell
+        for call in re.findall(r"\.check\(.*", cell):
+            assert "remember=False" in call, f"{source.stem}: {call}: Run All would count it as the reader's own"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_published_book_shows_nobodys_progress(language):
+    book = Path(__file__).parents[2] / "notebooks" / language / "00_start.ipynb"
+    shown = re.findall(r"(?:finished|已完成) (\d+)(?: of |/)\d+", book.read_text("utf8"))
+    assert shown and set(shown) == {"0"}, "build it with FEDLAB_PROGRESS naming a file that does not exist"
+
+
+# Chapter 4
+
+
+def stub(*_): ...
+
+
+def levels(x, bits, rounding=np.rint):
+    return np.zeros(x.shape) if x.max() == x.min() else rounding((x - x.min()) / (x.max() - x.min()) * (2**bits - 1))
+
+
+def half_up(x, bits):
+    return levels(x, bits, lambda t: np.floor(t + 0.5)).astype(int)
+
+
+def by_loop(x, bits):
+    lo, step = float(x.min()), (float(x.max()) - float(x.min())) / (2**bits - 1)
+    result = [0 if step == 0 else round((float(value) - lo) / step) for value in x.ravel()]
+    return np.reshape(result, x.shape)
+
+
+def by_list(x, bits):
+    return levels(x, bits).tolist()
+
+
+@pytest.mark.parametrize("answer", [half_up, by_loop, by_list, levels])
+def test_nearest_levels_takes_every_right_way(answer):
+    assert mathematics.nearest_levels.check(answer).state == "right"
+
+
+WRONG_LEVELS = {
+    "levels of floor": lambda x, bits: levels(x, bits, np.floor),
+    "between -1 and 1 only": lambda x, bits: np.rint((x + 1) / 2 * (2**bits - 1)),
+    "not 2**bits": lambda x, bits: np.rint((x - x.min()) / (x.max() - x.min()) * 2**bits),
+    "0/0": lambda x, bits: np.rint((x - x.min()) / (x.max() - x.min()) * (2**bits - 1)),
+    "uint8 ends at 255": lambda x, bits: levels(x, bits).astype(np.uint8),
+    "whole numbers": lambda x, bits: levels(x, bits, lambda t: t),
+    "should get level": lambda x, bits: levels(x, bits, np.ceil),
+    "must have the shape": lambda x, bits: levels(x.ravel(), bits)[:-1],
+}
+
+
+@pytest.mark.parametrize("part", WRONG_LEVELS)
+def test_nearest_levels_tells_wrong_answers_apart(part):
+    message = mathematics.nearest_levels.check(WRONG_LEVELS[part]).message
+    assert part in message and sum(other in message for other in WRONG_LEVELS) == 1
+
+
+def by_sorting(x, k):
+    kept = sorted(range(x.size), key=lambda i: (-abs(x[i]), i))[:k]
+    return np.array([x[i] if i in kept else 0 for i in range(x.size)])
+
+
+def by_threshold(x, k):
+    return np.where(np.abs(x) >= np.sort(np.abs(x))[-k], x, 0)
+
+
+def by_partition(x, k):  # which of equals it keeps is left to chance
+    kept = np.argsort(np.abs(x), kind="stable")[-k:]
+    return np.where(np.isin(np.arange(x.size), kept), x, 0)
+
+
+WRONG_TOP_K = {
+    "exactly 2 are wanted": by_threshold,
+    "the number is right, but of equal magnitudes": by_partition,
+    "largest values": lambda x, k: np.where(np.isin(np.arange(x.size), np.argsort(-x, kind="stable")[:k]), x, 0),
+    "signs are lost": lambda x, k: np.abs(by_sorting(x, k)),
+    "smallest magnitudes": lambda x, k: np.where(np.isin(np.arange(x.size), np.argsort(np.abs(x), kind="stable")[:k]), x, 0),
+    "must have the shape": lambda x, k: x[np.argsort(-np.abs(x))[:k]],
+    "the result should be": lambda x, k: np.where(by_sorting(x, k) != 0, 1.0, 0.0),
+}
+
+
+def test_exactly_k_takes_another_right_way():
+    assert mathematics.exactly_k.check(by_sorting).state == "right"
+    assert mathematics.exactly_k.check(lambda x, k: fl.top_k(x, k).to_dense()).state == "right"
+
+
+@pytest.mark.parametrize("part", WRONG_TOP_K)
+def test_exactly_k_tells_wrong_answers_apart(part):
+    message = mathematics.exactly_k.check(WRONG_TOP_K[part]).message
+    assert part in message and sum(other in message for other in WRONG_TOP_K) == 1
+
+
+def written_out(gaps, r):
+    """The code itself, bit by bit; its length is the answer."""
+    return len("".join("0" * (g >> r) + "1" + format(g, "032b")[32 - r :] for g in gaps.tolist()))
+
+
+WRONG_RICE = {
+    "the one that ends each quotient": lambda gaps, r: int(np.sum((gaps >> r) + r)),
+    "low bits of each gap are missing": lambda gaps, r: int(np.sum((gaps >> r) + 1)),
+    "round gap / 2**r down": lambda gaps, r: np.sum(gaps / 2**r + 1 + r),
+    "must have the shape": lambda gaps, r: (gaps >> r) + 1 + r,
+    "yours says": lambda gaps, r: int(np.sum((gaps >> 1) + 1 + r)),
+}
+
+
+def test_rice_bits_takes_the_code_written_out():
+    assert mathematics.rice_bits.check(written_out).state == "right"
+
+
+@pytest.mark.parametrize("part", WRONG_RICE)
+def test_rice_bits_tells_wrong_answers_apart(part):
+    message = mathematics.rice_bits.check(WRONG_RICE[part]).message
+    assert part in message and sum(other in message for other in WRONG_RICE) == 1
+
+
+WRONG_CODECS = {
+    "expected a codec": lambda x: x,
+    "got int": 3000,
+    "bytes, 3,000 are allowed": fl.Quantize(8),
+    "cannot encode": fl.TopK(200_000),
+    "0.9 is wanted": fl.TopK(0.001) | fl.Quantize(8),
+}
+
+
+@pytest.mark.parametrize("part", WRONG_CODECS)
+def test_codec_for_a_budget_tells_wrong_answers_apart(part, language):
+    verdict = mathematics.codec_for_a_budget.check(WRONG_CODECS[part])
+    assert verdict.state == "wrong"
+    assert part in verdict.message if language == "en" else CHINESE.search(verdict.message)
+
+
+@pytest.mark.parametrize("name", ["nearest_levels", "exactly_k", "rice_bits"])
+def test_stub_wrong_answers_and_solution_in_both_languages(name, language):
+    exercise = getattr(mathematics, name)
+    assert exercise.check(stub).state == "not attempted"
+    wrong = {"nearest_levels": WRONG_LEVELS, "exactly_k": WRONG_TOP_K, "rice_bits": WRONG_RICE}[name]
+    messages = {exercise.check(answer).message for answer in wrong.values()}
+    assert len(messages) == len(wrong) and all(bool(CHINESE.search(m)) == (language == "zh") for m in messages)
+    names = {"np": np, "fl": fl}
+    exec(exercise.code, names)
+    assert exercise.check(names[name]).state == "right" and finished() == [f"mathematics.{name}"]
+
+
+def test_the_codec_of_the_solution_passes_and_a_stub_is_no_attempt(language):
+    assert mathematics.codec_for_a_budget.check(...).state == "not attempted"
+    names = {"fl": fl}
+    exec(mathematics.codec_for_a_budget.code, names)
+    assert mathematics.codec_for_a_budget.check(names["codec"]).state == "right"
+
+
+# What readers tried
+
+
+def solution_of(exercise):
+    names = {"np": np, "fl": fl}
+    exec(exercise.code, names)
+    name = exercise.name.partition(".")[2]
+    return (names["pack"], names["unpack"]) if name == "lossless" else names[name]
+
+
+def message_by(formula, dtype=int, form=tuple):
+    return lambda x, bits: form([formula(x, x.min(), x.max(), 2**bits - 1).astype(dtype), x.min(), x.max()])
+
+
+def by_step(x, lo, hi, most):
+    return np.floor((x - lo) / ((hi - lo) / most))
+
+
+def by_formula(x, lo, hi, most):
+    return np.floor((x - lo) / (hi - lo) * most)
+
+
+def in_float32(function):
+    return lambda x, bits: function(x.astype(np.float32), bits)
+
+
+def kind_by(samples, features=None):
+    """vertical where `samples` says that they are many, horizontal where `features` does."""
+    features = features or samples
+    return lambda a, f, b, g: "vertical" if samples(a, b) else "horizontal" if features(f, g) else "transfer"
+
+
+def mostly(a, b):
+    return len(a & b) > len(a - b)
+
+
+def common_rows(a, b):
+    return np.intersect1d(a, b, return_indices=True)[1:]
+
+
+OTHER_WAYS = [
+    *((algorithms.quantized_message, way(message_by(formula)))
+      for formula in (by_step, by_formula) for way in (in_float32, lambda function: function)),
+    (algorithms.quantized_message, message_by(by_formula, np.uint16, list)),
+    (algorithms.pruning_mask, lambda kernels, s: tuple(m.astype(float) for m in threshold_at(round)(kernels, s))),
+    (background.image_from_gradient, lambda kernel, bias: kernel @ bias / (bias @ bias)),
+    (background.image_from_gradient, lambda kernel, bias: np.abs(kernel).sum(axis=1) / np.abs(bias).sum()),
+    (concepts.kind_of_federation, kind_by(mostly)),
+    (concepts.kind_of_federation, kind_by(lambda a, b: len(a & b) / len(a | b) > 0.5)),
+    (concepts.kind_of_federation, kind_by(lambda a, b: len(a & b) / max(len(a), len(b)) > 0.5)),
+    (concepts.align, lambda a, b: np.array(common_rows(a, b))),
+    (concepts.align, lambda a, b: [rows.tolist() for rows in common_rows(a, b)]),
+    (mathematics.nearest_levels, in_float32(levels)),
+    (mathematics.exactly_k, by_sorting),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "answer"), OTHER_WAYS, ids=lambda value: getattr(value, "name", ""))
+def test_another_right_way_is_right(exercise, answer):
+    verdict = exercise.check(answer)
+    assert verdict.state == "right", verdict
+
+
+@pytest.mark.parametrize("exercise", [algorithms.quantized_message, mathematics.nearest_levels], ids=lambda e: e.name)
+def test_no_value_of_a_checker_lies_where_rounding_decides(exercise):
+    answer, at, seen = solution_of(exercise), 0 if exercise is algorithms.quantized_message else 0.5, []
+
+    def spy(x, bits):
+        if x.max() > x.min():
+            inner = x[(x > x.min()) & (x < x.max())].astype(float)
+            place = (inner - x.min()) / (x.max() - x.min()) * (2**bits - 1) - at
+            seen.append((bits, np.abs(place - np.rint(place)).min()))
+        return answer(x, bits)
+
+    assert exercise.check(spy).state == "right"
+    assert {16} < {bits for bits, _ in seen} and min(gap for _, gap in seen) > 1e-2
+
+
+def threshold_at(count, above=False):
+    def mask(kernels, sparsity):
+        magnitudes = np.sort(np.concatenate([np.abs(k).ravel() for k in kernels]))
+        place = count(sparsity * magnitudes.size)
+        return [np.abs(k) > magnitudes[place - 1] if above else np.abs(k) >= magnitudes[place] for k in kernels]
+
+    return mask
+
+
+def at_a_quantile(kernels, sparsity):
+    threshold = np.quantile(np.concatenate([np.abs(k).ravel() for k in kernels]), sparsity)
+    return [np.abs(k) >= threshold for k in kernels]
+
+
+def by_argsort(kind):
+    def keep(x, k):
+        kept = np.argsort(-np.abs(x), kind=kind)[:k]
+        return np.where(np.isin(np.arange(x.size), kept), x, 0)
+
+    return keep
+
+
+def ends_of_x(x, bits):
+    first, last = x.ravel()[0], x.ravel()[-1]
+    return np.zeros(x.shape) if first == last else np.rint((x - first) / (last - first) * (2**bits - 1))
+
+
+soften = fl.distillation.soften
+
+
+def divergence(student, teacher, T, factor=2):
+    p, q = soften(teacher, T), soften(student, T)
+    return T**factor * np.mean(np.sum(p * np.log(p / q), axis=1))
+
+
+def server(clients=None, samples_in_all=None, length=lambda payloads: sum(map(len, payloads))):
+    def answer(weights, payloads, samples):
+        deltas = [fl.decode(payload) for payload in payloads]
+        mean = sum(delta * n for delta, n in zip(deltas[:clients], samples, strict=False)) / (samples_in_all or sum(samples))
+        return weights + mean, length(payloads)
+
+    return answer
+
+
+def bill(formula):
+    return lambda n, bits, clients, rounds: formula(n, bits, clients, rounds, -(-n * bits // 8))
+
+
+STORE = {}
+
+
+def pack_nothing(x):
+    STORE["x"] = x
+    return b"x"
+
+
+class Narrow(fl.TopK):
+    def encode(self, x):
+        return super().encode(x)
+
+
+class Listed(fl.TopK):
+    def encode(self, x, rng=None):
+        return list(super().encode(x, rng))
+
+
+class Foreign(fl.TopK):
+    def encode(self, x, rng=None):
+        return b"mine"
+
+
+class Broken(fl.TopK):
+    def encode(self, x, rng=None):
+        return x.nothing
+
+
+def to_nearest(x, lo, hi, most):
+    return np.rint((x - lo) / (hi - lo) * most)
+
+
+def layer_by_layer(mask):
+    return lambda kernels, s: [mask([kernel], s)[0] for kernel in kernels]
+
+
+def undecoded(mean):
+    return lambda weights, payloads, samples: (weights + mean(payloads, samples), sum(map(len, payloads)))
+
+
+def sends_undecoded(x, residual, codec):
+    payload = codec.encode(x + residual)
+    return payload, x + residual - payload
+
+
+def through(unpack):
+    return lambda x: x.tobytes(), unpack
+
+
+TRIED = [
+    (algorithms.quantized_message, "this is rounding to nearest; formula 4.1 rounds down", message_by(to_nearest)),
+    (algorithms.quantized_message, "three parts (levels, x_min, x_max), yours has 5",
+     lambda x, bits: (ends_of_x(x, bits), x.min(), x.max(), bits, x.size)),
+    *((algorithms.pruning_mask, "over the whole model, not each kernel by itself", layer_by_layer(mask))
+      for mask in (threshold_at(round), threshold_at(int), threshold_at(lambda n: int(np.ceil(n))), at_a_quantile)),
+    (concepts.kind_of_federation, "0 of about 100 samples and 5 of 5 features in common is horizontal", lambda *_: "transfer"),
+    (concepts.lossless, "float32 went in, float64 came out", through(lambda message: np.frombuffer(message))),
+    (concepts.lossless, "float32 went in, bytes came out", through(lambda message: message)),
+    (concepts.lossless, "101,770 numbers went in, 101,769 came out", through(lambda m: np.frombuffer(m, np.float32)[1:])),
+    (concepts.lossless, "one of shape (101770, 1)", through(lambda m: np.frombuffer(m, np.float32)[:, None])),
+    (mathematics.codec_for_a_budget, "got class TopK", fl.TopK),
+    *((practice.server_round, "payloads hold bytes: decode each with fl.decode first", undecoded(mean)) for mean in (
+        lambda payloads, samples: np.average(payloads, axis=0, weights=samples),
+        lambda payloads, samples: np.mean(payloads, axis=0),
+        lambda payloads, samples: samples @ np.array(payloads) / samples.sum(),
+        lambda payloads, samples: sum(n * payload for n, payload in zip(samples, payloads, strict=True)) / samples.sum(),
+        lambda payloads, samples: np.array(payloads, np.float32)[0],
+    )),
+    (practice.server_round, "your function raised", lambda weights, payloads, samples: fl.decode(payloads)),
+    (practice.send_with_memory, "decode it with fl.decode before you subtract", sends_undecoded),
+    (algorithms.quantized_message, "integers cannot hold 16 bits: uint8 ends at 255", message_by(by_formula, np.uint8)),
+    (algorithms.quantized_message, "integers cannot hold 16 bits: int16 ends at 32,767", message_by(by_formula, np.int16)),
+    (algorithms.quantized_message, "from the levels alone", lambda x, bits: levels(x, bits, np.floor).astype(int).tolist()),
+    (algorithms.quantized_message, "x_min and x_max must be those of x", lambda x, bits: (ends_of_x(x, bits), x[0], x[-1])),
+    (algorithms.pruning_mask, "round(0.8 * 37) = 30 connections go, yours removes 29", threshold_at(int)),
+    (algorithms.pruning_mask, "round(0.2 * 37) = 7 connections go, yours removes 8", threshold_at(lambda n: int(np.ceil(n)))),
+    (algorithms.pruning_mask, "round(0.2 * 37) = 7 connections go, yours removes 8", at_a_quantile),
+    (algorithms.pruning_mask, "round(0 * 37) = 0 connections go, yours removes 37", threshold_at(round, above=True)),
+    (algorithms.pruning_mask, "each of the 3 kernels", lambda kernels, s: threshold_at(round)(kernels[:2], s)),
+    (algorithms.distillation_loss, "divergence: less by T²", divergence),
+    (algorithms.distillation_loss, "divergence, without T²", lambda s, t, T: divergence(s, t, T, 0)),
+    (algorithms.distillation_loss, "are swapped",
+     lambda s, t, T: T**2 * np.mean(-np.sum(soften(s, T) * np.log(soften(t, T)), axis=1))),
+    (background.image_from_gradient, "add up to 0 here", lambda kernel, bias: kernel.sum(axis=1) / bias.sum()),
+    (background.image_from_gradient, "choose one that was active", lambda kernel, bias: kernel[:, bias.argmin()] / bias.min()),
+    (background.image_from_gradient, "yours are [0.0, 0.0, 0.0]", lambda kernel, bias: np.nan_to_num(kernel[:, 0] / bias[0])),
+    (concepts.kind_of_federation, "7 of about 10 samples", kind_by(lambda a, b: len(a & b) > 10, mostly)),
+    (concepts.kind_of_federation, "400 of about 1,000 samples", kind_by(lambda a, b: len(a & b) > 6, mostly)),
+    (concepts.kind_of_federation, "4 of 10 features", kind_by(mostly, lambda f, g: len(f & g) > 1)),
+    (concepts.kind_of_federation, "returned nothing for ({0, 1, 2, 3, 4, 5, ...}, ",
+     lambda *sets: None if kind_by(mostly)(*sets) == "transfer" else kind_by(mostly)(*sets)),
+    (concepts.align, "rows of A must hold numbers, got list of parts that differ", lambda a, b: ([[0, 1], [2]], [1])),
+    (concepts.align, "two arrays", lambda a, b: np.stack(common_rows(a, b), axis=1)),
+    (concepts.align, "two arrays", lambda a, b: np.float64(2)),
+    (concepts.align, "returned nothing for ([40, 20], [10, 30])", lambda a, b: common_rows(a, b) if set(a) & set(b) else None),
+    (concepts.lossless, "another array than the one in this message", (pack_nothing, lambda message: STORE["x"])),
+    (mathematics.nearest_levels, "returned nothing for ([2.5, 2.5, 2.5, 2.5], 4)",
+     lambda x, bits: levels(x, bits) if x.max() > x.min() else None),
+    (mathematics.nearest_levels, "integers cannot hold 16 bits: int16", lambda x, bits: levels(x, bits).astype(np.int16)),
+    (mathematics.nearest_levels, "should get level", ends_of_x),
+    (mathematics.exactly_k, "of equal magnitudes those of lower index", by_argsort(None)),
+    (mathematics.exactly_k, "of equal magnitudes those of lower index", by_argsort("heapsort")),
+    (mathematics.codec_for_a_budget, "encode(self, x, rng=None)", Narrow(0.01)),
+    (mathematics.codec_for_a_budget, "encode must return bytes, got list", Listed(0.001)),
+    (mathematics.codec_for_a_budget, "the training stopped: ValueError: damaged payload", Foreign(0.01)),
+    (mathematics.codec_for_a_budget, "it cannot encode the delta: AttributeError", Broken(0.01)),
+    (practice.uplink_bytes, "counted 1×", bill(lambda n, b, c, r, body: c * r * body + 17)),
+    (practice.uplink_bytes, "counted 10×", bill(lambda n, b, c, r, body: r * (c * body + 17))),
+    (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: 2 * c * r * (body + 17))),
+    (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: c * r * (body + 17 + 4 * n))),
+    (practice.uplink_bytes, "a byte has eight", bill(lambda n, b, c, r, body: c * r * (n * b + 17 * 8))),
+    (practice.uplink_bytes, "10,178,700 bytes, yours says 10,177,900", bill(lambda n, b, c, r, body: c * r * (body + 9))),
+    (practice.server_round, "the old ones plus", server(clients=3)),
+    (practice.server_round, "the old ones plus", server(samples_in_all=600)),
+    (practice.server_round, "the payloads of this round", server(length=lambda payloads: len(payloads[0]) * len(payloads))),
+    (practice.both_ways, "encode(self, x, rng=None)", (fl.TopK(0.01), Narrow(0.01))),
+    (practice.both_ways, "encode must return bytes, got list", (Listed(0.01), fl.TopK(0.01))),
+    (practice.both_ways, "the training stopped: AttributeError", (Broken(0.01), fl.TopK(0.01))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "part", "answer"), TRIED, ids=[f"{e.name}: {part}" for e, part, _ in TRIED])
+def test_a_wrong_answer_that_nearly_passes_is_told(exercise, part, answer):
+    verdict = exercise.check(answer)
+    assert verdict.state == "wrong" and part in verdict.message, verdict
+    fl.use_language("zh")
+    assert exercise.check(answer).message.startswith("不对：") and finished() == []
+
+
+def spoilt(function, place):
+    """The function, which then changes its argument number `place`."""
+
+    def answer(*arguments):
+        result, argument = copy.deepcopy(function(*arguments)), arguments[place]
+        if isinstance(argument, np.ndarray):
+            argument += 1
+        elif isinstance(argument, list) and isinstance(argument[0], np.ndarray):
+            argument[0][...] = 0
+        else:
+            argument.pop()
+        return result
+
+    return answer
+
+
+GIVEN = [
+    (background.image_from_gradient, 2), (background.federated_average, 3), (concepts.kind_of_federation, 4), (concepts.align, 2),
+    (algorithms.quantized_message, 1), (algorithms.pruning_mask, 1), (algorithms.distillation_loss, 2),
+    (mathematics.nearest_levels, 1), (mathematics.exactly_k, 1), (mathematics.rice_bits, 1),
+    (practice.send_with_memory, 2), (practice.server_round, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "count"), GIVEN, ids=lambda value: getattr(value, "name", ""))
+def test_an_answer_that_changes_its_input_is_told(exercise, count, language):
+    for place in range(count):
+        verdict = exercise.check(spoilt(solution_of(exercise), place))
+        told = {"en": f"changes its input (argument {place + 1})", "zh": f"改动了输入（第 {place + 1} 个参数）"}[language]
+        assert verdict.state == "wrong" and told in verdict.message, verdict
+
+
+def in_place(weights, deltas, sizes):
+    sizes[0] /= 1  # an int that becomes a float: equal, and changed all the same
+    return weights + np.average(deltas, axis=0, weights=sizes)
+
+
+def no_return(x, k):
+    x[np.argsort(-np.abs(x), kind="stable")[k:]] = 0
+
+
+def test_a_change_within_a_list_and_one_without_a_result_are_told_too():
+    assert "changes its input (argument 3)" in background.federated_average.check(in_place).message
+    assert "changes its input (argument 1)" in mathematics.exactly_k.check(no_return).message
+    pack, unpack = solution_of(concepts.lossless)
+    assert "changes its input (argument 1)" in concepts.lossless.check((spoilt(pack, 0), unpack)).message
+
+
+def test_half_a_pair_is_no_attempt():
+    assert concepts.lossless.check((solution_of(concepts.lossless)[0], stub)).state == "not attempted"
+
+
+def test_a_quantizer_alone_is_within_the_budget_where_its_bits_are_not_whole():
+    assert mathematics.codec_for_a_budget.check(fl.EntropyQuantize(0.2)).state == "right"

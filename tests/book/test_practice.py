@@ -1,0 +1,231 @@
+"""Chapter 5: its checkers, its figures, and what its text builds on: simulate is decode, average, add."""
+
+import re
+
+import numpy as np
+import pytest
+
+import fedlab_utils as fl
+from fedlab_utils.book.exercises import practice
+from fedlab_utils.book.exercises.base import finished
+from fedlab_utils.federation.history import History
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.fixture(autouse=True)
+def progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDLAB_PROGRESS", str(tmp_path / "progress.json"))
+    yield
+    fl.use_language("en")
+
+
+@pytest.fixture(params=["en", "zh"])
+def language(request):
+    fl.use_language(request.param)
+    return request.param
+
+
+def stub(*_): ...
+
+
+# Exercises
+
+
+def bytes_of(n, bits, clients, rounds):
+    return clients * rounds * (int(np.ceil(n * bits / 8)) + 17)
+
+
+WRONG_BYTES = {
+    "the header is missing: each message carries 17 bytes": lambda n, b, c, r: c * r * -(-n * b // 8),
+    "a byte has eight": lambda n, b, c, r: c * r * n * b,
+    "round up, not down": lambda n, b, c, r: c * r * (n * b // 8 + 17),
+    "round up each message": lambda n, b, c, r: int(np.ceil(c * r * (n * b / 8 + 17))),
+    "this is one message": lambda n, b, c, r: bytes_of(n, b, 1, 1),
+    "yours says": lambda n, b, c, r: bytes_of(n, 32, c, r),
+    "must hold numbers": lambda n, b, c, r: "many",
+    "must have the shape": lambda n, b, c, r: [bytes_of(n, b, c, r)],
+}
+
+
+def mean_of(payloads, samples):
+    return np.average([fl.decode(payload) for payload in payloads], axis=0, weights=samples)
+
+
+def length(payloads):
+    return sum(map(len, payloads))
+
+
+def by_loop(weights, payloads, samples):
+    new, size = weights.astype(float), 0
+    for payload, n in zip(payloads, samples, strict=True):
+        new = new + n / sum(samples) * fl.decode(payload)
+        size += len(payload)
+    return [new, size]
+
+
+WRONG_ROUNDS = {
+    "add it to the old weights": lambda w, p, s: (mean_of(p, s), length(p)),
+    "a delta is added": lambda w, p, s: (w - mean_of(p, s), length(p)),
+    "weight the clients": lambda w, p, s: (w + mean_of(p, None), length(p)),
+    "of the decoded vectors": lambda w, p, s: (w + mean_of(p, s), sum(fl.decode(x).nbytes for x in p)),
+    "this is one payload": lambda w, p, s: (w + mean_of(p, s), len(p[0])),
+    "the payloads of this round have": lambda w, p, s: (w + mean_of(p, s), 0),
+    "the old ones plus": lambda w, p, s: (w + sum(fl.decode(x) for x in p), length(p)),
+    "return two things": lambda w, p, s: w + mean_of(p, s),
+    "decode each": lambda w, p, s: np.frombuffer(p[0], "<f4") + w,
+    "divide by the number": lambda w, p, s: (w + s @ [fl.decode(x) for x in p], length(p)),
+    "your function raised": lambda w, p, s: np.ones(3) + w,
+}
+
+
+def receive(x, residual, codec):
+    payload = codec.encode(x + residual)
+    return payload, fl.decode(payload)
+
+
+def forgets_the_old(x, residual, codec):
+    payload = codec.encode(x)
+    return payload, x - fl.decode(payload)
+
+
+def subtracts(x, residual, codec):
+    payload = codec.encode(x - residual)
+    return payload, x - residual - fl.decode(payload)
+
+
+WRONG_MEMORIES = {
+    "the old residual was not sent": forgets_the_old,
+    "not subtracted": subtracts,
+    "turned round": lambda x, r, c: (receive(x, r, c)[0], receive(x, r, c)[1] - x - r),
+    "what waited for two rounds is forgotten": lambda x, r, c: (receive(x, r, c)[0], x - receive(x, r, c)[1]),
+    "this is what was sent": receive,
+    "return two things": lambda x, r, c: receive(x, r, c)[0],
+    "payload must be": lambda x, r, c: (c.encode(2 * x + 1), x),
+    "must be what was meant": lambda x, r, c: (receive(x, r, c)[0], np.full_like(x, 9.0)),
+}
+
+
+def memory_of_the_package(x, residual, codec):
+    memory = fl.Residual(codec)
+    memory.value = residual
+    return memory.send(x)[0], memory.value
+
+
+WRONG = {"uplink_bytes": WRONG_BYTES, "server_round": WRONG_ROUNDS, "send_with_memory": WRONG_MEMORIES}
+RIGHT = {"uplink_bytes": bytes_of, "server_round": by_loop, "send_with_memory": memory_of_the_package}
+
+
+@pytest.mark.parametrize(("name", "part"), [(name, part) for name, wrong in WRONG.items() for part in wrong])
+def test_wrong_answers_are_told_apart(name, part):
+    message = getattr(practice, name).check(WRONG[name][part]).message
+    assert part in message and sum(other in message for other in WRONG[name]) == 1
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_stub_wrong_answers_another_right_way_and_solution(name, language):
+    exercise = getattr(practice, name)
+    assert exercise.check(stub).state == "not attempted" and exercise.check(RIGHT[name]).state == "right"
+    messages = {exercise.check(wrong).message for wrong in WRONG[name].values()}
+    assert len(messages) == len(WRONG[name]) and all(bool(CHINESE.search(m)) == (language == "zh") for m in messages)
+    names = {"np": np, "fl": fl}
+    exec(exercise.code, names)
+    assert exercise.check(names[name]).state == "right" and finished() == [f"practice.{name}"]
+
+
+def test_the_header_of_the_exercise_is_the_header_of_the_codec():
+    # 17 bytes: mark 1, n 3, tag 1, lo and hi 8, CRC-32 4; n between 2**14 and 2**21 takes three bytes.
+    for n in (2**14, 101_770, 2**21 - 1):
+        assert len(fl.Quantize(3).encode(np.zeros(n))) == -(-n * 3 // 8) + 17
+
+
+small = fl.TopK(0.05) | fl.Quantize(4)
+WRONG_PAIRS = {
+    "give two codecs": small,
+    "got str": "TopK",
+    "got (Pipeline, int)": (small, 4),
+    "got (str, str)": ("TopK", "TopK"),
+    "got (class TopK, class TopK)": [fl.TopK, fl.TopK],
+    "got (int, int, int, int, …)": (1,) * 9,
+    "save on the downlink first": (small, fl.Identity()),
+    "save on the uplink first": (fl.Identity(), small),
+    "0.91 is wanted": (fl.TopK(0.001), fl.TopK(0.001)),
+    "the training stopped": (fl.TopK(200_000), small),
+}
+
+
+@pytest.mark.parametrize("part", WRONG_PAIRS)
+def test_both_ways_tells_wrong_answers_apart(part):
+    verdict = practice.both_ways.check(WRONG_PAIRS[part])
+    assert verdict.state == "wrong" and part in verdict.message
+
+
+def test_both_ways_takes_its_solution_in_both_languages(language):
+    assert practice.both_ways.check(...).state == "not attempted"
+    assert bool(CHINESE.search(practice.both_ways.check(small).message)) == (language == "zh")
+    names = {"fl": fl}
+    exec(practice.both_ways.code, names)
+    assert practice.both_ways.check(names["codecs"]).state == "right"
+
+
+# Figures
+
+
+def history(accuracy, up, down):
+    return History(accuracy=list(accuracy), uplink_bytes=[up] * len(accuracy), downlink_bytes=[down] * len(accuracy))
+
+
+def test_the_figure_tells_what_it_was_given(language):
+    runs = {
+        (32, "exact"): [history([0.5, 0.9], 4_000_000, 4_000_000), history([0.6, 0.92], 4_000_000, 4_000_000)],
+        (2, "nearest"): [history([0.3, 0.8], 250_000, 4_000_000)],
+        (2, "stochastic"): [history([0.4, 0.85], 250_000, 4_000_000)],
+        (5, "nearest"): [history([0.4, 0.88], 650_000, 4_000_000)],
+    }
+    still = fl.figures.practice.accuracy_and_bytes(runs)
+    exact = {"en": "float32 91.0 %, 8.0 MB up, 16.0 MB in all", "zh": "float32，准确率 91.0 %，上行 8.0 MB，总计 16.0 MB"}
+    assert exact[language] in still.alt
+    assert {"en": "2 bits, stochastic 85.0 %, 0.5 MB up", "zh": "2 位，随机舍入，准确率 85.0 %"}[language] in still.alt
+    assert bool(CHINESE.search(still.alt)) == (language == "zh")
+
+
+def test_the_ring_of_four_parts_is_drawn(language):
+    data, metadata = fl.figures.practice.four_parts()._repr_mimebundle_()
+    assert data["image/png"] and metadata["image/png"]["alt"].startswith({"en": "Four boxes", "zh": "四个方框"}[language])
+
+
+# What the text builds on
+
+
+def test_a_round_is_decode_average_add_and_a_client_alone_does_what_it_does_in_company(mnist):
+    messages = []
+
+    class Tapped(fl.Quantize):
+        def encode(self, x, rng=None):
+            messages.append(super().encode(x, rng))
+            return messages[-1]
+
+    some = np.random.default_rng(3).permutation(60_000)[:300]
+    clients = np.split(some, [50, 120])
+    model = fl.models.document_mlp(seed=1)
+    before = np.concatenate([array.ravel() for array in model.get_weights()])
+    done = fl.simulate(model, mnist, clients, rounds=1, clients_per_round=3, uplink=Tapped(4))
+    after = np.concatenate([array.ravel() for array in done.weights])
+    weights = np.array([50, 70, 180]) / 300
+    by_hand = before + sum(weight * fl.decode(message) for weight, message in zip(weights, messages, strict=True))
+    assert np.allclose(after, by_hand, atol=1e-6) and done.uplink_bytes == [sum(map(len, messages))]
+    unweighted = before + sum(fl.decode(message) for message in messages) / 3
+    assert not np.allclose(after, unweighted, atol=1e-3)
+    alone = fl.simulate(model, mnist, clients[:1], rounds=1, clients_per_round=1)
+    delta = np.concatenate([array.ravel() for array in alone.weights]) - before
+    step = (delta.max() - delta.min()) / 15
+    assert np.abs(fl.decode(messages[0]) - delta).max() < step / 2 + 1e-6
+
+
+def test_a_new_client_is_sent_the_dense_model_so_that_a_coded_downlink_pays_for_steady_clients_only(mnist):
+    clients = fl.partition_iid(mnist.y_train, 100, seed=0)
+    dense = 4 * 101_770 + 9
+    steady = fl.simulate(fl.models.document_mlp(), mnist, [c[:60] for c in clients[:10]], rounds=2, downlink=fl.Quantize(8))
+    assert steady.downlink_bytes == [10 * dense, 10 * (101_770 + 17)]
+    fleeting = fl.simulate(fl.models.document_mlp(), mnist, [c[:60] for c in clients], rounds=2, downlink=fl.Quantize(8))
+    assert fleeting.downlink_bytes[1] > 8 * dense
