@@ -27,7 +27,7 @@ tff: .venv/.installed .venv-tff/.installed
 
 test-tff: tff
 	.venv/bin/python -m pytest -m tff tests
-	.venv/bin/python -m pytest --nbval notebooks/en/05_practice_tff.ipynb notebooks/zh/05_practice_tff.ipynb
+	.venv/bin/python -m pytest --nbval notebooks/*/*_tff.ipynb
 
 bench: .venv/.installed
 	.venv/bin/python benchmarks/codecs.py

@@ -5,7 +5,9 @@
     python notebooks/build.py --no-execute       # after an edit of prose: unchanged code cells keep their outputs
 
 `source/NN_name.md` becomes `zh/NN_name.ipynb` and `en/NN_name.ipynb`. Edit the source only: a test rebuilds the
-editions and refuses any difference. A source is MyST Markdown as jupytext reads it; its front matter names the kernel:
+editions and refuses any difference. Chapters are listed in `fedlab_utils/book/chapters.py`, and what
+stands between `<!-- chapters: … -->` and `<!-- end of chapters -->`, in a source or a README, is written from that list.
+A source is MyST Markdown as jupytext reads it; its front matter names the kernel:
 
     ---
     jupytext:
@@ -50,6 +52,7 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,6 +67,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 
+from fedlab_utils.book import chapters
+from fedlab_utils.book.chapters import BOOK, Chapter
 from fedlab_utils.engines import tff_kernel
 
 HERE = Path(__file__).resolve().parent
@@ -264,12 +269,27 @@ def dumps(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
-def main(arguments: list[str] | None = None, root: Path = HERE) -> None:
+def _write(path, text):
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, "utf-8", newline="\n")
+    os.replace(temporary, path)
+
+
+def main(arguments: list[str] | None = None, root: Path = HERE, book: Sequence[Chapter] = BOOK) -> None:
+    """ValueError, before anything is written, where the list of chapters and the files disagree."""
     parser = argparse.ArgumentParser(description="Build notebooks/zh and notebooks/en from notebooks/source.")
     parser.add_argument("chapters", nargs="*", metavar="chapter", help="name without .md; default: every chapter")
     parser.add_argument("--no-execute", action="store_true", help="run nothing, keep the outputs of unchanged code")
     options = parser.parse_args(arguments)
-    sources = {path.stem: path.read_text("utf-8") for path in sorted((root / "source").glob("*.md"))}
+    if found := chapters.faults(root / "source", book):
+        raise ValueError("; ".join(found))
+    paths = [root / "source" / f"{chapter.file}.md" for chapter in book]
+    for path in (*root.parent.glob("README*.md"), *paths):
+        text = path.read_text("utf-8")
+        if text != (new := chapters.with_tables(text, book)):
+            _write(path, new)
+            print(f"{path.name}  its table of chapters is new", flush=True)
+    sources = {path.stem: path.read_text("utf-8") for path in paths}
     if unknown := sorted({*options.chapters} - {*sources}):
         parser.error(f"no chapter {', '.join(unknown)}; there are {', '.join(sources)}")
     for chapter in options.chapters or sources:
@@ -288,9 +308,7 @@ def main(arguments: list[str] | None = None, root: Path = HERE) -> None:
                         raise
                     print(f"{language}/{chapter}  left as it is: the kernel {error.name} is not installed", flush=True)
                     continue
-            temporary = target.with_suffix(".tmp")
-            temporary.write_text(dumps(notebook), "utf-8", newline="\n")
-            os.replace(temporary, target)
+            _write(target, dumps(notebook))
             print(f"{language}/{chapter}  {time.perf_counter() - started:.1f} s{note}", flush=True)
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from fedlab_utils.book.chapters import BOOK
+
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-CHAPTERS = {1: "01_background", 2: "02_concepts", 3: "03_algorithms", 4: "04_mathematics", 5: "05_practice"}
+CHAPTERS = {chapter.document: chapter.file for chapter in BOOK if chapter.document}
 
 # Level, number and title of every heading of the document.
 HEADINGS = [

@@ -9,12 +9,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from fedlab_utils.book import chapters
+
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 SPEC = importlib.util.spec_from_file_location("notebooks_build", NOTEBOOKS / "build.py")
 build = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(build)
 
-CHAPTERS = sorted(path.stem for path in (NOTEBOOKS / "source").glob("*.md"))
+CHAPTERS = [chapter.file for chapter in chapters.BOOK]
 EDITIONS = [(language, chapter) for language in build.LANGUAGES for chapter in CHAPTERS]
 
 
@@ -37,9 +39,9 @@ def without_outputs(cell):
 
 
 @pytest.mark.parametrize("language", build.LANGUAGES)
-def test_each_source_has_its_editions_and_each_edition_its_source(language):
+def test_each_chapter_has_its_editions_and_each_edition_its_chapter(language):
     built = sorted(path.stem for path in (NOTEBOOKS / language).glob("*.ipynb"))
-    assert built == CHAPTERS, f"notebooks/{language} is not notebooks/source: run make notebooks, remove left-overs"
+    assert built == CHAPTERS, f"notebooks/{language} is not the list of chapters: run make notebooks, remove left-overs"
 
 
 def test_chapters_are_named_by_number_and_topic():
@@ -219,13 +221,16 @@ def test_headings_are_compared_as_markdown_reads_them():
 
 @pytest.fixture
 def root(tmp_path):
-    (tmp_path / "source").mkdir()
-    return tmp_path
+    (tmp_path / "notebooks" / "source").mkdir(parents=True)
+    return tmp_path / "notebooks"
 
 
-def run(root, *arguments):
+TRIAL = chapters.Chapter("90_trial", ("Trial", "试"), ("what; why", "什么；为什么"), number="9", minutes=50)
+
+
+def run(root, *arguments, book=(TRIAL,)):
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # a kernel that sees it does not catch what C code writes to stderr
-    build.main(list(arguments), root)
+    build.main(list(arguments), root, book)
 
 
 def write(root, source):
@@ -348,6 +353,41 @@ def test_build_names_the_chapters_there_are(root, capsys):
     with pytest.raises(SystemExit):
         run(root, "91_other")
     assert "no chapter 91_other; there are 90_trial" in capsys.readouterr().err
+
+
+NO_FILES = chapters.Chapter("90_trial", ("Trial", "试"), ("-", "-"), module="trial")
+
+
+@pytest.mark.parametrize(
+    ("book", "reasons"),
+    [
+        ([TRIAL, chapters.Chapter("91_other", ("Other", "别"), ("-", "-"))], ["the chapter 91_other is listed in"]),
+        ([NO_FILES], ["no fedlab_utils/book/figures/trial.py", "no fedlab_utils/book/exercises/trial.py"]),
+        ([], ["notebooks/source/90_trial.md is not in the list of chapters: add its entry to"]),
+    ],
+)
+def test_build_refuses_a_list_that_is_not_what_the_files_are(root, book, reasons):
+    write(root, chapter_of())
+    with pytest.raises(ValueError) as caught:
+        run(root, "--no-execute", book=book)
+    sentences = str(caught.value).split("; ")
+    assert len(sentences) == len(reasons)
+    assert all(reason in sentence for reason, sentence in zip(reasons, sentences, strict=True))
+    assert [path.name for path in root.iterdir()] == ["source"], "something was built"
+
+
+def test_build_writes_the_tables_of_chapters_in_readmes_and_sources(root, capsys):
+    marks = "<!-- chapters: {} -->\n<!-- end of chapters -->"
+    readme = root.parent / "README.md"
+    readme.write_text(marks.format("readme en") + "\n", "utf-8")
+    write(root, chapter_of(twins(f"好\n\n{marks.format('readme zh')}", f"good\n\n{marks.format('readme en')}")))
+    run(root, "--no-execute")
+    assert "[9 Trial](notebooks/en/90_trial.ipynb) | what; why |" in readme.read_text("utf-8")
+    assert "[9 试](notebooks/zh/90_trial.ipynb) | 什么；为什么 |" in (root / "source" / "90_trial.md").read_text("utf-8")
+    assert "[9 Trial]" in sources(read(root))[-1] and "[9 试]" in sources(read(root, "zh"))[-1]
+    assert capsys.readouterr().out.count("its table of chapters is new") == 2
+    run(root, "--no-execute")
+    assert "its table of chapters is new" not in capsys.readouterr().out
 
 
 def test_build_passes_over_a_chapter_whose_kernel_is_not_installed_unless_asked(root, capsys):

@@ -2,14 +2,14 @@
 
 from importlib import import_module
 
+from ..chapters import MODULES
 from .base import Exercise, Question, Verdict, Wrong, finished
 from .overview import answers, progress
 
-_CHAPTERS = ("algorithms", "background", "concepts", "mathematics", "practice", "tff")
-__all__ = ["Exercise", "Question", "Verdict", "Wrong", "answers", "finished", "progress", *_CHAPTERS]
+__all__ = ["Exercise", "Question", "Verdict", "Wrong", "answers", "finished", "progress", *MODULES]
 
 
 def __getattr__(name):
-    if name in _CHAPTERS:
+    if name in MODULES:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

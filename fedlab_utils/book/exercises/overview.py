@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from ...language import say
+from ..chapters import MODULES
 from .base import Exercise, Question, finished
-
-BOOK = {"background": "1", "concepts": "2", "algorithms": "3", "mathematics": "4",
-        "practice": "5", "tff": "5 (TFF)", "playground": "6"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,24 +39,17 @@ def label(item: Exercise | Question) -> str:
     return f"{number} {item.name.partition('.')[2]}"
 
 
-def chapters() -> list[str]:
-    """Chapters that have exercises, in the order of the book."""
-    from . import _CHAPTERS
-
-    return sorted(_CHAPTERS, key=lambda chapter: (BOOK.get(chapter, chapter), chapter))
-
-
 def progress() -> Report:
     """What the reader has finished, by chapter; remembered from one session to the next."""
     done = set(finished())
     lines, rows, n_done, n_all = [], [], 0, 0
-    for chapter in chapters():
-        items = of_chapter(chapter)
+    for module, chapter in MODULES.items():
+        items = of_chapter(module)
         right = [item for item in items if item.name in done]
         n_done, n_all = n_done + len(right), n_all + len(items)
         marks = [("✓ " if item in right else "· ") + label(item) for item in items]
-        number, _, note = BOOK.get(chapter, chapter).partition(" ")
-        head = say(f"Chapter {number} {note}".strip(), f"第 {number} 章{note.replace('(', '（').replace(')', '）')}")
+        note = chapter.note and say(f" ({chapter.note})", f"（{chapter.note}）")
+        head = say(f"Chapter {chapter.number}", f"第 {chapter.number} 章") + note
         lines.append(f"{head}{say(': ', '：')}{len(right)}/{len(items)}  " + "  ".join(marks))
         cells = (head, f"{len(right)}/{len(items)}", "  ".join(marks))
         style = ("white-space:nowrap", "white-space:nowrap", "text-align:left")  # notebooks align to the right

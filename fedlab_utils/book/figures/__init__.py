@@ -2,11 +2,12 @@
 
 from importlib import import_module
 
-_CHAPTERS = ("algorithms", "background", "concepts", "mathematics", "practice", "tff")
-__all__ = list(_CHAPTERS)
+from ..chapters import MODULES
+
+__all__ = list(MODULES)
 
 
 def __getattr__(name):
-    if name in _CHAPTERS:
+    if name in MODULES:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
