@@ -275,6 +275,18 @@ def _write(path, text):
     os.replace(temporary, path)
 
 
+def write_tables(root: Path, book: Sequence[Chapter]) -> list[str]:
+    """Write the tables of chapters, in READMEs and sources, from the list; the chapters whose source it changed."""
+    sources, changed = sorted((root / "source").glob("*.md")), []
+    for path in (*root.parent.glob("README*.md"), *sources):
+        text = path.read_text("utf-8")
+        if text != (new := chapters.with_tables(text, book)):
+            _write(path, new)
+            changed.append(path)
+            print(f"{path.name}  its table of chapters is new", flush=True)
+    return [path.stem for path in changed if path in sources]
+
+
 def main(arguments: list[str] | None = None, root: Path = HERE, book: Sequence[Chapter] = BOOK) -> None:
     """ValueError, before anything is written, where the list of chapters and the files disagree."""
     parser = argparse.ArgumentParser(description="Build notebooks/zh and notebooks/en from notebooks/source.")
@@ -283,20 +295,16 @@ def main(arguments: list[str] | None = None, root: Path = HERE, book: Sequence[C
     options = parser.parse_args(arguments)
     if found := chapters.faults(root / "source", book):
         raise ValueError("; ".join(found))
-    paths = [root / "source" / f"{chapter.file}.md" for chapter in book]
-    for path in (*root.parent.glob("README*.md"), *paths):
-        text = path.read_text("utf-8")
-        if text != (new := chapters.with_tables(text, book)):
-            _write(path, new)
-            print(f"{path.name}  its table of chapters is new", flush=True)
-    sources = {path.stem: path.read_text("utf-8") for path in paths}
-    if unknown := sorted({*options.chapters} - {*sources}):
-        parser.error(f"no chapter {', '.join(unknown)}; there are {', '.join(sources)}")
-    for chapter in options.chapters or sources:
-        for language, notebook in editions(sources[chapter], chapter).items():
+    names = [chapter.file for chapter in book]
+    if unknown := sorted({*options.chapters} - {*names}):
+        parser.error(f"no chapter {', '.join(unknown)}; there are {', '.join(names)}")
+    changed, chosen = write_tables(root, book), options.chapters or names
+    for chapter in (*chosen, *(chapter for chapter in changed if chapter not in chosen)):
+        source = (root / "source" / f"{chapter}.md").read_text("utf-8")
+        for language, notebook in editions(source, chapter).items():
             started, note, target = time.perf_counter(), "", root / language / f"{chapter}.ipynb"
             target.parent.mkdir(exist_ok=True)
-            if options.no_execute:
+            if options.no_execute or chapter not in chosen:
                 old = nbformat.read(target, 4) if target.exists() else nbformat.v4.new_notebook()
                 if left := keep_outputs(notebook, old):
                     note = f"   code cells without output: {left}; run make notebooks"

@@ -355,14 +355,14 @@ def test_build_names_the_chapters_there_are(root, capsys):
     assert "no chapter 91_other; there are 90_trial" in capsys.readouterr().err
 
 
-NO_FILES = chapters.Chapter("90_trial", ("Trial", "试"), ("-", "-"), module="trial")
+NO_FILES = chapters.Chapter("90_trial", ("Trial", "试"), ("-", "-"), module="no_such")
 
 
 @pytest.mark.parametrize(
     ("book", "reasons"),
     [
         ([TRIAL, chapters.Chapter("91_other", ("Other", "别"), ("-", "-"))], ["the chapter 91_other is listed in"]),
-        ([NO_FILES], ["no fedlab_utils/book/figures/trial.py", "no fedlab_utils/book/exercises/trial.py"]),
+        ([NO_FILES], ["no fedlab_utils/book/figures/no_such.py", "no fedlab_utils/book/exercises/no_such.py"]),
         ([], ["notebooks/source/90_trial.md is not in the list of chapters: add its entry to"]),
     ],
 )
@@ -388,6 +388,17 @@ def test_build_writes_the_tables_of_chapters_in_readmes_and_sources(root, capsys
     assert capsys.readouterr().out.count("its table of chapters is new") == 2
     run(root, "--no-execute")
     assert "its table of chapters is new" not in capsys.readouterr().out
+
+
+def test_a_source_whose_table_is_new_is_built_too_and_keeps_its_outputs(root):
+    marks = "<!-- chapters: readme {} -->\n<!-- end of chapters -->"
+    write(root, chapter_of(twins(f"好\n\n{marks.format('zh')}", f"good\n\n{marks.format('en')}")))
+    run(root)
+    other = chapters.Chapter("91_other", ("Other", "别"), ("more", "更多"))
+    (root / "source" / "91_other.md").write_text(chapter_of(), "utf-8")
+    run(root, "91_other", "--no-execute", book=(TRIAL, other))
+    assert "[Other](notebooks/en/91_other.ipynb) | more |" in sources(read(root))[-1]
+    assert [output.text for output in code_cells(read(root))[0].outputs] == ["en\n"]
 
 
 def test_build_passes_over_a_chapter_whose_kernel_is_not_installed_unless_asked(root, capsys):
