@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ..codecs import Codec, Identity, Residual
@@ -21,13 +23,13 @@ class Downlink:
         self._payload_bytes: list[int] = []  # of each round's broadcast so far
         self._version: dict[int, int] = {}  # by client: how many broadcasts it has
 
-    def broadcast(self, update: np.ndarray, rng) -> None:
+    def broadcast(self, update: np.ndarray, rng: np.random.Generator | None) -> None:
         """Encode the round's update once; it reaches each client when it next takes part."""
         payload, received = self._memory.send(update, rng)
         self._payload_bytes.append(len(payload))
         self.model = self.model + received
 
-    def bytes_to_serve(self, cohort) -> int:
+    def bytes_to_serve(self, cohort: Iterable[int]) -> int:
         """Bytes that bring these clients up to date; they are up to date afterwards."""
         dense = len(Identity().encode(self.model))
         total = 0

@@ -6,7 +6,8 @@ training. Both use the SGD of `simulate`, in the same compiled graph, so that on
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from ..validation import require_integer, require_number
 from .clients import check_clients
 from .streams import BATCHES, LAYERS, stream
 
+if TYPE_CHECKING:
+    from ..data import Dataset
+
 
 class Alone(NamedTuple):
     """accuracy: on the test set, one entry a client. weights: of each client's model, as model.get_weights()."""
@@ -24,7 +28,16 @@ class Alone(NamedTuple):
     weights: list[list[np.ndarray]]
 
 
-def train_alone(model, data, clients, *, epochs: int, batch_size: int = 10, learning_rate: float = 0.1, seed: int = 0) -> Alone:
+def train_alone(
+    model: keras.Model,
+    data: Dataset,
+    clients: Sequence[np.ndarray],
+    *,
+    epochs: int,
+    batch_size: int = 10,
+    learning_rate: float = 0.1,
+    seed: int = 0,
+) -> Alone:
     """Train one model for each client on its own images, from the weights that `model` has now; nothing is exchanged.
 
     model, data, clients: as for `simulate`. Ten epochs alone are as much work as ten rounds of one local epoch with all.

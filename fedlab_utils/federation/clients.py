@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..validation import require_integer
 
 
-def check_clients(clients, n_samples: int, clients_per_round) -> list[np.ndarray]:
+def check_clients(clients: Sequence[ArrayLike], n_samples: int, clients_per_round: int) -> list[np.ndarray]:
     """The samples of each client as arrays of indices. ValueError or TypeError naming a client that cannot take part."""
     parts = [np.asarray(part) for part in clients]
     require_integer("clients_per_round", clients_per_round, 1)

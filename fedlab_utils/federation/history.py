@@ -48,9 +48,9 @@ class History:
         """Uplink and downlink bytes together, added up from the first round: int64 [rounds]."""
         return np.cumsum(np.add(self.uplink_bytes, self.downlink_bytes, dtype=np.int64))
 
-    def save(self, path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a CSV table, a line a round; seed, versions and set-up time stand in every line. Not the weights."""
-        constant = {"setup_seconds": self.setup_seconds, "seed": self.seed}
+        constant: dict[str, float | str] = {"setup_seconds": self.setup_seconds, "seed": self.seed}
         constant |= {f"version_{name}": version for name, version in self.versions.items()}
         names = self._columns()
         with open(path, "w", newline="", encoding="utf-8") as file:
@@ -60,7 +60,7 @@ class History:
                 table.writerow([number, *row, *constant.values()])
 
     @classmethod
-    def load(cls, path) -> History:
+    def load(cls, path: str | Path) -> History:
         """Read what `save` wrote; the weights are empty. ValueError if the file is no such table."""
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -69,7 +69,9 @@ class History:
             raise ValueError(f"{Path(path).name} is no table of a History: it needs the columns {', '.join(names)} and a row")
         kinds = {name: int if name.endswith("bytes") else float for name in names}
         try:
-            history = cls(**{name: [kinds[name](row[name]) for row in rows] for name in names})
+            history = cls()
+            for name in names:
+                setattr(history, name, [kinds[name](row[name]) for row in rows])
             history.setup_seconds, history.seed = float(rows[0]["setup_seconds"]), int(rows[0]["seed"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{Path(path).name} is no table of a History: {error}") from error
@@ -78,7 +80,7 @@ class History:
 
     @classmethod
     def _columns(cls) -> list[str]:
-        return [f.name for f in fields(cls) if f.type.startswith(("list[float]", "list[int]"))]
+        return [f.name for f in fields(cls) if str(f.type).startswith(("list[float]", "list[int]"))]
 
 
 class Diverged(FloatingPointError):

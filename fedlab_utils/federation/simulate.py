@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..codecs import Codec, Identity, Residual, decode_mask, encode_mask
-from ..training.models import keras
+from ..training.models import Loss, keras
 from ..training.trainer import Trainer, flatten, plan_batches, unflatten
 from ..validation import require_fraction, require_integer, require_mask, require_number
 from .account import Downlink
@@ -20,8 +23,11 @@ from .clients import check_clients
 from .history import Diverged, History
 from .streams import ANSWERS, BATCHES, DOWNLINK, LAYERS, SELECTION, UPLINK, stream
 
+if TYPE_CHECKING:
+    from ..data import Dataset
 
-def _codec(name: str, codec) -> Codec:
+
+def _codec(name: str, codec: Codec | None) -> Codec:
     if codec is None:
         return Identity()
     if not isinstance(codec, Codec):
@@ -30,17 +36,17 @@ def _codec(name: str, codec) -> Codec:
 
 
 def simulate(
-    model,
-    data,
-    clients,
+    model: keras.Model,
+    data: Dataset,
+    clients: Sequence[np.ndarray],
     *,
     rounds: int,
     clients_per_round: int = 10,
     local_epochs: int = 1,
     batch_size: int = 10,
     learning_rate: float = 0.1,
-    optimizer=None,
-    loss="sparse_categorical_crossentropy",
+    optimizer: keras.optimizers.Optimizer | None = None,
+    loss: Loss = "sparse_categorical_crossentropy",
     state: str = "average",
     no_answer: float = 0.0,
     server_learning_rate: float = 1.0,
@@ -48,10 +54,10 @@ def simulate(
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     error_feedback: bool = True,
-    mask=None,
+    mask: Sequence[ArrayLike] | None = None,
     chunk: int | None = None,
     seed: int = 0,
-    on_round=None,
+    on_round: Callable[[History], bool | None] | None = None,
     progress: bool = False,
 ) -> History:
     """Train `model` by federated averaging, and count every byte that is sent.
@@ -98,8 +104,8 @@ def simulate(
         once_bytes += len(Identity().encode(flatten(unshared)))
     server = Downlink(trainer.gather(weights), downlink, error_feedback, once_bytes)
     # float32 leaves nothing to feed back: no residual of zeros for each of a thousand clients.
-    memories = defaultdict(lambda: Residual(uplink, error_feedback and not isinstance(uplink, Identity)))
-    kept = defaultdict(lambda: {place: weights[place] for place in trainer.own})  # by client, what it does not share
+    memories = defaultdict[int, Residual](lambda: Residual(uplink, error_feedback and not isinstance(uplink, Identity)))
+    kept = defaultdict[int, dict](lambda: {place: weights[place] for place in trainer.own})  # by client, what it does not share
     velocity = np.zeros(server.model.size)
     history = History(seed=seed)
     bar = _progress_bar(rounds) if progress else None
@@ -171,7 +177,7 @@ def simulate(
     return history
 
 
-def _progress_bar(rounds: int):
+def _progress_bar(rounds: int) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(total=rounds, unit="round")

@@ -8,9 +8,11 @@ Written in NumPy, so that every line of the two gradients can be read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..codecs import Codec, Identity, decode
 from ..validation import require_finite, require_integer, require_number
@@ -75,13 +77,15 @@ class VerticalHistory:
         return sum(self.activation_bytes) + sum(self.gradient_bytes)
 
 
-def r_squared(y, prediction, y_train_mean: float) -> float:
+def r_squared(y: ArrayLike, prediction: ArrayLike, y_train_mean: float) -> float:
     """1 - the squared error as a share of that of always guessing the training mean. 1 is perfect, 0 is that guess."""
     y, prediction = np.asarray(y, np.float64), np.asarray(prediction, np.float64)
     return float(1 - np.sum((y - prediction) ** 2) / np.sum((y - y_train_mean) ** 2))
 
 
-def _check(features, y, train, test) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+def _check(
+    features: Sequence[ArrayLike], y: ArrayLike, train: ArrayLike, test: ArrayLike
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
     y = require_finite("y", y).astype(np.float64)
     tables = [require_finite(f"features[{party}]", x).astype(np.float64) for party, x in enumerate(features)]
     if not tables:
@@ -111,10 +115,10 @@ def standardize(x: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def train_vertical(
-    features,
-    y,
-    train,
-    test,
+    features: Sequence[ArrayLike],
+    y: ArrayLike,
+    train: ArrayLike,
+    test: ArrayLike,
     *,
     width: int = 2,
     epochs: int = 30,

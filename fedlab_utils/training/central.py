@@ -7,9 +7,12 @@ A model here is an architecture; its weights come and go with each call, as in `
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..validation import require_choice, require_integer, require_number
 from .models import keras, tf
@@ -52,7 +55,7 @@ def _architecture(model: keras.Model) -> str:
 
 
 @lru_cache(maxsize=16)
-def _graphs(architecture: str, optimizer: str):
+def _graphs(architecture: str, optimizer: str) -> tuple[Callable, Callable, int, int]:
     """The compiled functions of one architecture: training, and logits. Cached: a second run builds no graph."""
     model = keras.models.model_from_json(architecture)
     n_classes, n_seeds = model.output_shape[-1], len(model.non_trainable_variables)
@@ -99,31 +102,32 @@ def _graphs(architecture: str, optimizer: str):
     return train, logits, n_seeds, n_classes
 
 
-_last_images = (None, None)  # copying 60,000 images to TensorFlow takes a good part of an epoch: the last ones are kept
+# Copying 60,000 images to TensorFlow takes a good part of an epoch: the last ones are kept.
+_last_images: tuple[np.ndarray | None, tf.Tensor] = (None, None)
 
 
-def _tensor(images):
+def _tensor(images: np.ndarray) -> tf.Tensor:
     global _last_images
     if _last_images[0] is not images:
         _last_images = (images, tf.constant(images, tf.float32))
     return _last_images[1]
 
 
-def _weights(model: keras.Model, weights) -> list[np.ndarray]:
+def _weights(model: keras.Model, weights: Sequence[np.ndarray] | None) -> list[np.ndarray]:
     return [np.asarray(w, np.float32) for w in (model.get_weights() if weights is None else weights)]
 
 
 def train(
     model: keras.Model,
-    images,
-    labels=None,
+    images: np.ndarray,
+    labels: ArrayLike | None = None,
     *,
     epochs: float = 1,
     batch_size: int = 128,
-    learning_rate=(2e-3, 0.0),
-    weights=None,
-    mask=None,
-    soft_targets=None,
+    learning_rate: float | tuple[float, float] = (2e-3, 0.0),
+    weights: Sequence[np.ndarray] | None = None,
+    mask: Sequence[ArrayLike] | None = None,
+    soft_targets: ArrayLike | None = None,
     temperature: float = 1.0,
     hard_share: float | None = None,
     optimizer: str = "adam",
@@ -140,7 +144,7 @@ def train(
     """
     batch_size = min(require_integer("batch_size", batch_size, 1), len(images))
     epochs, temperature = require_number("epochs", epochs, 0), require_number("temperature", temperature, 0)
-    first, last = learning_rate if np.ndim(learning_rate) else (learning_rate, learning_rate)
+    first, last = np.broadcast_to(learning_rate, 2)
     run, _, n_seeds, n_classes = _graphs(_architecture(model), require_choice("optimizer", optimizer, OPTIMIZERS))
     if labels is None and soft_targets is None:
         raise ValueError("labels or soft_targets are needed: there is nothing to learn from")
@@ -149,8 +153,8 @@ def train(
     hard_share = require_number("hard_share", hard_share, 0, 1, low_included=True)
     if (labels is None and hard_share > 0) or (soft_targets is None and hard_share < 1):
         raise ValueError(f"hard_share={hard_share:g} needs {'labels' if labels is None else 'soft_targets'}")
-    hard = np.eye(n_classes, dtype=np.float32)[np.asarray(labels)] if labels is not None else None
-    soft = np.asarray(soft_targets, np.float32) if soft_targets is not None else hard
+    hard: Any = np.eye(n_classes, dtype=np.float32)[np.asarray(labels)] if labels is not None else None
+    soft: Any = np.asarray(soft_targets, np.float32) if soft_targets is not None else hard
     hard = soft if hard is None else hard
     if len(hard) != len(images) or soft.shape != (len(images), n_classes):
         raise ValueError(
@@ -164,17 +168,17 @@ def train(
     order = [rng.permutation(len(images))[: an_epoch * batch_size] for _ in range(-(-steps // an_epoch))]
     batches = np.concatenate(order).reshape(-1, batch_size)[:steps].astype(np.int32)
     seeds = rng.integers(2**31 - 1, size=(n_seeds, 2))
-    rates = np.float32([first, last, temperature, hard_share])
+    rates = np.array([first, last, temperature, hard_share], np.float32)
     return [w.numpy() for w in run(weights, masks, _tensor(images), hard, soft, batches, seeds, *rates)]
 
 
-def logits(model: keras.Model, images, weights=None) -> np.ndarray:
+def logits(model: keras.Model, images: np.ndarray, weights: Sequence[np.ndarray] | None = None) -> np.ndarray:
     """What the model's last layer gives before the softmax: float32 [n, n_classes]."""
     run, weights = _graphs(_architecture(model), "adam")[1], _weights(model, weights)
     starts = range(0, len(images), EVALUATION_BATCH)
     return np.concatenate([run(weights, images[start : start + EVALUATION_BATCH]).numpy() for start in starts])
 
 
-def accuracy(model: keras.Model, images, labels, weights=None) -> float:
+def accuracy(model: keras.Model, images: np.ndarray, labels: ArrayLike, weights: Sequence[np.ndarray] | None = None) -> float:
     """The fraction of the images that the model gets right."""
     return float(np.mean(np.argmax(logits(model, images, weights), axis=1) == np.asarray(labels)))

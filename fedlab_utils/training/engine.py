@@ -11,10 +11,10 @@ import json
 import os
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .dropout import VectorizedDropout
-from .models import keras, tf
+from .models import Loss, keras, tf
 
 GRAPHS_KEPT = 8
 _DENSE = {
@@ -31,7 +31,7 @@ class Graphs(NamedTuple):
     n_seeds: int
 
 
-def is_seed(variable) -> bool:
+def is_seed(variable: keras.Variable) -> bool:
     return variable.path.endswith("seed_generator_state")
 
 
@@ -42,7 +42,7 @@ def is_vectorized(model: keras.Model) -> bool:
     return known and not any(isinstance(layer, keras.layers.Dropout) and layer.noise_shape for layer in layers)
 
 
-def _key(model: keras.Model, loss, optimizer):
+def _key(model: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> tuple:
     """What decides the graph: the architecture without its names and seeds, loss, optimizer without its learning rate."""
 
     def plain(node):
@@ -66,7 +66,7 @@ def _key(model: keras.Model, loss, optimizer):
 _kept: dict[tuple, Graphs] = {}
 
 
-def graphs(model: keras.Model, loss, optimizer) -> Graphs:
+def graphs(model: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> Graphs:
     """The compiled functions of a model, a loss and an optimizer. Kept: a second run of the same builds nothing."""
     key = _key(model, loss, optimizer)
     if key not in _kept:
@@ -82,19 +82,26 @@ class _Stateless:
     The variables' own methods, which the scope turns into functions, instead of those that suit tf.distribute.
     """
 
-    def assign(self, variable, value):
+    variables: list[keras.Variable]  # these four are the optimizer's
+    learning_rate: Any
+    iterations: keras.Variable
+    update_step: Callable
+
+    def assign(self, variable: keras.Variable, value: tf.Tensor) -> None:
         variable.assign(value)
 
-    def assign_add(self, variable, value):
+    def assign_add(self, variable: keras.Variable, value: tf.Tensor) -> None:
         variable.assign(variable + value)
 
-    def assign_sub(self, variable, value):
+    def assign_sub(self, variable: keras.Variable, value: tf.Tensor) -> None:
         variable.assign(variable - value)
 
-    def _var_key(self, variable):
+    def _var_key(self, variable: keras.Variable) -> int:
         return id(variable)
 
-    def step(self, slots, gradients, weights, variables):
+    def step(
+        self, slots: list[tf.Tensor], gradients: list[tf.Tensor], weights: list[tf.Tensor], variables: list[keras.Variable]
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         """The weights and slots after one step, from those before it. variables: the model's, which name them."""
         with keras.StatelessScope([*zip(variables, weights, strict=True), *zip(self.variables, slots, strict=True)]) as scope:
             rate = keras.ops.convert_to_tensor(self.learning_rate)
@@ -104,7 +111,7 @@ class _Stateless:
         return [scope.get_current_value(v) for v in variables], [scope.get_current_value(v) for v in self.variables]
 
 
-def _build(model: keras.Model, loss, optimizer) -> Graphs:
+def _build(model: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> Graphs:
     vectorized = is_vectorized(model)
 
     def copy(layer):
@@ -115,7 +122,8 @@ def _build(model: keras.Model, loss, optimizer) -> Graphs:
         return twin
 
     model = keras.models.clone_model(model, clone_function=copy, recursive=True)
-    optimizer = type("Stateless", (_Stateless, type(optimizer)), {}).from_config(optimizer.get_config())
+    kind: Any = type("Stateless", (_Stateless, type(optimizer)), {})
+    optimizer = kind.from_config(optimizer.get_config())
     optimizer.build(model.trainable_variables)
     others = model.non_trainable_variables  # batch normalization's means, frozen weights, seeds of random layers
     seed_places = [place for place, variable in enumerate(others) if is_seed(variable)]
@@ -166,7 +174,7 @@ def _build(model: keras.Model, loss, optimizer) -> Graphs:
         def one_step(number, trainable, rest, slots, total):
             batch = indices[:, number]  # int32 [n_clients, batch_size]
             arguments = (trainable, rest, slots, tf.gather(images, batch), tf.gather(labels, batch), sample_weights[:, number])
-            trainable, rest, slots, losses = tf.vectorized_map(lambda a: step(*a, masks), arguments)
+            trainable, rest, slots, losses = tf.vectorized_map(lambda a: step(*[*a, masks]), arguments)
             return number + 1, trainable, rest, slots, total + losses
 
         def to_each(arrays):

@@ -6,13 +6,14 @@ import contextlib
 import logging
 import os
 import sys
+from collections.abc import Callable, Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
 @contextlib.contextmanager
-def _stderr_discarded():
+def _stderr_discarded() -> Iterator[None]:
     # TensorFlow's C++ side logs to file descriptor 2 before its log level is read; a notebook would show that in red.
     sys.stderr.flush()
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -34,6 +35,8 @@ if keras.backend.backend() != "tensorflow":
         f"fedlab_utils trains with Keras on TensorFlow, but Keras runs on {keras.backend.backend()!r}: "
         "set the environment variable KERAS_BACKEND=tensorflow before starting Python"
     )
+Loss = keras.losses.Loss | Callable | str  # what Keras takes for one
+
 # "Using a while_loop for converting StatelessRandom…": true, harmless, and repeated at every graph.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..validation import require_choice, require_mask
 from .engine import graphs, is_seed
-from .models import keras, tf
+from .models import Loss, keras, tf
 
 EVALUATION_BATCH = 2500
 STATES = ("average", "local")
@@ -24,13 +27,15 @@ def flatten(weights: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.ravel(array) for array in weights]).astype(np.float32, copy=False)
 
 
-def unflatten(vector: np.ndarray, shapes) -> list[np.ndarray]:
+def unflatten(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
     """The inverse of `flatten` for arrays of these shapes."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)]
 
 
-def plan_batches(parts: list[np.ndarray], rngs, local_epochs: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+def plan_batches(
+    parts: list[np.ndarray], rngs: Sequence[np.random.Generator], local_epochs: int, batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Which samples each client trains on at each step: every sample once an epoch, in an order of the client's own.
 
     parts: one array of indices a client; rngs: one Generator a client. Returns indices int32 and weights float32, both
@@ -49,7 +54,7 @@ def plan_batches(parts: list[np.ndarray], rngs, local_epochs: int, batch_size: i
     return indices, weights
 
 
-def _checked(data) -> tuple[np.ndarray, ...]:
+def _checked(data: Any) -> tuple[np.ndarray, ...]:
     names = ("x_train", "y_train", "x_test", "y_test")
     for name in names:
         if not isinstance(getattr(data, name, None), np.ndarray):
@@ -64,7 +69,7 @@ def _checked(data) -> tuple[np.ndarray, ...]:
     return tuple(getattr(data, name) for name in names)
 
 
-def _check_optimizer(optimizer):
+def _check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise TypeError(f"optimizer must be a Keras optimizer such as keras.optimizers.Adam(1e-3), got {optimizer!r}")
     for option in _UNSUPPORTED:
@@ -72,10 +77,11 @@ def _check_optimizer(optimizer):
             raise ValueError(f"optimizer has {option}={getattr(optimizer, option)!r}, which is not supported here: leave it out")
 
 
-def _check_outputs(outputs: np.ndarray, loss, classes: int) -> None:
+def _check_outputs(outputs: np.ndarray, loss: Loss, classes: int) -> None:
     if outputs.ndim != 2 or outputs.shape[1] < classes:
         raise ValueError(f"model gives outputs of shape {outputs.shape} for 8 samples, the labels need {classes} columns")
-    logits = getattr(loss, "get_config", dict)().get("from_logits", False)
+    config: dict[str, Any] = getattr(loss, "get_config", dict)()
+    logits = config.get("from_logits", False)
     name = getattr(loss, "name", getattr(loss, "__name__", ""))
     if "crossentropy" in name and not logits and ((outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-3)):
         raise ValueError(
@@ -98,10 +104,17 @@ class Trainer:
     """
 
     # Copying 60,000 images costs more than a round: the next run on the same data finds them here.
-    _last_data = (None, ())
+    _last_data: tuple[tuple[np.ndarray, ...] | None, tuple[tf.Tensor, ...]] = (None, ())
 
-    def __init__(self, model, data, optimizer, loss="sparse_categorical_crossentropy", state: str = "average",
-                 mask=None):  # fmt: skip
+    def __init__(
+        self,
+        model: keras.Model,
+        data: Any,
+        optimizer: keras.optimizers.Optimizer,
+        loss: Loss = "sparse_categorical_crossentropy",
+        state: str = "average",
+        mask: Sequence[ArrayLike] | None = None,
+    ):
         data = _checked(data)
         require_choice("state", state, STATES)
         _check_optimizer(optimizer)
@@ -148,7 +161,14 @@ class Trainer:
                 Trainer._last_data = (data, tensors)
         self._x_train, self._y_train, self._x_test, self._y_test = tensors
 
-    def train(self, weights, indices, sample_weights, seeds, own=None) -> tuple[list[np.ndarray], np.ndarray]:
+    def train(
+        self,
+        weights: Sequence[np.ndarray],
+        indices: np.ndarray,
+        sample_weights: np.ndarray,
+        seeds: np.ndarray,
+        own: dict[int, np.ndarray] | None = None,
+    ) -> tuple[list[np.ndarray], np.ndarray]:
         """Local training of every client of a cohort, from the same weights.
 
         weights: as model.get_weights(). indices int32, sample_weights float32: [n_clients, steps, batch_size], see
@@ -156,12 +176,12 @@ class Trainer:
         [n_clients, …] that the clients kept. Returns the arrays of all clients after their last step, each
         [n_clients, …] in the order of `weights`, and the mean loss of each client's samples, [n_clients].
         """
-        own = {str(place): array for place, array in (own or {}).items()}
-        arguments = (weights, own, seeds, self._slots, self._x_train, self._y_train, indices, sample_weights)
+        by_name = {str(place): array for place, array in (own or {}).items()}
+        arguments = (weights, by_name, seeds, self._slots, self._x_train, self._y_train, indices, sample_weights)
         arrays, losses = self._train(*arguments, self._masks)
         return [array.numpy() for array in arrays], losses.numpy()
 
-    def gather(self, weights) -> np.ndarray:
+    def gather(self, weights: Sequence[np.ndarray]) -> np.ndarray:
         """What travels of a model: its shared arrays, or of these what the mask keeps, float32 [n_weights]."""
         vector = flatten([weights[place] for place in self.shared])
         return vector if self._kept is None else vector[self._kept]
@@ -174,7 +194,7 @@ class Trainer:
             vector = full
         return unflatten(vector, self._shapes)
 
-    def deltas(self, trained: list[np.ndarray], weights) -> np.ndarray:
+    def deltas(self, trained: list[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         """What each client has moved of all that travels: float32 [n_clients, n_weights]."""
         ends = np.cumsum([0, *(math.prod(shape) for shape in self._shapes)])
         result = np.empty((len(trained[0]), ends[-1]), np.float32)
@@ -183,7 +203,7 @@ class Trainer:
             np.subtract(moved, np.ravel(weights[place]), out=result[:, start:end], casting="same_kind")
         return result if self._kept is None else result[:, self._kept]
 
-    def evaluate(self, weights) -> tuple[float, float]:
+    def evaluate(self, weights: Sequence[np.ndarray]) -> tuple[float, float]:
         """On the test set: the fraction that a model with these weights gets right, and its mean loss."""
         right, total = 0, 0.0
         for start in range(0, len(self._y_test), EVALUATION_BATCH):
