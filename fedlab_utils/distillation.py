@@ -6,15 +6,22 @@ images travel instead of weights: Li and Wang 2019, arXiv:1910.03581 (FedMD); It
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .codecs import Codec, Identity, decode
 from .validation import require_finite, require_integer, require_number
 
+if TYPE_CHECKING:
+    from .data import Dataset
+    from .training.models import keras
 
-def soften(logits, temperature: float = 1.0) -> np.ndarray:
+
+def soften(logits: ArrayLike, temperature: float = 1.0) -> np.ndarray:
     """softmax(z / T): float32, shape of the logits, each row (last axis) summing to 1.
 
     temperature > 0 (ValueError otherwise): 1 is the model's own softmax, larger is softer, towards 0 the largest takes all.
@@ -24,7 +31,13 @@ def soften(logits, temperature: float = 1.0) -> np.ndarray:
     return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
-def distillation_loss(student_logits, teacher_logits, temperature: float, labels=None, hard_share: float = 0.0) -> float:
+def distillation_loss(
+    student_logits: ArrayLike,
+    teacher_logits: ArrayLike,
+    temperature: float,
+    labels: ArrayLike | None = None,
+    hard_share: float = 0.0,
+) -> float:
     """hard_share · CE(labels, student at T = 1) + (1 - hard_share) · T² · CE(teacher at T, student at T), mean of the images.
 
     Logits: float [n, n_classes]. labels: int [n]; needed where hard_share > 0. T² because the gradient of the soft part
@@ -44,7 +57,7 @@ def distillation_loss(student_logits, teacher_logits, temperature: float, labels
     return float(loss)
 
 
-def _log_softmax(z) -> np.ndarray:
+def _log_softmax(z: np.ndarray) -> np.ndarray:
     z = np.asarray(z, np.float64) - np.max(z, axis=-1, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
@@ -54,8 +67,20 @@ def require_same_classes(teacher: int, student: int) -> None:
         raise ValueError(f"teacher and student must know the same classes, got {teacher} and {student}")
 
 
-def teach(student, images, teacher_logits, *, temperature: float = 4.0, labels=None, hard_share=None, weights=None,
-          epochs: float = 5, batch_size: int = 128, learning_rate=(2e-3, 0.0), seed: int = 0) -> list[np.ndarray]:  # fmt: skip
+def teach(
+    student: keras.Model,
+    images: np.ndarray,
+    teacher_logits: ArrayLike,
+    *,
+    temperature: float = 4.0,
+    labels: ArrayLike | None = None,
+    hard_share: float | None = None,
+    weights: Sequence[np.ndarray] | None = None,
+    epochs: float = 5,
+    batch_size: int = 128,
+    learning_rate: float | tuple[float, float] = (2e-3, 0.0),
+    seed: int = 0,
+) -> list[np.ndarray]:
     """Train a student on a teacher's soft targets (the document's step 2); returns the student's weights.
 
     student: Keras model. images: float32 [n, 28, 28]. teacher_logits: float [n, n_classes]. labels: int [n] where known; they
@@ -99,9 +124,21 @@ class LogitHistory:
     downlink_bytes: list[int] = field(default_factory=list)
 
 
-def simulate_logits(models, data, clients, public_images, *, rounds: int = 1, local_epochs: int = 20, public_epochs: int = 5,
-                    batch_size: int = 32, temperature: float = 1.0, uplink: Codec | None = None,
-                    downlink: Codec | None = None, seed: int = 0) -> LogitHistory:  # fmt: skip
+def simulate_logits(
+    models: Sequence[keras.Model],
+    data: Dataset,
+    clients: Sequence[np.ndarray],
+    public_images: np.ndarray,
+    *,
+    rounds: int = 1,
+    local_epochs: int = 20,
+    public_epochs: int = 5,
+    batch_size: int = 32,
+    temperature: float = 1.0,
+    uplink: Codec | None = None,
+    downlink: Codec | None = None,
+    seed: int = 0,
+) -> LogitHistory:
     """Federated distillation: clients send their logits on public images, the server sends back the average.
 
     models: one Keras model a client; they may differ, as long as the classes are the same. public_images: float32
@@ -127,7 +164,8 @@ def simulate_logits(models, data, clients, public_images, *, rounds: int = 1, lo
         return 1000 * seed + 100 * number + client
 
     for number in range(rounds):
-        total, uplink_bytes = 0.0, 0
+        total: np.ndarray | float = 0.0
+        uplink_bytes = 0
         for client, (model, (x, y)) in enumerate(zip(models, own, strict=True)):
             held[client] = central.train(model, x, y, weights=held[client], epochs=local_epochs, batch_size=batch_size,
                                          seed=order(number, client))  # fmt: skip

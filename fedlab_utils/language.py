@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .validation import require_choice
 
 LANGUAGES = ("en", "zh")
@@ -20,7 +22,7 @@ def say(en: str, zh: str) -> str:
     return zh if _language == "zh" else en
 
 
-def itemize(items) -> str:
+def itemize(items: Iterable[tuple[object, object]]) -> str:
     """Pairs as "name: value; name: value", with the language's punctuation. For alternative texts."""
     colon = say(": ", "：")
     return say("; ", "；").join(f"{name}{colon}{value}" for name, value in items)

@@ -8,17 +8,23 @@ Sources: Han et al. 2015, arXiv:1506.02626 (train, prune, retrain); Zhu and Gupt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .codecs import Codec, Pipeline, TopK
 from .validation import require_choice, require_fraction, require_integer, require_mask, require_number
 
+if TYPE_CHECKING:
+    from .training.models import keras
+
 SCOPES = ("global", "layer")
 
 
-def magnitude_mask(weights, sparsity: float, scope: str = "global") -> list[np.ndarray]:
+def magnitude_mask(weights: Sequence[np.ndarray], sparsity: float, scope: str = "global") -> list[np.ndarray]:
     """Which connections stay when those of least magnitude go: a list of bool arrays, shapes as `weights`.
 
     sparsity: the fraction of the connections (entries of kernels) that goes, in [0, 1), rounded to a whole number of them.
@@ -39,13 +45,13 @@ def magnitude_mask(weights, sparsity: float, scope: str = "global") -> list[np.n
     return [next(parts).reshape(np.shape(w)) if np.ndim(w) > 1 else np.ones(np.shape(w), bool) for w in weights]
 
 
-def apply_mask(weights, mask) -> list[np.ndarray]:
+def apply_mask(weights: Sequence[np.ndarray], mask: Sequence[ArrayLike]) -> list[np.ndarray]:
     """The weights with zeros where the mask is False: the document's step 3, for connections."""
     mask = require_mask("mask", mask, weights)
     return [np.where(m, w, 0).astype(np.asarray(w).dtype) for w, m in zip(weights, mask, strict=True)]
 
 
-def sparsity_of(weights_or_mask) -> float:
+def sparsity_of(weights_or_mask: Sequence[ArrayLike]) -> float:
     """The fraction of the connections (entries of kernels) that are zero."""
     kernels = [np.ravel(w) for w in weights_or_mask if np.ndim(w) > 1]
     return float(np.mean(np.concatenate(kernels) == 0))
@@ -54,7 +60,7 @@ def sparsity_of(weights_or_mask) -> float:
 # By node
 
 
-def node_importance(weights, layer: int = 0) -> np.ndarray:
+def node_importance(weights: Sequence[np.ndarray], layer: int = 0) -> np.ndarray:
     """How much each node of hidden layer `layer` can say: |incoming weights| · |outgoing weights|, float [n_nodes].
 
     The product of the two norms does not change when a ReLU node's inputs are doubled and its outputs halved, which
@@ -64,13 +70,13 @@ def node_importance(weights, layer: int = 0) -> np.ndarray:
     return np.linalg.norm(kernel, axis=0) * np.linalg.norm(outgoing, axis=1)
 
 
-def _around(weights, layer: int):
+def _around(weights: Sequence[np.ndarray], layer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     hidden = len(weights) // 2 - 1
     layer = require_integer("layer", layer, 0, hidden - 1)
     return weights[2 * layer], weights[2 * layer + 1], weights[2 * layer + 2]
 
 
-def kept_nodes(weights, sparsity: float, layer: int = 0, importance=None) -> np.ndarray:
+def kept_nodes(weights: Sequence[np.ndarray], sparsity: float, layer: int = 0, importance: ArrayLike | None = None) -> np.ndarray:
     """Which nodes of a hidden layer stay when the least important go: int [n_kept], rising.
 
     sparsity: the fraction of its nodes that goes, in [0, 1); at least one stays. importance: by default `node_importance`.
@@ -83,7 +89,7 @@ def kept_nodes(weights, sparsity: float, layer: int = 0, importance=None) -> np.
     return np.sort(np.argsort(-importance, kind="stable")[:stay])
 
 
-def take_nodes(weights, nodes, layer: int = 0) -> list[np.ndarray]:
+def take_nodes(weights: Sequence[np.ndarray], nodes: np.ndarray, layer: int = 0) -> list[np.ndarray]:
     """Only these nodes of a hidden layer: smaller arrays, which a smaller dense model takes.
 
     A node is a column of its layer's kernel, an entry of the bias and a row of the next kernel.
@@ -94,12 +100,14 @@ def take_nodes(weights, nodes, layer: int = 0) -> list[np.ndarray]:
     return smaller
 
 
-def prune_nodes(weights, sparsity: float, layer: int = 0, importance=None) -> list[np.ndarray]:
+def prune_nodes(
+    weights: Sequence[np.ndarray], sparsity: float, layer: int = 0, importance: ArrayLike | None = None
+) -> list[np.ndarray]:
     """Remove the least important nodes of a hidden layer. Arguments as for `kept_nodes`, result as of `take_nodes`."""
     return take_nodes(weights, kept_nodes(weights, sparsity, layer, importance), layer)
 
 
-def multiplications(weights) -> int:
+def multiplications(weights: Sequence[np.ndarray]) -> int:
     """Multiplications for one image, if every connection that is not zero takes one."""
     return int(sum(np.count_nonzero(w) for w in weights if np.ndim(w) > 1))
 
@@ -117,7 +125,17 @@ def cubic_sparsity(progress: float, final: float, initial: float = 0.0) -> float
     return final + (initial - final) * (1 - progress) ** 3
 
 
-def fine_tune(model, weights, mask, images, labels, *, epochs: float = 1, learning_rate=(3e-3, 0.0), seed: int = 0):
+def fine_tune(
+    model: keras.Model,
+    weights: Sequence[np.ndarray],
+    mask: Sequence[ArrayLike],
+    images: np.ndarray,
+    labels: ArrayLike,
+    *,
+    epochs: float = 1,
+    learning_rate: float | tuple[float, float] = (3e-3, 0.0),
+    seed: int = 0,
+) -> list[np.ndarray]:
     """Train on with the mask held: the document's step 4. Returns the weights; what was removed stays zero.
 
     model: an architecture that takes these weights. Other arguments as for `central.train`.
@@ -128,8 +146,20 @@ def fine_tune(model, weights, mask, images, labels, *, epochs: float = 1, learni
     return central.train(model, images, labels, weights=weights, mask=mask, epochs=epochs, learning_rate=learning_rate, seed=seed)
 
 
-def prune_gradually(model, weights, sparsity, images, labels, *, epochs=8, ramp=3, stages=6, scope="global",
-                    learning_rate=3e-3, seed=0):  # fmt: skip
+def prune_gradually(
+    model: keras.Model,
+    weights: Sequence[np.ndarray],
+    sparsity: float,
+    images: np.ndarray,
+    labels: ArrayLike,
+    *,
+    epochs: float = 8,
+    ramp: float = 3,
+    stages: int = 6,
+    scope: str = "global",
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+) -> tuple[Sequence[np.ndarray], list[np.ndarray]]:
     """Prune a little, train a little, again: `stages` steps of `cubic_sparsity` over the first `ramp` epochs.
 
     The rest of the epochs fine-tunes with the last mask; the learning rate falls linearly to zero over all. What was
@@ -152,7 +182,7 @@ def prune_gradually(model, weights, sparsity, images, labels, *, epochs=8, ramp=
 # Bytes
 
 
-def encode_pruned(weights, values: Codec | None = None) -> bytes:
+def encode_pruned(weights: Sequence[np.ndarray], values: Codec | None = None) -> bytes:
     """The pruned model as one payload: where the weights that are not zero stand, and their values.
 
     values: codec for the values, by default float32. `decode` gives the flat weights back from the bytes alone.

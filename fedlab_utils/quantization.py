@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .validation import require_choice, require_finite, require_integer, require_rng
 
@@ -24,7 +25,14 @@ class Quantized(NamedTuple):
     shape: tuple[int, ...]
 
 
-def quantize(x, bits: int, rounding: str = "floor", lo: float | None = None, hi: float | None = None, rng=None) -> Quantized:
+def quantize(
+    x: ArrayLike,
+    bits: int,
+    rounding: str = "floor",
+    lo: float | None = None,
+    hi: float | None = None,
+    rng: np.random.Generator | None = None,
+) -> Quantized:
     """Map real numbers linearly to the integers 0 … 2**bits - 1 (document, formula 4.1).
 
     x: array of any shape. bits: 1 … 16 bits a value. rounding: "floor" is formula 4.1; "nearest" rounds to the nearest
@@ -56,7 +64,7 @@ def quantize(x, bits: int, rounding: str = "floor", lo: float | None = None, hi:
         if rounding == "nearest":
             np.rint(scaled, scaled)
         else:
-            if rounding == "stochastic":
+            if rng is not None and rounding == "stochastic":
                 scaled += rng.random(scaled.size)
             np.floor(scaled, scaled)
         # A fraction within one ulp of 1 plus a draw within one ulp of 1 can reach top + 1.

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .validation import require_finite, require_integer, require_number, require_rng
 
@@ -24,7 +25,7 @@ class Sparse(NamedTuple):
         return dense.reshape(self.shape)
 
 
-def count_kept(k, n: int) -> int:
+def count_kept(k: float, n: int) -> int:
     """How many of n weights `k` keeps: a float in (0, 1] is a fraction, max(1, ceil(k n)); an integer a count, 1 … n.
 
     An empty vector (n = 0) keeps nothing. ValueError outside those ranges.
@@ -37,7 +38,7 @@ def count_kept(k, n: int) -> int:
     return min(n, count)
 
 
-def top_k(x, k) -> Sparse:
+def top_k(x: ArrayLike, k: float) -> Sparse:
     """Keep the k weights of largest magnitude (document, formula 4.2).
 
     x: array of any shape. k: a fraction (float in (0, 1]) or a count (int in 1 … n). Exactly k are kept: of equal
@@ -58,7 +59,7 @@ def top_k(x, k) -> Sparse:
     return Sparse(indices, flat[indices], x.shape)
 
 
-def random_k(x, k, rng: np.random.Generator) -> Sparse:
+def random_k(x: ArrayLike, k: float, rng: np.random.Generator) -> Sparse:
     """Keep k weights drawn at random without replacement, at their own values.
 
     Arguments and errors as for `top_k`. Scaled by n / k the result is an unbiased estimate of x (Konečný et al. 2016,

@@ -7,13 +7,14 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .validation import require_integer
 
 LOG_2 = math.log(2)
 
 
-def nmse(x, x_hat) -> float:
+def nmse(x: ArrayLike, x_hat: ArrayLike) -> float:
     """Normalized mean squared error ||x - x_hat||^2 / ||x||^2; 0 for two zero vectors, infinity if only x is zero.
 
     x, x_hat: arrays of one shape (ValueError otherwise). Computed in float64.
@@ -78,7 +79,7 @@ def lloyd_max(bits: int) -> LloydMaxGrid:
     half = 2 ** (require_integer("bits", bits, 1, 8) - 1)  # the grid is symmetric: the values above zero suffice
     # A good start: the values whose density is that of the Gaussian to the power 1/3 (Panter and Dite 1951).
     values = math.sqrt(3) * np.array([NormalDist().inv_cdf(0.5 + (i + 0.5) / (2 * half)) for i in range(half)])
-    change = 1.0
+    change = np.ones(1)
     while np.abs(change).max() > 1e-8:  # what is left after such a step is its square
         ends = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [np.inf]])
         density = np.exp(-(ends**2) / 2) / math.sqrt(2 * math.pi)
@@ -93,7 +94,7 @@ def lloyd_max(bits: int) -> LloydMaxGrid:
     return LloydMaxGrid(values, (values[1:] + values[:-1]) / 2, float(1 - 2 * np.sum(share * means**2)))
 
 
-def _solve_tridiagonal(below, diagonal, above, right) -> np.ndarray:
+def _solve_tridiagonal(below: np.ndarray, diagonal: np.ndarray, above: np.ndarray, right: np.ndarray) -> np.ndarray:
     """x with below[i-1] x[i-1] + diagonal[i] x[i] + above[i] x[i+1] = right[i], by elimination: the same on every machine."""
     below, pivot, above, x = (part.tolist() for part in (below, diagonal, above, right))
     for i in range(1, len(x)):

@@ -46,7 +46,7 @@ def _write(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read_record(path: Path) -> dict[str, dict[str, str]]:
+def _read_record(path: Path) -> dict[str, dict[str, str | None]]:
     try:
         record = json.loads(path.read_text("utf-8"))
         return {name: dict(entry) for name, entry in record.items()}
@@ -86,7 +86,8 @@ def shelve(language: str, root: Path = ROOT) -> dict[str, str]:
     if not chapters:
         raise FileNotFoundError(f"{book} holds no chapters: call this from a complete copy of the book")
     shelf.mkdir(parents=True, exist_ok=True)
-    record, done = _read_record(shelf / RECORD), {}
+    record = _read_record(shelf / RECORD)
+    done: dict[str, str] = {}
     for chapter in chapters:
         copy, content = shelf / chapter.name, chapter.read_bytes()
         new, entry = fingerprint(content), record.setdefault(chapter.name, {})

@@ -9,9 +9,11 @@ import base64
 import html
 import io
 import threading
+from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
@@ -23,7 +25,7 @@ from .fonts import FONT_FAMILIES, use_fonts
 EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER = "#404040", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#B9BEC6"
 ROUNDING_COLOURS = {"floor": "#D55E00", "nearest": "#009E73", "stochastic": "#56B4E9"}
 
-STYLE = {
+STYLE: dict[Any, Any] = {  # Matplotlib's types list every name that it may hold
     "font.family": FONT_FAMILIES,
     "font.size": 10,
     "axes.titlesize": 11,
@@ -52,7 +54,7 @@ def rounding_name(rounding: str) -> str:
 
 
 def new_figure(
-    columns: int = 1, width: float = 9, height: float = 3.6, sharey: bool = False, **gridspec
+    columns: int = 1, width: float = 9, height: float = 3.6, sharey: bool = False, **gridspec: Any
 ) -> tuple[Figure, np.ndarray]:
     """A figure in the style of the book, and its axes [columns]. width, height in inches."""
     use_fonts()
@@ -70,9 +72,10 @@ def png(figure: Figure) -> bytes:
     """
     buffer = io.BytesIO()
     with DRAWING, matplotlib.rc_context(STYLE):
-        figure.canvas.draw()  # savefig would draw twice
+        canvas: Any = figure.canvas  # of the Agg kind, see `new_figure`
+        canvas.draw()  # savefig would draw twice
         figure.set_layout_engine("none")
-        Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[:, :, :3]).save(buffer, "png", compress_level=1)
+        Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3]).save(buffer, "png", compress_level=1)
     return buffer.getvalue()
 
 
@@ -94,7 +97,7 @@ class Still:
         self._png = buffer.getvalue()
         self._width = round(figure.get_figwidth() * STYLE["figure.dpi"])
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         data = {"image/png": base64.b64encode(self._png).decode(), "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt, "width": self._width}}
 
@@ -105,19 +108,19 @@ def quick(figure: Figure) -> None:
         ax.minorticks_off()
 
 
-def percent_axis(axis) -> None:
+def percent_axis(axis: Axis) -> None:
     """Fractions as percent. On a linear axis the ticks are such that nothing is rounded away: never 97.5 shown as 98."""
     if axis.get_scale() == "linear":
         axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g} %"))
 
 
-def whole_numbers(axis) -> None:
+def whole_numbers(axis: Axis) -> None:
     """Rounds, clients: no tick at 2.5 of them."""
     axis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
-def plain_log_axis(axis) -> None:
+def plain_log_axis(axis: Axis) -> None:
     """Numbers on a logarithmic axis as people write them: 0.1, 1, 10."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

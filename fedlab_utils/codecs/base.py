@@ -10,8 +10,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..validation import require_finite, require_rng
 from .wire import Reader, finite, seal, varint
@@ -33,7 +35,7 @@ class Codec:
     ends_in_bytes: bool = False  # a stage that turns all of its input into bytes, so that none can follow
     tags: Iterable[int] = ()  # of its layers, one byte each; a stage that writes another's layers inherits its tags
 
-    def __init_subclass__(cls, **options):
+    def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for tag in cls.__dict__.get("tags", ()):
             other = _STAGES.get(tag)
@@ -52,7 +54,7 @@ class Codec:
             return NotImplemented
         return Pipeline(*self.stages, *other.stages)
 
-    def encode(self, x, rng: np.random.Generator | None = None) -> bytes:
+    def encode(self, x: ArrayLike, rng: np.random.Generator | None = None) -> bytes:
         """Encode an array of any shape as float32 [n] in row-major order; returns the whole message.
 
         rng: for stages that draw random numbers; ValueError where one does and has none, or where x holds NaN, infinity
@@ -62,7 +64,7 @@ class Codec:
         if x.size and max(-x.min(), x.max()) > FLOAT32_MAX:
             place = int(np.abs(x).argmax())
             raise ValueError(f"x must be within float32, ±{FLOAT32_MAX:.3g}, but x[{place}] is {x[place]:g}")
-        rest: np.ndarray | None = x.astype(np.float32, copy=False)
+        rest: Any = x.astype(np.float32, copy=False)  # None once a stage has turned all into bytes
         body = [varint(x.size)]
         for stage in self.stages:
             layer, rest = stage.forward(rest, rng)
@@ -75,7 +77,7 @@ class Codec:
             body.append(Identity().forward(rest, rng)[0])
         return seal(b"".join(body))
 
-    def forward(self, x: np.ndarray, rng) -> tuple[bytes, np.ndarray | None]:
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         """One layer: its bytes (tag first), and the float32 vector that is left to encode, or None when none is."""
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(x, rng)")
 
@@ -109,7 +111,7 @@ class Codec:
                 shown.append(f"{parameter.name}={value!r}" if by_name or isinstance(value, bool) else repr(value))
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def __eq__(self, other) -> bool:
+    def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
         mine = self._parameters()
@@ -128,11 +130,11 @@ class Identity(Codec):
 
     ends_in_bytes, tags = True, (0x00,)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         return bytes([0x00]) + x.astype("<f4").tobytes(), None
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         return finite(np.frombuffer(reader.take(4 * n), "<f4").astype(np.float32))
 
 
@@ -153,13 +155,13 @@ class Pipeline(Codec):
         self._stages = stages
 
     @property
-    def stages(self):
+    def stages(self) -> tuple[Codec, ...]:
         return self._stages
 
     def __repr__(self) -> str:
         return " | ".join(map(repr, self._stages))
 
-    def __eq__(self, other) -> bool:
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Codec) and self.stages == other.stages
 
     __hash__ = Codec.__hash__
@@ -189,7 +191,7 @@ def _decode_layer(reader: Reader, n: int, outer: frozenset[type[Codec]]) -> np.n
     return stage.read(reader, tag, n, lambda count: _decode_layer(reader, count, outer | {stage}))
 
 
-def draw_seed(stage: Codec, rng) -> bytes:
+def draw_seed(stage: Codec, rng: np.random.Generator | None) -> bytes:
     """A seed for the layer of `stage`, drawn from `rng`. ValueError without one."""
     if rng is None:
         raise ValueError(f"{stage} draws random numbers: pass rng=numpy.random.default_rng(seed)")

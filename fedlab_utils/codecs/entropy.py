@@ -170,7 +170,7 @@ def _encode_model(counts: np.ndarray) -> tuple[bytes, np.ndarray]:
     head = varint(used.size) + varint(int(used[-1]) + 1) + encode_support(used, int(used[-1]) + 1)
     if used.size == 1:
         return head, np.array([2**PRECISION])
-    best = None
+    best: tuple[float, bytes, np.ndarray] | None = None
     for exponent in range(4):
         codes = np.minimum(np.rint(np.log2(counts) * 2**exponent), (_MAX_OCTAVE << exponent) - 1).astype(np.int64)
         model = bytes([exponent, codes[0]]) + encode_gaps(zigzag(np.diff(codes)))
@@ -178,6 +178,7 @@ def _encode_model(counts: np.ndarray) -> tuple[bytes, np.ndarray]:
         cost = 8 * len(model) + np.sum(counts * (PRECISION - np.log2(frequencies)))
         if best is None or cost < best[0]:
             best = cost, head + model, frequencies
+    assert best is not None  # there were four
     return best[1:]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Codec
-from .wire import finite
+from .base import Codec, Inner
+from .wire import Reader, finite
 
 
 class Float16(Codec):
@@ -16,14 +16,14 @@ class Float16(Codec):
 
     ends_in_bytes, tags = True, (0x01,)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         with np.errstate(over="ignore"):
             half = x.astype("<f2")
         _within(self, x, np.isinf(half))
         return bytes([0x01]) + half.tobytes(), None
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         return finite(np.frombuffer(reader.take(2 * n), "<f2").astype(np.float32))
 
 
@@ -36,14 +36,14 @@ class BFloat16(Codec):
 
     ends_in_bytes, tags = True, (0x02,)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         whole = x.view(np.uint32)
         half = ((whole + ((whole >> 16 & 1) + np.uint32(0x7FFF))) >> 16).astype("<u2")
         _within(self, x, half & 0x7FFF == 0x7F80)
         return bytes([0x02]) + half.tobytes(), None
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         return finite((np.frombuffer(reader.take(2 * n), "<u2").astype(np.uint32) << 16).view(np.float32))
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from ..quantization import BLOCK
 from ..theory import lloyd_max
 from ..validation import require_integer
-from .base import FLOAT32_MAX, SEED_BYTES, Codec, Pipeline, draw_seed, random_bytes
+from .base import FLOAT32_MAX, SEED_BYTES, Codec, Inner, Pipeline, draw_seed, random_bytes
 from .entropy import decode_levels, encode_levels
-from .wire import pack_bits, packed_bytes, unpack_bits
+from .wire import Reader, pack_bits, packed_bytes, unpack_bits
 
 STRIP = 64  # columns that are transformed at a time
 CODED = 8  # in the tag of Lloyd–Max levels: they are entropy coded
@@ -73,7 +73,7 @@ class Rotate(Codec):
 
     tags = (0x80,)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         seed = draw_seed(self, rng)
         padded = np.zeros(_padded(x.size), np.float32)
         padded[: x.size] = x
@@ -83,7 +83,7 @@ class Rotate(Codec):
         return bytes([0x80]) + seed, padded
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         seed = bytes(reader.take(SEED_BYTES))
         rotated = inner(_padded(n))
         if not n:
@@ -106,7 +106,7 @@ class LloydMax(Codec):
     def __init__(self, bits: int, unbiased: bool = False):
         self.bits, self.unbiased = require_integer("bits", bits, 1, 8), bool(unbiased)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         values, thresholds = _grid(self.bits)
         energy = float(np.sum(np.square(x, dtype=np.float64)))
         levels, sums = np.zeros(x.size, np.int64), np.zeros(values.size)
@@ -128,7 +128,7 @@ class LloydMax(Codec):
         return struct.pack("<Bf", 0x60 | self.bits - 1, scale) + packed, None
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         scale = reader.float32()
         bits = (tag & 7) + 1
         if tag & CODED:

@@ -12,9 +12,9 @@ import struct
 import numpy as np
 
 from ..validation import require_integer, require_rng
-from .base import FLOAT32_MAX, Codec
+from .base import FLOAT32_MAX, Codec, Inner
 from .entropy import decode_levels, encode_levels
-from .wire import packed_bytes, varint
+from .wire import Reader, packed_bytes, varint
 
 
 class Sign(Codec):
@@ -26,12 +26,12 @@ class Sign(Codec):
 
     ends_in_bytes, tags = True, (0x50,)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         scale = np.abs(x).mean(dtype=np.float64) if x.size else 0.0
         return struct.pack("<Bf", 0x50, scale) + np.packbits(x >= 0).tobytes(), None
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         scale = np.float32(reader.float32())
         plus = np.unpackbits(np.frombuffer(reader.take(packed_bytes(n, 1)), np.uint8), count=n)
         return np.where(plus, scale, -scale)
@@ -51,7 +51,7 @@ class QSGD(Codec):
     def __init__(self, levels: int):
         self.levels = require_integer("levels", levels, 1, 2**15)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         if rng is None:
             raise ValueError(f"{self} draws random numbers: pass rng=numpy.random.default_rng(seed)")
         wide = x.astype(np.float64)
@@ -65,7 +65,7 @@ class QSGD(Codec):
         return bytes([0x70]) + varint(self.levels) + struct.pack("<f", norm) + encode_levels(signed), None
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         top, norm = reader.varint(), reader.float32()
         if not 1 <= top <= 2**15:
             raise ValueError(f"damaged payload: QSGD of {top} levels")

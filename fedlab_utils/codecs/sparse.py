@@ -6,9 +6,9 @@ import numpy as np
 
 from ..sparsification import Sparse, count_kept, top_k
 from ..validation import require_number
-from .base import SEED_BYTES, Codec, draw_seed, random_bytes
+from .base import SEED_BYTES, Codec, Inner, draw_seed, random_bytes
 from .supports import FORMS, decode_cheapest, encode_cheapest
-from .wire import varint
+from .wire import Reader, varint
 
 
 class _Support(Codec):
@@ -23,7 +23,7 @@ class _Support(Codec):
         return bytes([0x20 | form]) + varint(indices.size) + support
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         k = reader.varint()
         if k > n:
             raise ValueError(f"damaged payload: a support of {k} in {n} weights")
@@ -43,7 +43,7 @@ class TopK(_Support):
         count_kept(k, 0)  # an impossible k is told here; one beyond n when n is known
         self.k = k
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         s = top_k(x, self.k)
         return self.layer(s.indices, x.size), s.values
 
@@ -57,7 +57,7 @@ class Threshold(_Support):
     def __init__(self, threshold: float):
         self.threshold = require_number("threshold", threshold, 0)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         indices = np.flatnonzero(np.abs(x) >= self.threshold)
         return self.layer(indices, x.size), x[indices]
 
@@ -76,7 +76,7 @@ class RandomK(Codec):
         count_kept(k, 0)
         self.k, self.unbiased = k, bool(unbiased)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         seed, kept = draw_seed(self, rng), count_kept(self.k, x.size)
         values = x[_random_support(seed, kept, x.size)]
         if self.unbiased and kept:
@@ -85,7 +85,7 @@ class RandomK(Codec):
         return bytes([0x90]) + seed + varint(kept), values
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         seed, k = bytes(reader.take(SEED_BYTES)), reader.varint()
         if k > n:
             raise ValueError(f"damaged payload: {k} weights drawn of {n}")

@@ -6,7 +6,10 @@ average; in a real delta the kept weights stand together, and with a model of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .entropy import MAX_SPAN, ans_decode, ans_encode, decode_levels, encode_levels, normalize
 from .rice import decode_support, encode_gaps, gaps_support, support_gaps
@@ -71,7 +74,7 @@ def decode_cheapest(reader: Reader, form: int, k: int, n: int) -> np.ndarray:
     return gaps_support((quotients << r) | low, n)
 
 
-def encode_mask(mask) -> bytes:
+def encode_mask(mask: Sequence[ArrayLike]) -> bytes:
     """A mask as a message of its own, as it is sent once: n, k, the places in their cheapest form, a checksum.
 
     mask: arrays of bool, True stays; they are sent as one vector.

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..quantization import ROUNDINGS, Quantized, dequantize, quantize
 from ..validation import require_choice, require_integer, require_number
-from .base import FLOAT32_MAX, Codec
+from .base import FLOAT32_MAX, Codec, Inner
 from .entropy import MAX_SPAN, decode_levels, encode_levels
-from .wire import pack_bits, packed_bytes, unpack_bits, varint
+from .wire import Reader, pack_bits, packed_bytes, unpack_bits, varint
 
 MAX_LEVEL = 2**15  # on either side of zero
 SAMPLE = 2**14  # weights on which the step is sought before all are asked
@@ -33,14 +33,14 @@ class Quantize(Codec):
         self.rounding = require_choice("rounding", rounding, ROUNDINGS)
         self.entropy = bool(entropy)
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         q = quantize(x, self.bits, self.rounding, rng=rng)
         kind = 0x30 if self.entropy else 0x10
         levels = encode_levels(q.levels.astype(np.int64)) if self.entropy else pack_bits(q.levels, q.bits)
         return struct.pack("<Bff", kind | self.bits - 1, q.lo, q.hi) + levels, None
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         bits = (tag & 0x0F) + 1
         lo, hi = reader.float32(), reader.float32()
         if hi < lo:
@@ -70,7 +70,7 @@ class EntropyQuantize(Codec):
         require_number("bits", bits, 0, 16)
         self.bits = bits
 
-    def forward(self, x, rng):
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         if not x.size or x.min() == x.max():
             return struct.pack("<Bf", 0x40, x[0] if x.size else 0), None
         wide = x.astype(np.float64)
@@ -87,7 +87,7 @@ class EntropyQuantize(Codec):
         return struct.pack("<Bf", 0x41, step) + encode_levels(levels) + centroids, None
 
     @classmethod
-    def read(cls, reader, tag, n, inner):
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         step = reader.float32()
         if tag == 0x40:
             return np.full(n, step, np.float32)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from typing import TypeVar
 
 import numpy as np
 
 from ..validation import require_integer
 
 MAX_BITS = 32
+Integers = TypeVar("Integers", int, np.ndarray)
+
 FORMAT = 1  # version of the format; what would make an older payload unreadable needs the next
 MAGIC = 0xF0 | FORMAT  # first byte of every payload: our mark in its high half, the version in its low half
 CHECKSUM_BYTES = 4
@@ -49,7 +52,7 @@ def _pack(levels: np.ndarray, bits: int) -> bytes:
     return tail.tobytes()[: packed_bytes(levels.size, bits)]
 
 
-def unpack_bits(data: bytes, bits: int, count: int) -> np.ndarray:
+def unpack_bits(data: bytes | memoryview, bits: int, count: int) -> np.ndarray:
     """The inverse of `pack_bits`: uint32 [count]. ValueError unless `data` holds exactly `packed_bytes(count, bits)`."""
     bits = require_integer("bits", bits, 1, MAX_BITS)
     count = require_integer("count", count, 0)
@@ -88,12 +91,12 @@ def seal(body: bytes) -> bytes:
     return message + zlib.crc32(message).to_bytes(CHECKSUM_BYTES, "little")
 
 
-def zigzag(values):
+def zigzag(values: Integers) -> Integers:
     """Signed integers as unsigned ones, small as they were: 0, -1, 1, -2 become 0, 1, 2, 3."""
     return (values << 1) ^ (values >> 63)
 
 
-def unzigzag(values):
+def unzigzag(values: Integers) -> Integers:
     """The inverse of `zigzag`."""
     return (values >> 1) ^ -(values & 1)
 

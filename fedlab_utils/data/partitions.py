@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..validation import require_integer, require_number
 
 
-def _require_clients(labels: np.ndarray, n_clients) -> int:
+def _require_clients(labels: np.ndarray, n_clients: int) -> int:
     if labels.ndim != 1:
         raise ValueError(f"labels must be one-dimensional, got shape {labels.shape}")
     return require_integer("n_clients", n_clients, 1, labels.size)
 
 
-def partition_iid(labels, n_clients: int, seed: int = 0) -> list[np.ndarray]:
+def partition_iid(labels: ArrayLike, n_clients: int, seed: int = 0) -> list[np.ndarray]:
     """Deal all samples out at random, in parts that differ by one sample at the most.
 
     labels: int [n]. Returns n_clients arrays of indices, rising. ValueError unless 1 <= n_clients <= n.
@@ -25,7 +26,7 @@ def partition_iid(labels, n_clients: int, seed: int = 0) -> list[np.ndarray]:
     return [np.sort(part) for part in np.array_split(order, n_clients)]
 
 
-def partition_shards(labels, n_clients: int, shards_per_client: int = 2, seed: int = 0) -> list[np.ndarray]:
+def partition_shards(labels: ArrayLike, n_clients: int, shards_per_client: int = 2, seed: int = 0) -> list[np.ndarray]:
     """Sort by label, cut into n_clients * shards_per_client shards, give each client some at random.
 
     With two shards most clients know two classes only: the pathological split of McMahan et al. 2017 (arXiv:1602.05629).
@@ -42,7 +43,7 @@ def partition_shards(labels, n_clients: int, shards_per_client: int = 2, seed: i
     return [np.sort(np.concatenate([shards[shard] for shard in hand])) for hand in deal]
 
 
-def partition_dirichlet(labels, n_clients: int, alpha: float = 0.5, seed: int = 0) -> list[np.ndarray]:
+def partition_dirichlet(labels: ArrayLike, n_clients: int, alpha: float = 0.5, seed: int = 0) -> list[np.ndarray]:
     """Give each client its own mixture of classes, drawn from a Dirichlet distribution; all clients hold equally much.
 
     alpha, for each class: small is skewed (at 0.1 a client's largest class is some 70 % of its data), large is like IID.

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import zipfile
 import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +47,7 @@ class Digits(NamedTuple):
     labels: np.ndarray
 
 
-def _problem(path, mend: str, error) -> ValueError:
+def _problem(path: Path, mend: str, error: Exception | str) -> ValueError:
     return ValueError(f"{path} is damaged ({error}). {mend}")
 
 
@@ -111,5 +112,7 @@ def shrink(images: np.ndarray, height: int = 8, width: int = 6) -> np.ndarray:
         ink = np.ascontiguousarray(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
         wide = int(np.clip(round(height * ink.shape[1] / ink.shape[0]), 2, width))
         left, top = (8 - wide) // 2, (8 - height) // 2
-        out[top : top + height, left : left + wide] = np.asarray(Image.fromarray(ink).resize((wide, height), Image.BOX))
+        out[top : top + height, left : left + wide] = np.asarray(
+            Image.fromarray(ink).resize((wide, height), Image.Resampling.BOX)
+        )
     return np.clip(1.2 * small, 0, 1)  # averaging thins the ink: bring its mean near that of the small digits

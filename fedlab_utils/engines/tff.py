@@ -13,9 +13,10 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
@@ -24,6 +25,9 @@ from ..data import data_directory
 from ..language import say
 from ..validation import require_integer, require_number
 from . import tff_kernel
+
+if TYPE_CHECKING:
+    from ..data import Dataset
 
 SHAPES = ((784, 128), (128,), (128, 10), (10,))  # of the document's model, 101,770 weights
 COHORT = 10
@@ -38,7 +42,7 @@ BY_HAND = (
 class NotReady(RuntimeError):
     """This kernel has no TensorFlow Federated. A notebook shows the sentence alone, without a traceback."""
 
-    def _render_traceback_(self):
+    def _render_traceback_(self) -> list[str]:
         return [str(self)]
 
 
@@ -54,7 +58,7 @@ def require() -> None:
     atexit.register(_end_workers)
 
 
-def _not_about_memory(record) -> bool:
+def _not_about_memory(record: logging.LogRecord) -> bool:
     return "can temporarily allocate extra memory" not in record.getMessage()
 
 
@@ -99,7 +103,7 @@ def _end_workers() -> None:
 
 
 @cache
-def modules():
+def modules() -> tuple[Any, Any]:
     """TensorFlow and TensorFlow Federated, imported quietly; NotReady where there is none."""
     require()
     import tensorflow
@@ -111,7 +115,7 @@ def modules():
 # The document's model and our data, given to TFF. Everything but the dropout is what `federated.simulate` does.
 
 
-def model_fn():
+def model_fn() -> Any:
     """The document's `model_fn`, finished: a new Keras model at every call, its loss, its metric, and what it is fed."""
     tf, tff = modules()
     model = tf.keras.models.Sequential([
@@ -149,14 +153,14 @@ def batch_order(part: np.ndarray, seed: int, number: int, client: int) -> np.nda
     return np.random.default_rng((seed, 1, number, client)).permutation(part)
 
 
-def round_data(data, clients, seed: int, number: int, batch_size: int = 10) -> list:
+def round_data(data: Dataset, clients: Sequence[np.ndarray], seed: int, number: int, batch_size: int = 10) -> list:
     """A `tf.data.Dataset` for each client of the round: batches of images float32 [10, 28, 28] and labels int32 [10]."""
     tf, _ = modules()
     orders = [batch_order(clients[client], seed, number, client) for client in cohort(len(clients), seed, number)]
     return [tf.data.Dataset.from_tensor_slices((data.x_train[o], data.y_train[o])).batch(batch_size) for o in orders]
 
 
-def accuracy(weights, data) -> float:
+def accuracy(weights: Sequence[np.ndarray], data: Dataset) -> float:
     """The fraction of the test set that the document's model with these weights gets right."""
     hidden = np.maximum(data.x_test.reshape(-1, 784) @ weights[0] + weights[1], 0)
     return float(np.mean(np.argmax(hidden @ weights[2] + weights[3], axis=1) == data.y_test))
@@ -171,7 +175,7 @@ class Training:
     weights: list[np.ndarray] = field(default_factory=list, repr=False)
 
 
-def quantized(bits: int, stochastic: bool = True):
+def quantized(bits: int, stochastic: bool = True) -> Any:
     """The mean of quantized updates: `EncodedSumFactory.quantize_above_threshold` inside a `MeanFactory`. bits: 1 … 16."""
     _, tff = modules()
     bits = require_integer("bits", bits, 1, 16)
@@ -179,8 +183,15 @@ def quantized(bits: int, stochastic: bool = True):
     return tff.aggregators.MeanFactory(coded)
 
 
-def train(aggregator, data, clients, rounds: int = 10, seed: int = 0, learning_rate: float = 0.1,
-          on_round: Callable[[Training], bool | None] = lambda training: None) -> Training:  # fmt: skip
+def train(
+    aggregator: Any,
+    data: Dataset,
+    clients: Sequence[np.ndarray],
+    rounds: int = 10,
+    seed: int = 0,
+    learning_rate: float = 0.1,
+    on_round: Callable[[Training], bool | None] = lambda training: None,
+) -> Training:
     """Federated averaging by TFF, from the weights and with the clients and batches of `federated.simulate` of this seed.
 
     aggregator: a weighted TFF aggregation factory; None is the mean of float32 updates. on_round(training) is called
@@ -213,7 +224,7 @@ def split(delta: np.ndarray) -> list[np.ndarray]:
     return [part.reshape(shape) for part, shape in zip(np.split(delta, [100_352, 100_480, 101_760]), SHAPES, strict=True)]
 
 
-def sent_tensors(aggregator, delta: np.ndarray) -> dict[str, np.ndarray]:
+def sent_tensors(aggregator: Any, delta: np.ndarray) -> dict[str, np.ndarray]:
     """The tensors that one client hands to the sums inside `aggregator` for this delta, computed by TFF, by name.
 
     delta: float32 [101770]. The client's weight in the mean travels along: a zero stands for it.
@@ -237,7 +248,7 @@ def sent_tensors(aggregator, delta: np.ndarray) -> dict[str, np.ndarray]:
     encoded, plain = tff.aggregators.EncodedSumFactory, tff.aggregators.SumFactory
     with spy(encoded), spy(plain):
         aggregator.create(model_type, tff.TensorType(np.float32))
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for number, (kind, value_type) in enumerate(sums):
         if isinstance(kind, encoded):
             found |= {f"{number}/{name}": array for name, array in _encode(kind, value_type, split(delta)).items()}
@@ -248,7 +259,7 @@ def sent_tensors(aggregator, delta: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-def _encode(kind, model_type, arrays) -> dict[str, np.ndarray]:
+def _encode(kind: Any, model_type: Any, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
     """What the encoders of an EncodedSumFactory make of a client's arrays, on TFF's own runtime, placed at a client."""
     _, tff = modules()
     encoders = kind._encoders_for_value_type(model_type)
@@ -269,7 +280,7 @@ def _encode(kind, model_type, arrays) -> dict[str, np.ndarray]:
     }
 
 
-def _leaves(tensors, name: str = ""):
+def _leaves(tensors: dict[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tensors.items():
         yield from _leaves(value, key) if isinstance(value, dict) else [(key, value)]
 

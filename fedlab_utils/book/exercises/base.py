@@ -13,9 +13,10 @@ import json
 import os
 import reprlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
@@ -74,7 +75,7 @@ class Exercise:
     code: str
     praise: tuple[str, str] = ("", "")
 
-    def check(self, answer, remember: bool = True) -> Verdict:
+    def check(self, answer: Any, remember: bool = True) -> Verdict:
         """Say whether the answer is right. Never raises, whatever the answer is.
 
         remember=False: a right answer is not noted as the reader's own; for the cells that run the book's solutions.
@@ -120,7 +121,7 @@ class Exercise:
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     # 0/0 on the way to a wrong answer is told in words, not in red.
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -128,7 +129,7 @@ def _quiet():
 
 
 @contextlib.contextmanager
-def told(en: str, zh: str):
+def told(en: str, zh: str) -> Iterator[None]:
     """What is raised within becomes a `Wrong`: these words, and what it was."""
     try:
         yield
@@ -139,7 +140,7 @@ def told(en: str, zh: str):
         raise Wrong(f"{en} {text}", f"{zh}{text}") from error
 
 
-def attempt(function, *arguments):
+def attempt(function: Any, *arguments: Any) -> Any:
     """Call the reader's function with copies of the arguments; `Wrong` where it raises, or changes what it was given.
 
     None or ... means not attempted; after a first result it is a `Wrong`: some branch has no return.
@@ -166,7 +167,7 @@ def attempt(function, *arguments):
     return result
 
 
-def _unchanged(before, after) -> bool:
+def _unchanged(before: Any, after: Any) -> bool:
     if type(before) is not type(after):
         return False
     if isinstance(before, np.ndarray):
@@ -176,12 +177,12 @@ def _unchanged(before, after) -> bool:
     return type(before).__eq__ is object.__eq__ or before == after  # codecs have no ==
 
 
-def shown(*values) -> str:
+def shown(*values: Any) -> str:
     """Values as a message shows them: arrays as lists of rounded numbers, long ones cut short."""
     return ", ".join(reprlib.repr(np.round(v, 3).tolist() if isinstance(v, np.ndarray) else v) for v in values)
 
 
-def as_array(result, shape=None, what: tuple[str, str] = ("the result", "结果")) -> np.ndarray:
+def as_array(result: Any, shape: tuple[int, ...] | None = None, what: tuple[str, str] = ("the result", "结果")) -> np.ndarray:
     """The result as a float array of this shape (None: of any); `Wrong` where it is none."""
     try:
         array = np.asarray(result)
@@ -200,12 +201,12 @@ def as_array(result, shape=None, what: tuple[str, str] = ("the result", "结果"
     return array
 
 
-def as_number(result, what: tuple[str, str] = ("the answer", "答案")) -> float:
+def as_number(result: Any, what: tuple[str, str] = ("the answer", "答案")) -> float:
     """The result as one float; `Wrong` where it is none."""
     return float(as_array(result, (), what))
 
 
-def hold_levels(result, bits: int) -> None:
+def hold_levels(result: Any, bits: int) -> None:
     """`Wrong` where the result is of integers too narrow for levels of so many bits: its values have wrapped around."""
     kind, most = np.asarray(result).dtype, 2**bits - 1
     if kind.kind in "iu" and np.iinfo(kind).max < most:

@@ -157,8 +157,8 @@ def exactly_k(x, k):
 
 def _rice_bits(function) -> None:
     cases = [([100, 3, 40], 5, 22), ([2, 2, 0, 6], 1, 13), ([2, 2, 0, 6], 0, 14), ([7], 3, 4), ([], 2, 0)]
-    for gaps, r, bits in cases:
-        gaps = np.array(gaps, np.int64)
+    for numbers, r, bits in cases:
+        gaps = np.array(numbers, np.int64)
         got = as_number(attempt(function, gaps, r), ("the number of bits", "位数"))
         if got == bits:
             continue

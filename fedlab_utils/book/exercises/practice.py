@@ -72,7 +72,7 @@ def uplink_bytes(n, bits, clients, rounds):
 
 def _send_with_memory(function) -> None:
     rng = np.random.default_rng(1)
-    codec = TopK(2)
+    codec: Codec = TopK(2)
     residual, x = np.array([0.0, 3.0, 0.0, -1.0, 0.5], np.float32), np.array([4.0, 0.0, 0.25, -1.0, 2.0], np.float32)
     cases = [(x, np.zeros(5, np.float32), codec), (x, residual, codec)]
     cases += [(rng.normal(size=40).astype(np.float32), rng.normal(size=40).astype(np.float32), TopK(0.1) | Quantize(4))]
@@ -139,8 +139,8 @@ def send_with_memory(x, residual, codec):
 def _server_round(function) -> None:
     rng = np.random.default_rng(2)
     uneven = TopK(0.5) | Quantize(4, entropy=True)  # its payloads differ in length
-    for codec, n, samples in ((Quantize(2), 200, [50, 150, 400]), (uneven, 700, [10, 70, 20, 40]), (Identity(), 90, [500, 7])):
-        weights, samples = rng.normal(size=n).astype(np.float32), np.array(samples)
+    for codec, n, counts in ((Quantize(2), 200, [50, 150, 400]), (uneven, 700, [10, 70, 20, 40]), (Identity(), 90, [500, 7])):
+        weights, samples = rng.normal(size=n).astype(np.float32), np.array(counts)
         payloads = [codec.encode(delta) for delta in rng.normal(scale=0.1, size=(samples.size, n))]
         answer = attempt_bytes(
             function, (weights, payloads, samples), (weights, [decode(payload) for payload in payloads], samples),

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ...codecs import decode
+from ...codecs import Codec, decode
 from ...data import load_client_delta, load_mnist
 from .base import Wrong, attempt, told
 
+if TYPE_CHECKING:
+    from ...federation.history import History
 
-def kind_of(value) -> str:
+
+def kind_of(value: Any) -> str:
     """The type of an answer as a message shows it: `str`, `class TopK`, `(str, str)`."""
     if isinstance(value, type):
         return f"class {value.__name__}"
@@ -23,14 +29,14 @@ def kind_of(value) -> str:
 class Decoding:
     """A codec whose payloads are decoded already."""
 
-    def __init__(self, codec):
+    def __init__(self, codec: Codec):
         self.codec = codec
 
-    def encode(self, x, rng=None):
+    def encode(self, x: ArrayLike, rng: np.random.Generator | None = None) -> np.ndarray:
         return decode(self.codec.encode(x, rng))
 
 
-def attempt_bytes(function, arguments, decoded, en: str, zh: str):
+def attempt_bytes(function: Any, arguments: Sequence[Any], decoded: Sequence[Any], en: str, zh: str) -> Any:
     """`attempt`; a function that raises, but not when payloads come decoded, has computed with bytes: this `Wrong`."""
     try:
         return attempt(function, *arguments)
@@ -40,7 +46,7 @@ def attempt_bytes(function, arguments, decoded, en: str, zh: str):
         raise Wrong(en, zh) from wrong
 
 
-def _runs(function, arguments) -> bool:
+def _runs(function: Any, arguments: Sequence[Any]) -> bool:
     try:
         attempt(function, *arguments)
     except Exception:
@@ -48,7 +54,7 @@ def _runs(function, arguments) -> bool:
     return True
 
 
-def message_of(codec) -> bytes:
+def message_of(codec: Any) -> bytes:
     """What a codec makes of the shipped delta; `Wrong` where a codec of the reader's own has another `encode` than ours."""
     try:
         inspect.signature(codec.encode).bind(None, None)
@@ -62,7 +68,7 @@ def message_of(codec) -> bytes:
     return message
 
 
-def trained(uplink, downlink):
+def trained(uplink: Codec, downlink: Codec) -> History:
     """The document's model after ten rounds of ten clients with these codecs: a `History`."""
     from ...federation.simulate import simulate
     from ...training.models import document_mlp

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...distillation import soften
 from ...language import itemize, message_name, say
@@ -85,7 +88,7 @@ def pruning_curves(rows: list[dict]) -> Still:
     return Still(figure, alt)
 
 
-def soft_targets(image, logits, temperatures=(1, 2, 4, 8)) -> Still:
+def soft_targets(image: np.ndarray, logits: np.ndarray, temperatures: Sequence[float] = (1, 2, 4, 8)) -> Still:
     """One digit, and what its teacher says of it at several temperatures. image: float [28, 28], logits: float [n_classes]."""
     figure, (digit, *axes) = new_figure(1 + len(temperatures), width=10.2, height=2.4)
     classes = np.arange(len(logits))
@@ -142,7 +145,7 @@ def _lesson(what: str) -> str:
     return {"labels": say("true labels", "真标签"), "hard": say("teacher's first guess", "教师的第一候选")}[what]
 
 
-def break_even(images, logit_bytes, model_bytes: int, crossing: int) -> Still:
+def break_even(images: ArrayLike, logit_bytes: ArrayLike, model_bytes: int, crossing: int) -> Still:
     """Bytes of one message of logits against the number of public images, and of one model. images, logit_bytes: int [m]."""
     figure, (ax,) = new_figure(1, width=6.5, height=3.2)
     with matplotlib.rc_context(STYLE):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
 from matplotlib.patches import FancyBboxPatch
+from numpy.typing import ArrayLike
 
 from ...language import itemize, say
 from ..plotting import (
@@ -22,10 +25,13 @@ from ..plotting import (
     plain_log_axis,
 )
 
+if TYPE_CHECKING:
+    from ...federation.history import History
+
 SIDE = 28
 
 
-def as_picture(pixels, like=None) -> np.ndarray:
+def as_picture(pixels: ArrayLike, like: ArrayLike | None = None) -> np.ndarray:
     """Any vector of 784 numbers as a picture in [0, 1], its contrast stretched; turned over if it is a negative of `like`."""
     picture = np.asarray(pixels, np.float64).reshape(SIDE, SIDE)
     if like is not None and np.sum((picture - picture.mean()) * np.asarray(like, np.float64)) < 0:
@@ -50,7 +56,7 @@ def _show(ax, picture, title="", colour=EXACT, frame="#C8CCD2") -> None:
         ax.set_title(title, fontsize=10, color=colour, pad=4)
 
 
-def server_view(images, labels) -> Still:
+def server_view(images: np.ndarray, labels: np.ndarray) -> Still:
     """What a server sees to which all data are sent: every image and its label. images: float [n, 28, 28], labels: int [n]."""
     figure, axes = new_figure(len(images), width=9, height=1.25)
     with matplotlib.rc_context(STYLE):
@@ -61,7 +67,7 @@ def server_view(images, labels) -> Still:
     return Still(figure, alt)
 
 
-def read_off(groups) -> Still:
+def read_off(groups: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]]) -> Still:
     """Private images above, what was read off the update below, with the correlation of the two.
 
     groups: (title, images [m, 28, 28], candidates [m, 784], similarities [m]) for each update.
@@ -70,7 +76,7 @@ def read_off(groups) -> Still:
     widths = [w for count in counts for w in [1.0] * count + [0.35]][:-1]
     figure, _ = new_figure(1, width=10.2, height=2.35)
     figure.clear()
-    figure.get_layout_engine().set(hspace=0, h_pad=0.03)
+    figure.set_layout_engine("constrained", hspace=0, h_pad=0.03)
     with matplotlib.rc_context(STYLE):
         grid = figure.add_gridspec(2, len(widths), width_ratios=widths)
         column = 0
@@ -94,7 +100,7 @@ def read_off(groups) -> Still:
     return Still(figure, alt)
 
 
-def leak_by_images(counts, similarities, chance) -> Still:
+def leak_by_images(counts: Sequence[int], similarities: ArrayLike, chance: Sequence[float]) -> Still:
     """How well images are read off, against how many share the update.
 
     counts: int [m], the last of them after local training, the others after one step. similarities: float [m, n_seeds], mean
@@ -132,7 +138,7 @@ def leak_by_images(counts, similarities, chance) -> Still:
     return Still(figure, alt)
 
 
-def through_codecs(rows, codecs) -> Still:
+def through_codecs(rows: Sequence[tuple[str, np.ndarray, Sequence[np.ndarray], Sequence[float]]], codecs: Sequence[str]) -> Still:
     """What is read off the same update after each codec.
 
     rows: (title, image [28, 28], candidates: one [784] a codec, similarities: one a codec). codecs: their names.
@@ -162,7 +168,7 @@ STEPS = (
 )
 
 
-def one_round(images, sizes) -> Still:
+def one_round(images: np.ndarray, sizes: Sequence[int]) -> Still:
     """One round of federated averaging in four pictures. images: float [n_clients, 28, 28], an example of what each holds;
     sizes: how many samples each holds.
     """
@@ -216,7 +222,7 @@ def _arrow(ax, start, end, colour) -> None:
     ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0})
 
 
-def rounds(histories, data_bytes: int) -> Still:
+def rounds(histories: Sequence[History], data_bytes: int) -> Still:
     """Accuracy and bytes of a federated training, round by round. histories: one a seed; data_bytes: size of all images."""
     figure, (left, right) = new_figure(2, height=3.2)
     number = np.arange(1, len(histories[0].accuracy) + 1)
@@ -241,7 +247,7 @@ def rounds(histories, data_bytes: int) -> Still:
     return Still(figure, alt)
 
 
-def measured(runs) -> Still:
+def measured(runs: dict[str, Sequence[History]]) -> Still:
     """Bytes of whole trainings as really made, and the accuracy they reached. runs: by name, a list of histories (seeds)."""
     figure, (left, right) = new_figure(2, width=9.6, height=2.9)
     names, y = [codec_name(name) for name in runs], np.arange(len(runs))[::-1]

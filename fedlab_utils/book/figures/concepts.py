@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
 from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
 
 from ...language import itemize, say
 from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, STYLE, UPLINK, Still, new_figure, percent_axis, plain_log_axis
@@ -14,7 +17,7 @@ FEDERATED, ALONE = "#5B2A86", "#E69F00"
 PARTIES = (UPLINK, DOWNLINK)
 
 
-def name_of(key) -> str:
+def name_of(key: str | int) -> str:
     """What the notebook calls by a short English key, in the reader's language; a number means bits."""
     if isinstance(key, int):
         return "float32" if key == 32 else say(f"{key} bit" + "s" * (key > 1), f"{key} 位")
@@ -147,7 +150,7 @@ def kinds_of_digits(mnist: np.ndarray, shrunk: np.ndarray, target: np.ndarray) -
     return Still(figure, alt)
 
 
-def transfer_gain(labels, transferred, scratch) -> Still:
+def transfer_gain(labels: Sequence[int], transferred: ArrayLike, scratch: ArrayLike) -> Still:
     """Accuracy against labels per class: mean and range over seeds. labels: int [m]; transferred, scratch: float [seeds, m]."""
     figure, (left, right) = new_figure(2, height=3.4)
     transferred, scratch = np.asarray(transferred), np.asarray(scratch)
@@ -176,7 +179,7 @@ def transfer_gain(labels, transferred, scratch) -> Still:
     return Still(figure, alt)
 
 
-def joiners(counts, accuracy) -> Still:
+def joiners(counts: Sequence[int], accuracy: ArrayLike) -> Still:
     """Accuracy of the federated model against how many clients join. counts: int [m]; accuracy: float [seeds, m]."""
     figure, (ax,) = new_figure(1, width=6, height=3.2)
     accuracy = np.asarray(accuracy)

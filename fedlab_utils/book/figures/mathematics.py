@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import ArrayLike
 
 from ...language import say
 from ...quantization import ROUNDINGS, dequantize, quantize
@@ -25,7 +28,7 @@ from ..plotting import (
 )
 
 
-def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark=(-0.9, -0.2, 0.1, 0.5, 1.0)) -> Still:
+def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark: Sequence[float] = (-0.9, -0.2, 0.1, 0.5, 1.0)) -> Still:
     """The staircase of formula 4.1 with floor, and with nearest beside it; a few numbers marked with their errors.
 
     mark: the numbers of the worked example. Document, section 4.1.
@@ -79,7 +82,7 @@ def rounding_errors(errors: dict[str, np.ndarray], step: float) -> Still:
     return Still(figure, alt)
 
 
-def error_of_mean(clients, agree: dict[str, np.ndarray], differ: dict[str, np.ndarray]) -> Still:
+def error_of_mean(clients: Sequence[int], agree: dict[str, np.ndarray], differ: dict[str, np.ndarray]) -> Still:
     """Squared error of the average of many clients' messages, in steps squared, by rounding.
 
     clients: int [m]. agree: all clients mean the same vector; differ: each its own. Curves: float [m], by rounding.
@@ -105,7 +108,7 @@ def error_of_mean(clients, agree: dict[str, np.ndarray], differ: dict[str, np.nd
     return Still(figure, alt)
 
 
-def magnitudes(x, fractions=(0.001, 0.01, 0.1)) -> Still:
+def magnitudes(x: ArrayLike, fractions: Sequence[float] = (0.001, 0.01, 0.1)) -> Still:
     """The magnitudes of x, largest first, and how much of its energy the largest hold. x: float [n]."""
     figure, axes = new_figure(2, height=3.4)
     falling = np.sort(np.abs(np.ravel(x)).astype(np.float64))[::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as w
 
@@ -22,7 +23,14 @@ class Explorer(w.VBox):
     question: see `Prediction`; the controls stay locked until the reader has guessed or skipped.
     """
 
-    def __init__(self, controls: dict[str, w.Widget], compute: Callable, picture, formula: Callable, question=None):
+    def __init__(
+        self,
+        controls: dict[str, w.Widget],
+        compute: Callable,
+        picture: Any,
+        formula: Callable,
+        question: Prediction | None = None,
+    ):
         self.controls, self.compute, self.picture, self.formula = controls, compute, picture, formula
         self.image = w.HTML(layout=w.Layout(min_height="200px"))
         self.message = w.HTML()
@@ -41,7 +49,7 @@ class Explorer(w.VBox):
     def parameters(self) -> dict:
         return {name: control.value for name, control in self.controls.items()}
 
-    def refresh(self, _change=None) -> None:
+    def refresh(self, _change: Any = None) -> None:
         """Compute and draw for the present position of the controls. What goes wrong is shown, and raised."""
         try:
             data = self.compute(**self.parameters())
@@ -70,7 +78,8 @@ class Prediction(w.VBox):
         self.button = w.Button(description=say("This is my guess", "就猜这个数"), button_style="primary")
         self.skip = w.Button(description=say("Skip", "跳过"))
         self.reply = w.HTML()
-        self._answer, self._listeners = answer, []
+        self._answer = answer
+        self._listeners: list[Callable[[float | None], None]] = []
         self.button.on_click(self._guess)
         self.skip.on_click(lambda _: self._done(None))
         self._row = w.HBox([self.guess, self.button, self.skip])

@@ -7,7 +7,7 @@ vector, latency, lost packets, waiting for the slowest client and the time to co
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ipywidgets as w
 import matplotlib
@@ -148,8 +148,8 @@ class CostPicture:
             self.time.set_ylim(-0.5, 3.9)
             (self._guess,) = self.time.plot([], [], "D", ms=7, mfc="none", mec=EXACT, zorder=6)
             self._guess_word = self.time.text(0, 3.55, "", va="center", fontsize=8, color=EXACT)
-            rows = (*map(line_name, LINES), say("speeds set here", "当前速率"))
-            self._lines, self._line_texts = self._bars(self.lines, rows, (TOTAL, TOTAL, TOTAL, TOTAL), SECONDS)
+            lines = (*map(line_name, LINES), say("speeds set here", "当前速率"))
+            self._lines, self._line_texts = self._bars(self.lines, lines, (TOTAL, TOTAL, TOTAL, TOTAL), SECONDS)
             self.lines.set_title(say("Seconds, training (log axis)", "整个训练用时估算（秒，对数轴）"))
 
     @staticmethod
@@ -196,12 +196,13 @@ class CostPicture:
         self._set(self._lines, self._line_texts, lines, map(seconds_text, lines), SECONDS)
         for label, line in zip(self.lines.get_yticklabels(), (*LINES, OWN), strict=True):
             label.set_color("black" if line == data.line else "#8A9099")
-        asked = self.guess is not None and self.guess > 0 and all(getattr(data, name) == value for name, value in ASKED.items())
-        self._guess.set_data([min(self.guess, 0.95 * widest)] if asked else [], [3.55] if asked else [])
+        guess = self.guess or 0.0
+        asked = guess > 0 and all(getattr(data, name) == value for name, value in ASKED.items())
+        self._guess.set_data([min(guess, 0.95 * widest)] if asked else [], [3.55] if asked else [])
         self._guess_word.set_text(say("your guess", "你的猜测") if asked else "")
         if asked:
-            right = self.guess > 0.5 * widest
-            self._guess_word.set_position((min(self.guess, 0.95 * widest) + (-0.04 if right else 0.04) * widest, 3.55))
+            right = guess > 0.5 * widest
+            self._guess_word.set_position((min(guess, 0.95 * widest) + (-0.04 if right else 0.04) * widest, 3.55))
             self._guess_word.set_ha("right" if right else "left")
 
     def alt(self, data: CostData) -> str:
@@ -267,7 +268,7 @@ def cost_calculator(predict: bool = True) -> Explorer:
         "downlink_mbit": slider(SPEEDS, down, "Mbit/s down", "下行 Mbit/s", str),
     }
 
-    following = []  # not empty while one control moves another
+    following: list[bool] = []  # not empty while one control moves another
 
     def follow_line(change) -> None:
         if not following and change["new"] != OWN:
@@ -297,7 +298,7 @@ def cost_calculator(predict: bool = True) -> Explorer:
     return Explorer(controls, estimate_cost, CostPicture(), formula, question)
 
 
-def cost_still(**parameters) -> Still:
+def cost_still(**parameters: Any) -> Still:
     """The app's picture for readers without a kernel. parameters: those of `estimate_cost`; a named line sets the speeds."""
     if (line := parameters.get("line", OWN)) in LINES:
         parameters["uplink_mbit"], parameters["downlink_mbit"] = LINES[line]

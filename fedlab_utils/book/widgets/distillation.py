@@ -7,6 +7,7 @@ from typing import NamedTuple
 import ipywidgets as w
 import matplotlib
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...distillation import soften
 from ...language import itemize, say
@@ -32,7 +33,7 @@ class SoftTargets(NamedTuple):
     curve: np.ndarray
 
 
-def entropy(probabilities) -> float:
+def entropy(probabilities: ArrayLike) -> float:
     """In bits: 0 for certainty, log2(n_classes) where all classes are equal."""
     p = np.asarray(probabilities, np.float64)
     return max(0.0, float(-np.sum(p[p > 0] * np.log2(p[p > 0]))))
@@ -117,7 +118,7 @@ def formula(data: SoftTargets) -> str:
     return rf"$$p_i=\frac{{e^{{z_i/T}}}}{{\sum_j e^{{z_j/T}}}},\qquad {quotient}={np.exp(min(gap / t, 200)):.4g}$$"
 
 
-def distillation_explorer(images, logits, labels, predict: bool = True) -> Explorer:
+def distillation_explorer(images: ArrayLike, logits: ArrayLike, labels: ArrayLike, predict: bool = True) -> Explorer:
     """The app, for a few digits and their teacher's logits (see `Softener`); it trains nothing."""
     softener = Softener(images, logits, labels)
     options = [(say(f"no. {i + 1}, label {label}", f"第 {i + 1} 个，标签 {label}"), i) for i, label in enumerate(softener.labels)]
@@ -141,7 +142,9 @@ def distillation_explorer(images, logits, labels, predict: bool = True) -> Explo
     return Explorer(controls, softener, SoftTargetsPicture(softener.logits.shape[1]), formula, question)
 
 
-def distillation_still(images, logits, labels, digit: int = 0, temperature: float = 4.0) -> Still:
+def distillation_still(
+    images: ArrayLike, logits: ArrayLike, labels: ArrayLike, digit: int = 0, temperature: float = 4.0
+) -> Still:
     """The app's picture for readers without a kernel."""
     softener = Softener(images, logits, labels)
     picture, data = SoftTargetsPicture(softener.logits.shape[1]), softener(digit, temperature)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
 
 import ipywidgets as w
@@ -207,7 +208,7 @@ class LiveLab(TrainingApp):
     def rounds_of(self, parameters: LabParameters) -> int:
         return parameters.rounds * parameters.seeds
 
-    def train(self, parameters: LabParameters, on_round) -> Run:
+    def train(self, parameters: LabParameters, on_round: Callable[[Run], bool | None]) -> Run:
         return train_lab(parameters, on_round)
 
     def percent(self, run: Run) -> float:

@@ -106,8 +106,7 @@ class CompressionPicture:
     def __init__(self):
         self.guess: float | None = None
         self._visited: dict[tuple, tuple[float, float]] = {}
-        widths = {"width_ratios": (1, 1, 1.45)}
-        self.figure, (self.left, self.middle, self.trade) = new_figure(3, width=10.2, height=3.7, **widths)
+        self.figure, (self.left, self.middle, self.trade) = new_figure(3, width=10.2, height=3.7, width_ratios=(1, 1, 1.45))
         limit = float(np.quantile(np.abs(tiles(load_client_delta())), 0.995))
         with matplotlib.rc_context(STYLE):
             self._picture = self.left.imshow(np.zeros((SHOWN, SHOWN)), cmap="gray", vmin=0, vmax=255)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ipywidgets as w
 import matplotlib
@@ -90,7 +90,7 @@ def look(position: Position, run: Run | None = None) -> View:
     return View(position, counts, skew, run or _finished.get(position.essential(), Run()))
 
 
-def compute(**position) -> View:
+def compute(**position: Any) -> View:
     return look(Position(**position))
 
 
@@ -166,7 +166,7 @@ class PartitionsPicture:
             trail.set_offsets(earlier if earlier else np.empty((0, 2)))
         for artist, value in ((self._here, run.accuracy[-1:]), (self._here_alone, (run.alone,) if done else ())):
             artist.set_data([view.skew] if done else [], list(value) if done else [])
-        if done:
+        if done and run.alone is not None:
             self._visited[key] = (view.skew, run.accuracy[-1], run.alone)
             together, alone = f"{100 * run.accuracy[-1]:.1f} %", f"{100 * run.alone:.1f} %"
             self.rounds.set_title(say(f"together {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
@@ -187,7 +187,7 @@ class PartitionsPicture:
             f"and {100 * view.skew:.0f} % of its images show its main digit.",
             f"{describe(view.position)}：每个客户端平均有 {held:.1f} 种数字，最多的一种占它图片的 {100 * view.skew:.0f} %。",
         )
-        if len(view.run.accuracy) < ROUNDS:
+        if len(view.run.accuracy) < ROUNDS or view.run.alone is None:
             return text + say(" The training was stopped.", "训练已停止。") if self.stopped else text
         together, alone = 100 * view.run.accuracy[-1], 100 * view.run.alone
         return text + say(
@@ -208,9 +208,10 @@ class PartitionsExplorer(Explorer):
         self.stop_button.on_click(self._stopped)
         train(Position())  # the first picture is complete, and the graph is built before the reader waits for it
         super().__init__(controls, compute, PartitionsPicture(), formula, question)
-        self.children = (*self.children[:-1], self.stop_button, self.children[-1])
+        *above, fold = self.children
+        self.set_trait("children", (*above, self.stop_button, fold))
 
-    def refresh(self, _change=None) -> None:
+    def refresh(self, _change: Any = None) -> None:
         """Show who holds what at once; start the training of this position unless it is known."""
         self.picture.stopped = False
         with DRAWING:

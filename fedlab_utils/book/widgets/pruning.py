@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import ipywidgets as w
@@ -142,8 +143,8 @@ class PruningPicture:
             after.set_data([d.sparsity for d in earlier], [d.after for d in earlier])
         self._before.set_data([data.sparsity], [data.before])
         self._after.set_data([data.sparsity], [data.after])
-        asked = self.guess is not None and data.kind == "global"
-        self._guess.set_data([ASKED] if asked else [], [self.guess / 100] if asked else [])
+        guesses = [] if self.guess is None or data.kind != "global" else [self.guess / 100]
+        self._guess.set_data([ASKED] * len(guesses), guesses)
         before, after = f"{100 * data.before:.1f} %", f"{100 * data.after:.1f} %"
         self.curve.set_title(say(f"{before}, fine-tuned {after}", f"不微调 {before}，微调后 {after}"))
         sizes = (data.bytes_dense, data.bytes_float32, data.bytes_8bit)
@@ -175,7 +176,7 @@ def formula(data: PruningData) -> str:
     return rf"$${total}=\underbrace{{4\cdot {data.weights}}}_{{\text{{float32}}}}+{where},\qquad {fraction}$$ {words}"
 
 
-def pruning_explorer(weights, predict: bool = True) -> Explorer:
+def pruning_explorer(weights: Sequence[np.ndarray], predict: bool = True) -> Explorer:
     """The app, for one trained model 784 → h → 10. weights: as model.get_weights(). A move prunes and fine-tunes it anew."""
     pruner = Pruner(weights)
     controls = {
@@ -199,7 +200,12 @@ def pruning_explorer(weights, predict: bool = True) -> Explorer:
     return Explorer(controls, pruner, PruningPicture(), formula, question)
 
 
-def pruning_still(weights, kind: str = "global", sparsity: float = 0.9, trail=(0.0, 0.5, 0.7, 0.8, 0.98)) -> Still:
+def pruning_still(
+    weights: Sequence[np.ndarray],
+    kind: str = "global",
+    sparsity: float = 0.9,
+    trail: Sequence[float] = (0.0, 0.5, 0.7, 0.8, 0.98),
+) -> Still:
     """The app's picture for readers without a kernel. trail: the grey points of other sparsities."""
     picture, pruner = PruningPicture(), Pruner(weights)
     for other in trail:

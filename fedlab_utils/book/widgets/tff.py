@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import zip_longest
 from typing import NamedTuple
@@ -158,12 +159,12 @@ class BitsApp(TrainingApp):
     def rounds_of(self, bits: int) -> int:
         return ROUNDS
 
-    def train(self, bits: int, on_round) -> TffRun:
+    def train(self, bits: int, on_round: Callable[[TffRun], bool | None]) -> TffRun:
         run = TffRun(bits, [], message_bytes(bits))
 
         def note(training: tff.Training) -> bool:
             run.accuracy.append(training.accuracy[-1])
-            return on_round(run)
+            return on_round(run) is not False
 
         tff.train(tff.quantized(bits), self._data, self._clients, rounds=ROUNDS, on_round=note)
         return run

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import ipywidgets as w
 from tqdm.notebook import tqdm_notebook
@@ -22,7 +24,13 @@ class TrainingApp(w.VBox):
     asks, and so starts that training.
     """
 
-    def frame(self, controls: dict[str, w.Widget], picture, question: Prediction | None, around=nullcontext) -> None:
+    def frame(
+        self,
+        controls: dict[str, w.Widget],
+        picture: Any,
+        question: Prediction | None,
+        around: Callable[[], AbstractContextManager] = nullcontext,
+    ) -> None:
         """Make what all such apps have. Until a question is answered, the controls are locked. around: see `Worker`."""
         self.controls, self.picture, self.question = controls, picture, question
         self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
@@ -52,11 +60,11 @@ class TrainingApp(w.VBox):
         self._lock(False)
         self.to_question()
 
-    def start(self, _change=None) -> None:
+    def start(self, _change: Any = None) -> None:
         """Train with the present position of the controls; a training under way is given up for it."""
         self.worker.start(self.parameters())
 
-    def wait(self, timeout: float | None = None):
+    def wait(self, timeout: float | None = None) -> Any:
         """Block until no training runs, or for `timeout` seconds; returns the last run. For tests and scripts."""
         self.worker.wait(timeout)
         return self._last
@@ -71,7 +79,7 @@ class TrainingApp(w.VBox):
         run = self.train(position, self._on_round)
         # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
         self._last = None if self.worker.overtaken else run
-        if self.picture.guess is not None and self._last is not None:
+        if self.question is not None and self.picture.guess is not None and self._last is not None:
             self.question.reply.value = compare(self.picture.guess, self.percent(run), " %")
             self.picture.guess = None
 
@@ -87,7 +95,7 @@ class TrainingApp(w.VBox):
     def _failed(self, error: Exception) -> None:
         self.message.value = error_box(error)
 
-    def show(self, run) -> None:
+    def show(self, run: Any) -> None:
         """Draw a run, and write its formula."""
         with DRAWING:
             self.picture.draw(run)

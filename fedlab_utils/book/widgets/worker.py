@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 import ipywidgets as w
 
@@ -40,7 +41,7 @@ class Worker:
         """Whether the work under way is still wanted."""
         return not (self._stopped or self.overtaken)
 
-    def start(self, position) -> None:
+    def start(self, position: Any) -> None:
         """Do the work for this position; work under way is given up for it."""
         with self._lock:
             self._wanted, self._stopped = position, False
@@ -48,7 +49,7 @@ class Worker:
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
 
-    def stop(self, _button=None) -> None:
+    def stop(self, _button: Any = None) -> None:
         """Stop after the round under way; what has been drawn stays."""
         self._stopped = True
 
