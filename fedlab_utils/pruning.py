@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -194,14 +194,8 @@ def encode_pruned(weights: Sequence[np.ndarray], values: Codec | None = None) ->
     return Pipeline(TopK(count), *(values.stages if values else ())).encode(flat)
 
 
-def load_study() -> list[dict]:
-    """The rows of data/results/pruning.csv, numbers as numbers; data/results/pruning.py says what they are and makes them."""
-    import csv
+def load_study() -> list[dict[str, Any]]:
+    """The rows of data/results/pruning.csv, as `read_results` gives them."""
+    from .data.tables import read_results
 
-    from .data import data_directory
-
-    path = data_directory() / "results" / "pruning.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. Restore it with `git checkout -- data/results/pruning.csv`.")
-    with path.open(encoding="utf8") as file:
-        return [{key: value if key == "kind" else float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return read_results("pruning", text="kind")

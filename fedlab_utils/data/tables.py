@@ -5,12 +5,13 @@ Both are read from `data/`; data/README.md gives licence, source and checksum, a
 
 from __future__ import annotations
 
+import csv
 import functools
 import hashlib
 import zipfile
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -93,6 +94,16 @@ def load_small_digits() -> Digits:
             raise _problem(path, mend, f"{name} are not those of the data set")
     images = arrays["images"].reshape(-1, 8, 8).astype(np.float32) / 16  # counts 0 … 16
     return Digits(_read_only(images), _read_only(arrays["labels"].astype(np.int32)))
+
+
+def read_results(name: str, text: str) -> list[dict[str, Any]]:
+    """The rows of data/results/NAME.csv, numbers as numbers; the program beside it says what they are and makes it.
+
+    text: the column that holds no numbers. FileNotFoundError, with what to do, where the table is missing.
+    """
+    path, _ = existing(f"results/{name}.csv")
+    with path.open(encoding="utf8") as file:
+        return [{key: value if key == text else float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def shrink(images: np.ndarray, height: int = 8, width: int = 6) -> np.ndarray:

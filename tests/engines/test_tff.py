@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_what_the_kernel_becomes(found, monkeypatch):
 def sentence(monkeypatch, *, supported=True, ready=False, instead=False, make=True) -> str:
     monkeypatch.setattr(tff_kernel, "supported", lambda: supported)
     monkeypatch.setattr(tff_kernel, "python", lambda: "python" if ready else None)
-    monkeypatch.setattr(tff.shutil, "which", lambda name: "make" if make else None)
+    monkeypatch.setattr(shutil, "which", lambda name: "make" if make else None)
     monkeypatch.setenv(tff_kernel.INSTEAD, "1") if instead else monkeypatch.delenv(tff_kernel.INSTEAD, raising=False)
     with pytest.raises(tff.NotReady) as caught:
         tff.require()

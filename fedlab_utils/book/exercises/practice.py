@@ -6,7 +6,7 @@ import numpy as np
 
 from ...codecs import Codec, Identity, Quantize, TopK, decode
 from .base import Exercise, Question, Wrong, as_array, as_number, attempt
-from .sending import Decoding, attempt_bytes, kind_of, trained
+from .sending import Decoding, attempt_bytes, hold_accuracy, kind_of, trained
 
 BUDGET_BYTES = 6_000_000
 WANTED_ACCURACY = 0.91
@@ -219,11 +219,7 @@ def _both_ways(pair) -> None:
             f"总计 {(up + down) / 1e6:.2f} MB（上行 {up / 1e6:.2f}，下行 {down / 1e6:.2f}），只允许 {BUDGET_BYTES / 1e6:g} MB；"
             f"先从{side[1]}省起。",
         )
-    if accuracy < WANTED_ACCURACY:
-        raise Wrong(
-            f"{(up + down) / 1e6:.2f} MB are within the budget, but accuracy is {accuracy:.3f}, {WANTED_ACCURACY} is wanted.",
-            f"{(up + down) / 1e6:.2f} MB 没有超出预算，但准确率是 {accuracy:.3f}，要求 {WANTED_ACCURACY}。",
-        )
+    hold_accuracy(up + down, accuracy, WANTED_ACCURACY)
 
 
 both_ways = Exercise(

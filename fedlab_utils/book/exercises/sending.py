@@ -68,6 +68,15 @@ def message_of(codec: Any) -> bytes:
     return message
 
 
+def hold_accuracy(total_bytes: int, reached: float, wanted: float) -> None:
+    """`Wrong` where a training that kept to its budget has not learnt enough."""
+    if reached < wanted:
+        raise Wrong(
+            f"{total_bytes / 1e6:.2f} MB are within the budget, but accuracy is {reached:.3f}, {wanted} is wanted.",
+            f"{total_bytes / 1e6:.2f} MB 没有超出预算，但准确率是 {reached:.3f}，要求 {wanted}。",
+        )
+
+
 def trained(uplink: Codec, downlink: Codec) -> History:
     """The document's model after ten rounds of ten clients with these codecs: a `History`."""
     from ...federation.simulate import simulate
