@@ -8,40 +8,58 @@ EDITION ?= $(if $(filter zh%,$(or $(LC_ALL),$(LANG))),zh,en)
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab test notebooks tff test-tff bench help
+.PHONY: lab quick test notebooks tff test-tff bench update help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
 	@.venv/bin/python -m fedlab_utils.book.bookshelf $(EDITION)
 	.venv/bin/python -m jupyterlab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/my/$(EDITION)/00_start.ipynb $(LAB_ARGS)
 
-test: .venv/.installed
+# What needs no TensorFlow, for between two thoughts.
+QUICK = tests/test_house.py tests/test_quantization.py tests/test_sparsification.py tests/test_theory.py tests/codecs tests/data \
+    tests/book/test_notebooks.py tests/book/test_bookshelf.py tests/book/test_language.py
+quick: .venv/.dev
 	.venv/bin/python -m ruff check
+	.venv/bin/python -m mypy
+	.venv/bin/python -m pytest -q -m "not browser and not tff" $(QUICK)
+
+test: .venv/.dev
+	.venv/bin/python -m ruff check
+	.venv/bin/python -m mypy
 	.venv/bin/python -m pytest -m "not browser and not tff" --nbval --ignore-glob="*_tff.ipynb" tests notebooks/en notebooks/zh
 
-notebooks: .venv/.installed
+notebooks: .venv/.dev
 	.venv/bin/python notebooks/build.py
 
 # TensorFlow Federated needs a Python and a TensorFlow of its own. The kernel "fedlab-tff" is installed with the book.
 tff: .venv/.installed .venv-tff/.installed
 
-test-tff: tff
+test-tff: tff .venv/.dev
 	.venv/bin/python -m pytest -m tff tests
 	.venv/bin/python -m pytest --nbval notebooks/*/*_tff.ipynb
 
-bench: .venv/.installed
+bench: .venv/.dev
 	.venv/bin/python benchmarks/codecs.py
 	.venv/bin/python benchmarks/scaling.py
 	.venv/bin/python benchmarks/simulation.py --install
 
+# Both locks from the ranges in pyproject.toml; UPGRADE=--upgrade takes newer versions of everything. No index is named in them.
+LOCK = uv pip compile --universal --python-version 3.11 --fork-strategy fewest --annotation-style line --no-emit-index-url --quiet $(UPGRADE)
+update:
+	@command -v uv >/dev/null || { echo 'uv is needed for this: pip install uv, in an environment of its own.' >&2; exit 1; }
+	$(LOCK) --group check --output-file requirements.txt pyproject.toml
+	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+
 help:
 	@echo 'make lab                open your copy of the book, in my/, in JupyterLab; EDITION=zh or en (now: $(EDITION)),'
 	@echo '                        LAB_ARGS for more flags, such as LAB_ARGS="--no-browser --port 8899"'
-	@echo 'make test               lint, tests, and every notebook against its outputs'
+	@echo 'make quick              lint, types, and what needs no TensorFlow'
+	@echo 'make test               lint, types, all tests, and every notebook against its outputs'
 	@echo 'make notebooks          build both editions from notebooks/source and execute them'
 	@echo 'make tff                what chapter 5 on TensorFlow Federated runs on, in .venv-tff: Python 3.11, Linux x86-64, 2 GB'
 	@echo 'make test-tff           the tests and notebooks that need it'
 	@echo 'make bench              codecs and simulation, with peers in environments of their own: half an hour, 6 GB'
+	@echo 'make update             compile requirements.txt and requirements-dev.txt from pyproject.toml (UPGRADE=--upgrade), with uv'
 	@echo 'The first call makes .venv; PYTHONS=/path/to/python3.12 chooses its Python.'
 
 # The stamp holds the folder that .venv was made for. A copied or moved tree, whose .venv would still run the package of
@@ -60,11 +78,21 @@ venv:
 	echo 'Python 3.11, 3.12 or 3.13 with its venv module is needed, and none of these is one: $(PYTHONS).' \
 	    'On Debian and Ubuntu: apt install python3-venv. Elsewhere: make PYTHONS=/path/to/python3.12' >&2; exit 1
 
+# uv is faster, pip is always there; the result is the same. pip leaves out compiling, which is done on the first import.
+INSTALL = if command -v uv >/dev/null; then uv pip install --quiet --python .venv/bin/python "$$@"; \
+    else .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile "$$@"; fi
+
 .venv/.installed: $(VENV) requirements.txt pyproject.toml jupyter/overrides.json jupyter/fedlab-tff.json
-	@echo 'Installing what requirements.txt lists into .venv. The first time this takes a minute or more.'
-	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt
-	@.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps -e .
+	@echo 'Installing what requirements.txt lists into .venv. The first time this takes a minute or so.'
+	@set -- -r requirements.txt; $(INSTALL)
+	@set -- --no-deps -e .; $(INSTALL)
 	@echo '$(CURDIR)' >$@
+
+# What only those need who change the book. The reader's lab goes without.
+.venv/.dev: .venv/.installed requirements-dev.txt
+	@echo 'Installing what requirements-dev.txt lists as well.'
+	@set -- -r requirements-dev.txt; $(INSTALL)
+	@touch $@
 
 TFF_PYTHONS = python3.11 $(filter-out python3.11,$(PYTHONS))
 TFF_USABLE = import ensurepip, platform, sys; \
