@@ -15,18 +15,18 @@ lab: .venv/.installed
 	@.venv/bin/python -m fedlab_utils.book.bookshelf $(EDITION)
 	.venv/bin/python -m jupyterlab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/my/$(EDITION)/00_start.ipynb $(LAB_ARGS)
 
-# What needs no TensorFlow, for between two thoughts.
-QUICK = tests/test_house.py tests/test_quantization.py tests/test_sparsification.py tests/test_theory.py tests/codecs tests/data \
-    tests/book/test_notebooks.py tests/book/test_bookshelf.py tests/book/test_language.py
+# What needs no TensorFlow, for between two thoughts. Which tests these are stands in tests/quick.txt, for all systems.
 quick: .venv/.dev
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest -q -m "not browser and not tff" $(QUICK)
+	.venv/bin/python -m pytest @tests/quick.txt
 
+# --nbval compares every output; the weekly workflow, with other versions of everything, runs the cells only: --nbval-lax.
+NBVAL = --nbval
 test: .venv/.dev
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest -m "not browser and not tff" --nbval --ignore-glob="*_tff.ipynb" tests notebooks/en notebooks/zh
+	.venv/bin/python -m pytest -m "not browser and not tff" $(NBVAL) --ignore-glob="*_tff.ipynb" tests notebooks/en notebooks/zh
 
 notebooks: .venv/.dev
 	.venv/bin/python notebooks/build.py

@@ -4,6 +4,7 @@
 """
 
 from importlib import import_module
+from typing import Any
 
 from .codecs import (
     QSGD,
@@ -64,7 +65,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("fedlab-utils")
     if name in _NAMES:
         return getattr(import_module(f".{_NAMES[name]}", __name__), name)
     if name in _MODULES:
@@ -72,5 +75,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return __all__

@@ -84,7 +84,9 @@ def shelve(language: str, root: Path = ROOT) -> dict[str, str]:
     book, shelf = root / "notebooks" / language, root / "my" / language
     chapters = sorted(book.glob("*.ipynb"))
     if not chapters:
-        raise FileNotFoundError(f"{book} holds no chapters: call this from a complete copy of the book")
+        raise FileNotFoundError(
+            f"{book} holds no chapters: in a complete copy of the book's repository, run `python -m pip install --no-deps -e .`"
+        )
     shelf.mkdir(parents=True, exist_ok=True)
     record = _read_record(shelf / RECORD)
     done: dict[str, str] = {}

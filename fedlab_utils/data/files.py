@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+BOOK = Path(__file__).resolve().parents[2]  # the repository; where the package came in a wheel, the folder it is in
+
 
 def data_directory() -> Path:
-    """Where the data files are: $FEDLAB_DATA if set, else `data/` beside the package."""
-    return Path(os.environ.get("FEDLAB_DATA") or Path(__file__).resolve().parents[2] / "data")
+    """Where the data files are: $FEDLAB_DATA if set, else `data/` beside the package, as in the book's repository."""
+    return Path(os.environ.get("FEDLAB_DATA") or BOOK / "data")
 
 
 def existing(file: str) -> tuple[Path, str]:
     """The path of a data file, and what mends it if it is damaged. FileNotFoundError, with what to do, where it is missing."""
     path = data_directory() / file
     mend = f"Restore it with `git checkout -- data/{file}`, or make it again as data/README.md says."
+    if not (BOOK / "data").is_dir():  # installed from a wheel, which carries no data
+        mend = f"Take {file} from the folder data/ of the book's repository, whose README.md also says how to make it again."
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. {mend} If it is elsewhere, set FEDLAB_DATA to its folder.")
     return path, mend
