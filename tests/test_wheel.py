@@ -17,8 +17,7 @@ def installed(tmp_path_factory):
     wheels, folder = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("installed")
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels], cwd=ROOT, check=True)
     (wheel,) = wheels.iterdir()
-    install = ["-m", "zipfile", "-e", wheel, folder]  # a wheel is a zip file; what pip would do beside this, moving `data`, is below
-    subprocess.run([sys.executable, *install], check=True)
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", wheel, folder], check=True)  # as pip does, which also moves `data`
     return folder
 
 
