@@ -124,6 +124,8 @@ def with_tables(text: str, book: Sequence[Chapter] = BOOK) -> str:
 def _table(kind: str, language: str, book: Sequence[Chapter]) -> str:
     if kind not in ("readme", "map") or language not in LANGUAGES:
         raise ValueError(f"a table of chapters is readme or map, in {' or '.join(LANGUAGES)}, got {kind} {language}")
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
     if kind == "readme":
         head = {"en": ("chapter", "in brief"), "zh": ("章", "简介")}[language]
         rows = [(_link(chapter, language, " ", f"notebooks/{language}/"), _brief(chapter, language)) for chapter in book]
