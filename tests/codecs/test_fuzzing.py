@@ -9,10 +9,10 @@ import random
 import struct
 import time
 import tracemalloc
-import zlib
 
 import numpy as np
 import pytest
+from table import CODECS, sealed
 
 import fedlab_utils as fl
 from fedlab_utils.codecs import wire as coding
@@ -21,13 +21,6 @@ CASES = int(os.environ.get("FEDLAB_FUZZ", "5000"))
 BATCHES = 10
 MAX_WEIGHTS = 2**20
 SECONDS, BYTES = 0.050, 64 * 2**20
-CODECS = [
-    fl.Identity(), fl.Float16(), fl.BFloat16(), fl.Quantize(1), fl.Quantize(6), fl.Quantize(13), fl.Quantize(8, entropy=True),
-    fl.EntropyQuantize(0.5), fl.EntropyQuantize(3), fl.EntropyQuantize(9), fl.Sign(), fl.QSGD(1), fl.QSGD(50),
-    fl.LloydMax(2), fl.Rotate(), fl.Eden(1), fl.Eden(8), fl.TopK(0.01), fl.TopK(0.1), fl.TopK(0.5), fl.TopK(0.99),
-    fl.TopK(0.2) | fl.Sign(), fl.TopK(0.3) | fl.EntropyQuantize(4), fl.RandomK(0.1), fl.RandomK(0.5) | fl.Eden(1),
-    fl.Threshold(0.5) | fl.Quantize(3), fl.TopK(0.6) | fl.RandomK(0.5) | fl.Rotate() | fl.QSGD(30),
-]  # fmt: skip
 
 
 class Fields(coding.Reader):
@@ -68,11 +61,6 @@ def corpus():
     payloads = [codec.encode(x, np.random.default_rng(3)) for codec in CODECS for x in vectors()]
     yield [(payload, fields_of(payload, patch)) for payload in payloads]
     patch.undo()
-
-
-def sealed(body):
-    message = bytes([coding.MAGIC]) + body
-    return message + zlib.crc32(message).to_bytes(4, "little")
 
 
 def hostile_bytes(chance):

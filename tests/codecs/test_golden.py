@@ -83,7 +83,7 @@ def test_the_program_adds_what_is_lacking_and_changes_nothing_that_is_there(monk
     after = golden.load()
     assert after.keys() > GOLDEN.keys() and all(np.array_equal(after[name], GOLDEN[name]) for name in GOLDEN)
     added = set(golden.names(after)) - set(golden.names(GOLDEN))
-    assert added == {f"{new} of {vector}" for vector in ("few", "heavy", "constant")}  # of "empty" there are no two
+    assert added == {f"{new} of {vector}" for vector in golden.VECTORS}
     assert all(golden.is_read(after, name) for name in added)
     before = file.read_bytes(), file.stat().st_mtime_ns
     golden.main()

@@ -1,0 +1,157 @@
+"""Damaged and hostile bytes: every damage is noticed, and no bytes hurt the receiver."""
+
+import math
+import random
+import struct
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from table import CODECS, gaussian, rng, sealed
+
+import fedlab_utils as fl
+from fedlab_utils.codecs import wire as coding
+
+MAX_WEIGHTS = 2**20
+SMALL = [codec.encode(gaussian(24), rng()) for codec in CODECS]
+
+
+@pytest.mark.parametrize("payload", SMALL, ids=map(repr, CODECS))
+def test_every_flipped_bit_is_noticed(payload):
+    for bit in range(8 * len(payload)):
+        damaged = bytearray(payload)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ValueError, match="damaged payload"):
+            fl.decode(bytes(damaged))
+
+
+@pytest.mark.parametrize("payload", SMALL, ids=map(repr, CODECS))
+def test_every_truncation_and_every_extension_is_noticed(payload):
+    for length in range(len(payload)):
+        with pytest.raises(ValueError, match="damaged payload"):
+            fl.decode(payload[:length])
+        with pytest.raises(ValueError, match="damaged payload"):
+            fl.decode(payload[len(payload) - length :])
+    for extra in (b"\0", b"\xff" * 9, payload):
+        with pytest.raises(ValueError, match="damaged payload"):
+            fl.decode(payload + extra)
+        with pytest.raises(ValueError, match="bytes too many"):
+            fl.decode(sealed(payload[1:-4] + extra))
+
+
+def leb128(body):
+    value = 0
+    for position, byte in enumerate(body):
+        value |= (byte & 127) << 7 * position
+        if byte < 128:
+            return value
+    raise AssertionError("a message without a length was accepted")
+
+
+def check_hostile(body):
+    """Only ValueError, or a finite vector of the length that the message declares; in little time and memory."""
+    tracemalloc.start()
+    start = time.perf_counter()
+    try:
+        decoded = fl.decode(sealed(body), max_weights=MAX_WEIGHTS)
+    except ValueError as error:
+        assert str(error)
+    else:
+        assert decoded.shape == (leb128(body),) and decoded.dtype == np.float32 and np.isfinite(decoded).all()
+    finally:
+        seconds, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert seconds < 5
+    assert peak < 80 * MAX_WEIGHTS
+
+
+# Made-up messages
+
+large = [255, 2**16, MAX_WEIGHTS - 1, MAX_WEIGHTS, MAX_WEIGHTS + 1, 2**31, 2**62]
+
+
+counts = st.integers(0, 99) | st.sampled_from(large)
+
+
+tags = st.sampled_from([0x00, 0x10, 0x17, 0x1F, 0x20]) | st.integers(0, 255)
+
+
+float_bytes = st.sampled_from([0.0, 1.0, -1.0, 3.4e38, -3.4e38, math.inf, math.nan]).map(lambda v: struct.pack("<f", v))
+
+
+pieces = st.one_of(
+    counts.map(coding.varint),
+    tags.map(lambda tag: bytes([tag])),
+    st.tuples(tags, counts).map(lambda layer: bytes([layer[0]]) + coding.varint(layer[1])),
+    float_bytes,
+    st.binary(max_size=12),
+    st.integers(0, 40).map(lambda n: b"\xff" * n),
+)
+
+
+@settings(max_examples=400)
+@given(n=counts, body=st.lists(pieces, max_size=12))
+def test_made_up_messages_do_no_harm(n, body):
+    check_hostile(coding.varint(n) + b"".join(body))
+
+
+@settings(max_examples=400)
+@given(payload=st.sampled_from(SMALL), seed=st.integers(0, 2**32))
+def test_mutated_messages_with_a_right_checksum_do_no_harm(payload, seed):
+    chance = random.Random(seed)
+    body = bytearray(payload[1:-4])
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(1 + min(len(body), chance.choice([16, 16, len(body)])))  # mostly in the header
+        byte = bytes([chance.randrange(256)])
+        piece = chance.choice([byte, b"\0", b"\xff\xff\xff\x7f", coding.varint(MAX_WEIGHTS), body[:at]])
+        body[at : at + chance.randint(0, 4)] = piece
+    check_hostile(bytes(body))
+
+
+@pytest.mark.parametrize("depth", range(10))
+def test_nested_full_supports_do_no_harm(depth):
+    """A few bytes that ask for the most memory we know of: full supports within each other."""
+    full = b"\x20" + coding.varint(MAX_WEIGHTS)
+    check_hostile(coding.varint(MAX_WEIGHTS) + full * depth + b"\x20\x00\x00" + b"\x00")
+
+
+@pytest.mark.parametrize("n", [MAX_WEIGHTS + 1, 2**40, 2**62])
+def test_too_many_weights_are_refused_before_any_memory_is_taken(n):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=f"declares {n} weights, more than max_weights={MAX_WEIGHTS}"):
+        fl.decode(sealed(coding.varint(n) + b"\x00" + bytes(100)), max_weights=MAX_WEIGHTS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000
+
+
+def test_max_weights_itself_is_allowed():
+    payload = fl.Identity().encode(np.ones(10))
+    assert fl.decode(payload, max_weights=10).size == 10
+    with pytest.raises(ValueError, match="more than max_weights=9"):
+        fl.decode(payload, max_weights=9)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"\x01\x00" + struct.pack("<f", math.nan), "NaN or infinity"),
+        (b"\x01\x00" + struct.pack("<f", -math.inf), "NaN or infinity"),
+        (b"\x01\x10" + struct.pack("<ff", 0, math.inf) + b"\0", "NaN or infinity"),
+        (b"\x01\x10" + struct.pack("<ff", 1, 0) + b"\0", "range of the levels is 1 … 0"),
+        (b"\x01\xf0", "tag 0xf0"),
+        (b"\x01\x24\x01\x00", "tag 0x24"),
+        (b"\x01\x20\x02", "support of 2 in 1 weights"),
+        (b"\x02\x20\x01\x20", "Rice parameter 32"),
+        (b"\x02\x20\x01\x00\x20", "an index of the support is 2, beyond 1"),
+        (b"\x02\x20\x01\x00", "ends after 0 of 1"),
+        (b"\xff" * 12, "more than nine bytes"),
+        (b"", "1 bytes expected, 0 left"),
+    ],
+)
+def test_the_reason_is_told(body, message):
+    with pytest.raises(ValueError, match=message):
+        fl.decode(sealed(body))
