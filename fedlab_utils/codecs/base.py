@@ -37,13 +37,14 @@ class Codec:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for tag in cls.__dict__.get("tags", ()):
+        tags = cls.__dict__.get("tags", ())
+        for tag in tags:
             other = _STAGES.get(tag)
             again = other is not None and (other.__module__, other.__qualname__) == (cls.__module__, cls.__qualname__)
             if other is not None and not again:  # a cell that is run again defines the same stage again
-                free = next(tag for tag in range(0x100) if tag not in _STAGES)
+                free = next(tag for tag in range(0x100) if tag not in _STAGES and tag not in tags)
                 raise TypeError(f"the tag 0x{tag:02x} of {cls.__name__} is {other.__name__}'s: take a free one, 0x{free:02x} say")
-            _STAGES[tag] = cls
+        _STAGES.update(dict.fromkeys(tags, cls))  # all of them or none
 
     @property
     def stages(self) -> tuple[Codec, ...]:
