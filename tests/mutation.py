@@ -34,19 +34,24 @@ PARTS = {
     "exercises": ("fedlab_utils/book/exercises", 50, 200),
     "federation": ("fedlab_utils/federation", 60, 700),
 }
-# The tests that are to notice a mutant, the likeliest first, of its module or else of its part; {own}: those it has alone.
-CHAPTERS = '-k "not explorer and not figure and not calculator" tests/book/'
+# The tests that are to notice a mutant, of its module or else of its part: calls of pytest, the likeliest and cheapest
+# first, {own} those that the module has alone. Apps, figures and studies over seeds are left out: slow, and not about it.
+CHECKERS = '-k "checker or stub or wrong or right or question or both_ways or image_from or average" tests/book/'
 TESTS = {
-    "codecs": "tests/codecs/test_golden.py tests/codecs/test_table.py {own} tests/codecs",
-    "exercises": "tests/book/test_exercises.py tests/book/test_practice.py",
-    "exercises/algorithms": CHAPTERS + "test_algorithms.py tests/book/test_exercises.py",
-    "exercises/background": CHAPTERS + "test_background.py tests/book/test_exercises.py",
-    "exercises/concepts": CHAPTERS + "test_concepts.py tests/book/test_exercises.py",
-    "exercises/tff": "tests/engines/test_tff.py tests/book/test_exercises.py",
-    "federation": "tests/federation",
-    "federation/baselines": CHAPTERS + "test_concepts.py",
-    "federation/privacy": CHAPTERS + "test_background.py",
-    "federation/vertical": CHAPTERS + "test_concepts.py",
+    "codecs": ["tests/codecs/test_golden.py", "tests/codecs/test_table.py {own} tests/codecs"],
+    "exercises": ["tests/book/test_exercises.py", CHECKERS + "test_practice.py"],
+    "exercises/algorithms": [CHECKERS + "test_algorithms.py", "tests/book/test_exercises.py"],
+    "exercises/background": [CHECKERS + "test_background.py", "tests/book/test_exercises.py"],
+    "exercises/concepts": [CHECKERS + "test_concepts.py", "tests/book/test_exercises.py"],
+    "exercises/tff": ["tests/engines/test_tff.py", "tests/book/test_exercises.py"],
+    "federation": ['-k "not percent and not seeds and not gains and not teachers" tests/federation'],
+    "federation/baselines": ["-k alone tests/book/test_concepts.py"],
+    "federation/privacy": [
+        '-k "gradient or training or image or candidates or similarity or input" tests/book/test_background.py'
+    ],
+    "federation/vertical": [
+        '-k "gradients or bytes_both or learnt or joined or vertical or constant_column" tests/book/test_concepts.py'
+    ],
 }
 # Appended to the copy's conftest.py: an example that fails is enough, hypothesis need not look for the smallest one.
 NO_SHRINKING = """
@@ -119,13 +124,14 @@ def tried(mutant, mutated, copy, python):
     """What became of a mutant: "caught", "timeout" or "survived"; its own tests run first, all until the first failure."""
     part, module, seconds = mutant["part"], Path(mutant["module"]), PARTS[mutant["part"]][2]
     own = f"tests/{part}/test_{module.stem}.py"
-    tests = TESTS.get(f"{part}/{module.stem}", TESTS[part]).format(own=own if (copy / own).exists() else "")
+    own = own if (copy / own).exists() else ""
+    pytest = f'{python} -m pytest -xq -p no:cacheprovider -m "not browser and not tff" '
+    tests = " && ".join(pytest + tests.format(own=own) for tests in TESTS.get(f"{part}/{module.stem}", TESTS[part]))
+    command = f"sh -c 'ulimit -t {seconds}; cd {copy}; export PYTHONPATH={copy}; {tests}'"
     file = copy / mutant["module"]
     original = file.read_text(encoding="utf-8")
     file.write_text(mutated, encoding="utf-8")
     try:
-        pytest = f'{python} -m pytest -xq -p no:cacheprovider -m "not browser and not tff" {tests}'
-        command = f"sh -c 'ulimit -t {seconds}; cd {copy}; PYTHONPATH={copy} exec {pytest}'"
         outcome, output = run_tests(command, 20 * seconds)
     finally:
         file.write_text(original, encoding="utf-8")
