@@ -667,6 +667,7 @@ TRIED = [
      lambda x, bits: levels(x, bits) if x.max() > x.min() else None),
     (mathematics.nearest_levels, "integers cannot hold 16 bits: int16", lambda x, bits: levels(x, bits).astype(np.int16)),
     (mathematics.nearest_levels, "should get level", ends_of_x),
+    (mathematics.nearest_levels, "levels are whole numbers", lambda x, bits: levels(x, bits) / (2**bits - 1)),
     (mathematics.exactly_k, "of equal magnitudes those of lower index", by_argsort(None)),
     (mathematics.exactly_k, "of equal magnitudes those of lower index", by_argsort("heapsort")),
     (mathematics.codec_for_a_budget, "encode(self, x, rng=None)", Narrow(0.01)),
