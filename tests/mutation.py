@@ -163,7 +163,7 @@ def main():
             for mutant, mutated in sample(part):
                 result = known.get((mutant["module"], mutant["operator"], mutant["occurrence"]))
                 if result is None or (arguments.survivors and result["outcome"] == "survived"):
-                    original = (ROOT / mutant["module"]).read_text(encoding="utf-8").splitlines()
+                    original = (copy / mutant["module"]).read_text(encoding="utf-8").splitlines()
                     changed = mutated.splitlines()[mutant["line"] - 1 : mutant["line"]]
                     outcome, by = tried(mutant, mutated, copy, arguments.python)
                     result = {**mutant, "was": original[mutant["line"] - 1], "is": changed, "outcome": outcome, "by": by}
