@@ -694,7 +694,27 @@ def test_a_wrong_answer_that_nearly_passes_is_told(exercise, part, answer):
     verdict = exercise.check(answer)
     assert verdict.state == "wrong" and part in verdict.message, verdict
     fl.use_language("zh")
-    assert exercise.check(answer).message.startswith("不对：") and finished() == []
+    in_chinese = exercise.check(answer).message
+    assert in_chinese.startswith("不对：") and finished() == []
+    assert numbers(verdict.message) in (numbers(in_chinese), [])  # none where English has words for them
+
+
+def numbers(message):
+    return sorted(re.findall(r"\d+(?:[.,]\d+)*", message))
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer"),
+    [
+        *((mathematics.nearest_levels, answer) for answer in WRONG_LEVELS.values()),
+        *((mathematics.exactly_k, answer) for answer in WRONG_TOP_K.values()),
+        *((mathematics.rice_bits, answer) for answer in WRONG_RICE.values()),
+    ],
+)
+def test_both_languages_say_the_same_numbers(exercise, answer):
+    in_english = exercise.check(answer).message
+    fl.use_language("zh")
+    assert numbers(in_english) in (numbers(exercise.check(answer).message), [])
 
 
 def spoilt(function, place):
