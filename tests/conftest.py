@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import os
+import re
 import tempfile
 
 import pytest
@@ -19,3 +20,19 @@ settings.load_profile("fedlab")
 @pytest.fixture(scope="session")
 def mnist():
     return fl.load_mnist()
+
+
+@pytest.fixture
+def same_numbers():
+    """A check that an exercise answers a wrong solution with the same numbers in both languages."""
+
+    def numbers(exercise, answer, language):
+        fl.use_language(language)
+        return sorted(re.findall(r"\d+(?:[.,]\d+)*", exercise.check(answer).message))
+
+    def check(exercise, answer):
+        english = numbers(exercise, answer, "en")
+        assert english in (numbers(exercise, answer, "zh"), [])  # none where English has words for them
+        fl.use_language("en")
+
+    return check

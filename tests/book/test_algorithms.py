@@ -249,14 +249,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "part", "answer"), WRONG, ids=[f"{name}: {part}" for name, part, _ in WRONG])
-def test_wrong_answers_are_told_apart(name, part, answer):
+def test_wrong_answers_are_told_apart(name, part, answer, same_numbers):
     verdict = getattr(exercises, name).check(answer)
     others = {other for exercise, other, _ in WRONG if exercise == name and other != part}
     assert verdict.state == "wrong" and part in verdict.message, verdict.message
     assert not [other for other in others if other in verdict.message], verdict.message
     fl.use_language("zh")
     assert any("\u4e00" <= c <= "\u9fff" for c in getattr(exercises, name).check(answer).message)
-    fl.use_language("en")
+    same_numbers(getattr(exercises, name), answer)
 
 
 def test_other_right_ways_are_right():

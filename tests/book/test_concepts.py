@@ -604,7 +604,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("exercise", "answer", "message"), WRONG)
-def test_a_wrong_answer_is_told_apart(exercise, answer, message):
+def test_a_wrong_answer_is_told_apart(exercise, answer, message, same_numbers):
     verdict = exercise.check(answer)
     assert verdict.state == "wrong" and message in verdict.message
     fl.use_language("zh")
@@ -612,6 +612,7 @@ def test_a_wrong_answer_is_told_apart(exercise, answer, message):
         assert exercise.check(answer).state == "wrong" and "不对" in exercise.check(answer).message
     finally:
         fl.use_language("en")
+    same_numbers(exercise, answer)
 
 
 @pytest.mark.parametrize(

@@ -117,9 +117,10 @@ RIGHT = {"uplink_bytes": bytes_of, "server_round": by_loop, "send_with_memory": 
 
 
 @pytest.mark.parametrize(("name", "part"), [(name, part) for name, wrong in WRONG.items() for part in wrong])
-def test_wrong_answers_are_told_apart(name, part):
+def test_wrong_answers_are_told_apart(name, part, same_numbers):
     message = getattr(practice, name).check(WRONG[name][part]).message
     assert part in message and sum(other in message for other in WRONG[name]) == 1
+    same_numbers(getattr(practice, name), WRONG[name][part])
 
 
 @pytest.mark.parametrize("name", WRONG)
