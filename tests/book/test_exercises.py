@@ -635,6 +635,8 @@ TRIED = [
         lambda payloads, samples: sum(n * payload for n, payload in zip(samples, payloads, strict=True)) / samples.sum(),
         lambda payloads, samples: np.array(payloads, np.float32)[0],
     )),
+    (practice.uplink_bytes, "a byte has eight", lambda n, bits, clients, rounds: clients * rounds * (n * bits + 8 * 17)),
+    (practice.uplink_bytes, "a byte has eight", lambda n, bits, clients, rounds: clients * rounds * (n * bits + 17)),
     (practice.server_round, "your function raised", lambda weights, payloads, samples: fl.decode(payloads)),
     (practice.send_with_memory, "decode it with fl.decode before you subtract", sends_undecoded),
     (algorithms.quantized_message, "integers cannot hold 16 bits: uint8 ends at 255", message_by(by_formula, np.uint8)),

@@ -12,6 +12,7 @@ from table import HEADER, N_DOCUMENT, gaussian, rng, sent, with_extremes
 
 import fedlab_utils as fl
 from fedlab_utils import theory
+from fedlab_utils.codecs import uniform
 
 
 def within_half_a_step(x, x_hat, bits, steps=Fraction(1, 2)):
@@ -123,3 +124,13 @@ def test_sureshs_bounds_hold_for_the_mean_of_clients(bits, rotated):
         draws.append(np.sum((mean - x.mean(axis=0)) ** 2))
     bound = theory.suresh_variance_bound(n, 2**bits, clients, rotated)
     assert np.mean(draws) <= bound * np.mean(np.sum(x**2, axis=1))
+
+
+@pytest.mark.parametrize("n", [2, 1000, uniform.SAMPLE])
+def test_the_step_of_a_short_vector_is_sought_on_all_of_it(n, monkeypatch):
+    codec, x = fl.EntropyQuantize(2), gaussian(n)
+    payload = codec.encode(x)
+    monkeypatch.setattr(np.random, "PCG64", None)  # what draws the sample of a longer one
+    assert codec.encode(x) == payload
+    with pytest.raises(TypeError):
+        codec.encode(gaussian(uniform.SAMPLE + 1))

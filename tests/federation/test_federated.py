@@ -525,6 +525,16 @@ def test_on_round_sees_the_history_grow_and_stops_by_false(small):
     assert min(history.train_seconds + history.codec_seconds + history.eval_seconds) >= 0
 
 
+def test_the_bar_says_accuracy_and_megabytes_and_is_closed(small, capsys):
+    history = simulate(plain_mlp(), small, UNEQUAL, rounds=2, progress=True)
+    shown = capsys.readouterr().err
+    assert "2/2 [" in shown and f"accuracy={history.accuracy[-1]:.4f}" in shown
+    assert f"MB={history.total_bytes()[-1] / 1e6:.2f}" in shown
+    assert shown.endswith("\n")  # left by a bar that is closed
+    simulate(plain_mlp(), small, UNEQUAL, rounds=1)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_false_of_numpy_stops_too(small):
     history = simulate(plain_mlp(), small, UNEQUAL, rounds=3, on_round=lambda h: np.mean(h.accuracy) > 1)
     assert len(history.accuracy) == 1
