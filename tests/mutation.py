@@ -49,6 +49,10 @@ TESTS = {
     "federation/privacy": [
         '-k "gradient or training or image or candidates or similarity or input" tests/book/test_background.py'
     ],
+    "federation/simulate": [
+        '-k "not percent and not seeds and not gains and not teachers" tests/federation',
+        "-k answer tests/training/test_training.py",
+    ],
     "federation/vertical": [
         '-k "gradients or bytes_both or learnt or joined or vertical or constant_column" tests/book/test_concepts.py'
     ],
