@@ -34,6 +34,7 @@ _NAMES = {
     "History": "federation.history",
     "load_diabetes": "data.tables",
     "load_small_digits": "data.tables",
+    "load_trainings": "federation.trainings",
     "simulate": "federation.simulate",
     "use_language": "book.fonts",
 }

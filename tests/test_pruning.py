@@ -9,8 +9,10 @@ from hypothesis.extra import numpy as hnp
 import fedlab_utils as fl
 from fedlab_utils import pruning
 from fedlab_utils.codecs import encode_mask
-from fedlab_utils.federation import simulate as federated
-from fedlab_utils.training import central
+from later import Later
+
+federated = Later("fedlab_utils.federation.simulate")
+central = Later("fedlab_utils.training.central")
 
 ROWS = pruning.load_study()
 

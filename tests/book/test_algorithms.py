@@ -12,8 +12,11 @@ import fedlab_utils as fl
 from fedlab_utils.book import widgets
 from fedlab_utils.book.exercises import algorithms as exercises
 from fedlab_utils.book.figures import algorithms as figures
-from fedlab_utils.book.widgets import distillation, pruning
-from fedlab_utils.training import central
+from fedlab_utils.book.widgets import distillation
+from later import Later
+
+pruning = Later("fedlab_utils.book.widgets.pruning")
+central = Later("fedlab_utils.training.central")
 
 
 @pytest.fixture(params=["en", "zh"])

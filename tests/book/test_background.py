@@ -13,7 +13,9 @@ from fedlab_utils.book import widgets
 from fedlab_utils.book.exercises import background
 from fedlab_utils.book.widgets import cost
 from fedlab_utils.federation import privacy
-from fedlab_utils.training.trainer import flatten, unflatten
+from later import Later
+
+trainer = Later("fedlab_utils.training.trainer")
 
 
 @pytest.fixture(params=["en", "zh"])
@@ -99,7 +101,7 @@ def test_compression_does_not_hide_a_single_image(mnist, model, start):
     update = privacy.gradient(model, mnist.x_train[:1], mnist.y_train[:1])
     shapes = [array.shape for array in start]
     for codec, least in ((fl.Quantize(8), 0.999), (fl.Quantize(4), 0.97), (fl.TopK(0.1), 0.99), (fl.TopK(0.01), 0.9)):
-        received = unflatten(fl.decode(codec.encode(flatten(update))), shapes)
+        received = trainer.unflatten(fl.decode(codec.encode(trainer.flatten(update))), shapes)
         best, _ = privacy.best_match(mnist.x_train[:1], privacy.read_images(*received[:2]))
         assert best[0] > least, codec
 

@@ -17,9 +17,13 @@ import fedlab_utils as fl
 from fedlab_utils.book import widgets
 from fedlab_utils.book.exercises import concepts
 from fedlab_utils.book.figures import concepts as figures
-from fedlab_utils.book.widgets import lossless, partitions
+from fedlab_utils.book.widgets import lossless
 from fedlab_utils.data import tables
-from fedlab_utils.federation import baselines, vertical
+from fedlab_utils.federation import vertical
+from later import Later
+
+partitions = Later("fedlab_utils.book.widgets.partitions")
+baselines = Later("fedlab_utils.federation.baselines")
 
 
 @pytest.fixture(params=["en", "zh"])

@@ -11,20 +11,25 @@ from PIL import Image
 
 import fedlab_utils as fl
 from fedlab_utils.book import widgets
-from fedlab_utils.book.widgets import lab, quantization, sparsification
+from fedlab_utils.book.widgets import quantization, sparsification
 from fedlab_utils.book.widgets.base import compare
+from later import Later
 
-LAB_STOPS = {
-    "partition": lab.PARTITIONS,
-    "n_clients": lab.CLIENTS,
-    "k": lab.FRACTIONS,
-    "bits": lab.BITS,
-    "rounding": ("floor", "nearest", "stochastic"),
-    "error_feedback": (False, True),
-    "downlink": lab.DOWNLINKS,
-    "rounds": lab.ROUNDS,
-    "seeds": (1, 3),
-}
+lab = Later("fedlab_utils.book.widgets.lab")
+
+
+def lab_stops():
+    return {
+        "partition": lab.PARTITIONS,
+        "n_clients": lab.CLIENTS,
+        "k": lab.FRACTIONS,
+        "bits": lab.BITS,
+        "rounding": ("floor", "nearest", "stochastic"),
+        "error_feedback": (False, True),
+        "downlink": lab.DOWNLINKS,
+        "rounds": lab.ROUNDS,
+        "seeds": (1, 3),
+    }
 
 
 @pytest.fixture(params=["en", "zh"])
@@ -150,7 +155,7 @@ def settle(app, **values):
 
 
 def test_every_stop_of_the_lab_trains_and_draws(live):
-    for name, stops in LAB_STOPS.items():
+    for name, stops in lab_stops().items():
         options = getattr(live.controls[name], "options", None)
         if options is not None:
             assert tuple(value for _, value in options) == stops, f"{name}: the test does not know every stop"

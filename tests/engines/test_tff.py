@@ -14,7 +14,9 @@ import pytest
 import fedlab_utils as fl
 from fedlab_utils.book.exercises import tff as exercises
 from fedlab_utils.engines import tff, tff_kernel
-from fedlab_utils.federation import simulate as federated
+from later import Later
+
+federated = Later("fedlab_utils.federation.simulate")
 
 ROOT = Path(__file__).parents[2]
 CHINESE = re.compile("[\u4e00-\u9fff]")

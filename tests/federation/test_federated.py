@@ -9,11 +9,14 @@ import pytest
 
 import fedlab_utils as fl
 from fedlab_utils.data import Dataset
-from fedlab_utils.federation import simulate as federated
-from fedlab_utils.training import models
-from fedlab_utils.training import trainer as training
+from later import Later
 
-keras = models.keras
+models = Later("fedlab_utils.training.models")
+training = Later("fedlab_utils.training.trainer")
+federated = Later("fedlab_utils.federation.simulate")
+keras = Later("keras", within="fedlab_utils.training.models")
+
+pytestmark = pytest.mark.training
 
 N_DOCUMENT = 101_770
 DENSE = 4 * N_DOCUMENT
@@ -155,7 +158,7 @@ def accuracy_by_hand(weights, x, y):
     return np.mean((np.maximum(x.reshape(len(x), -1) @ w1 + b1, 0) @ w2 + b2).argmax(axis=1) == y)
 
 
-@pytest.mark.parametrize("make", [plain_mlp, models.document_mlp])
+@pytest.mark.parametrize("make", [plain_mlp, lambda: models.document_mlp()], ids=["plain_mlp", "document_mlp"])
 def test_accuracy_is_that_of_the_global_model_on_the_test_set_without_dropout(small, make):
     model, by_hand = make(), []
     history = simulate(

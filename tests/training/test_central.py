@@ -1,11 +1,15 @@
 """Central training: against Keras' own optimizer and numerical gradients; the mask is held; seeds, errors."""
 
-import keras
 import numpy as np
 import pytest
 
 import fedlab_utils as fl
-from fedlab_utils.training import central
+from later import Later
+
+central = Later("fedlab_utils.training.central")
+keras = Later("keras", within="fedlab_utils.training.models")
+
+pytestmark = pytest.mark.training
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ _WHERE = {
     "cost_still": "cost",
     "estimate_cost": "cost",
     "LabParameters": "lab_training",
+    "lab_run": "lab_training",
     "live_lab": "lab",
     "live_lab_still": "lab",
     "train_lab": "lab_training",

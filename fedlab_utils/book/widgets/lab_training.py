@@ -10,6 +10,7 @@ import numpy as np
 
 from ...codecs import Codec, Identity, Quantize, TopK
 from ...data import load_mnist, partition_dirichlet, partition_iid, partition_shards
+from ...federation.history import History
 from ...federation.simulate import simulate
 from ...language import message_name, say
 from ...training.models import document_mlp
@@ -100,6 +101,15 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
         if stopped:
             break
     return run
+
+
+def lab_run(parameters: LabParameters, histories: list[History]) -> Run:
+    """The run that `train_lab` would have returned for trainings of these parameters, one a seed, that are known already."""
+    series = [
+        (history.accuracy, (np.cumsum(history.uplink_bytes) / 1e6).tolist(), (history.total_bytes() / 1e6).tolist())
+        for history in histories
+    ]
+    return Run(parameters._replace(seeds=len(histories)), *map(list, zip(*series, strict=True)))
 
 
 def describe(parameters: LabParameters) -> str:

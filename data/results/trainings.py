@@ -1,0 +1,196 @@
+"""Make trainings.csv: what the book and its tests say of trainings over several seeds. Five minutes on two cores.
+
+    .venv/bin/python data/results/trainings.py
+
+One row a setting, seed and round: test accuracy after it, and the bytes of its messages up and down, summed over the
+clients (0 where nothing is sent). The seed decides the model's first weights, the batches, and who is drawn; the deal
+too where SETTINGS deals by seed. Unless a setting says otherwise: the document's model, MNIST, ten rounds of one local
+epoch, batches of 10, rate 0.1, ten clients a round, float32 both ways, error feedback where the codec is a contraction.
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+import fedlab_utils as fl
+from fedlab_utils.book.widgets.lab_training import clients_of as clients_of_the_lab
+
+FIELDS = ("setting", "seed", "round", "accuracy", "uplink_bytes", "downlink_bytes")
+EIGHT, STOCHASTIC = fl.Quantize(8), {"rounding": "stochastic"}
+TOP10, TOP1, TOP01 = (fl.TopK(k) | EIGHT for k in (0.1, 0.01, 0.001))
+DATA = fl.load_mnist()
+
+
+def train(seed: int, clients, data=DATA, **options) -> fl.History:
+    return fl.simulate(fl.models.document_mlp(seed=seed), data, clients, **{"rounds": 10, "seed": seed, **options})
+
+
+def constant(accuracy: float) -> fl.History:
+    """Where nothing was sent."""
+    return fl.History(accuracy=[float(accuracy)], uplink_bytes=[0], downlink_bytes=[0])
+
+
+# Chapter 1: ten clients hold the first 6,000 images and all take part. Chapter 5, of the downlink: ten of the hundred.
+
+FIRST = fl.partition_iid(DATA.y_train[:6000], n_clients=10, seed=0)
+HUNDRED = fl.partition_iid(DATA.y_train, n_clients=100, seed=0)
+SHARDS = fl.partition_shards(DATA.y_train, n_clients=100, shards_per_client=2, seed=0)
+
+
+def ten_by_seed(seed: int, **options) -> fl.History:
+    return train(seed, fl.partition_iid(DATA.y_train, n_clients=100, seed=seed)[:10], uplink=fl.TopK(0.01), **options)
+
+
+def lab_of_ten(seed: int, **options) -> fl.History:
+    return train(seed, clients_of_the_lab("iid", 10), **options)
+
+
+# Chapter 2: the first 2,000 images for training and for testing; clients that all take part, dealt anew for every seed.
+
+SOME = fl.datasets.Dataset(DATA.x_train[:2000], DATA.y_train[:2000], DATA.x_test[:2000], DATA.y_test[:2000])
+MORE = SOME._replace(x_train=DATA.x_train[:2450], y_train=DATA.y_train[:2450])
+DEALS = {
+    "iid": lambda seed: fl.partition_iid(SOME.y_train, 10, seed=seed),
+    "dirichlet": lambda seed: fl.partition_dirichlet(SOME.y_train, 10, alpha=0.3, seed=seed),
+    "shards": lambda seed: fl.partition_shards(SOME.y_train, 10, shards_per_client=2, seed=seed),
+}
+
+
+def federated(seed: int, parts, data=SOME) -> fl.History:
+    return train(seed, parts, data, clients_per_round=len(parts))
+
+
+def alone(seed: int, parts, data=SOME) -> fl.baselines.Alone:
+    return fl.baselines.train_alone(fl.models.document_mlp(seed=seed), data, parts, epochs=10, seed=seed)
+
+
+def one_rich_client(seed: int) -> list[np.ndarray]:
+    order = np.random.default_rng(seed).permutation(2450)
+    return [order[:2000], *np.split(order[2000:], 9)]
+
+
+def right_by_digit(weights) -> np.ndarray:
+    """The share of each digit of the test images that a model gets right: float [10]."""
+    w1, b1, w2, b2 = weights
+    guess = (np.maximum(SOME.x_test.reshape(-1, 784) @ w1 + b1, 0) @ w2 + b2).argmax(axis=1)
+    return np.array([(guess == SOME.y_test)[SOME.y_test == digit].mean() for digit in range(10)])
+
+
+def on_its_own_digits(seed: int, together: bool) -> fl.History:
+    """Accuracy on test digits in each client's own mixture, the mean of the clients; two shards each."""
+    parts = DEALS["shards"](seed)
+    models = [federated(seed, parts).weights] * len(parts) if together else alone(seed, parts).weights
+    mixtures = [np.bincount(SOME.y_train[part], minlength=10) / part.size for part in parts]
+    return constant(np.mean([mixture @ right_by_digit(w) for mixture, w in zip(mixtures, models, strict=True)]))
+
+
+# Chapter 3: ten clients with images drawn anew for every seed.
+
+
+def drawn(seed: int, images: int = 600) -> list[np.ndarray]:
+    return list(np.random.default_rng(seed).permutation(60_000)[: 10 * images].reshape(10, images))
+
+
+def mask_agreed_once(seed: int) -> fl.History:
+    """Federated pruning: one dense round, then fourteen with the fifth of the weights that has moved furthest."""
+    model = fl.models.document_mlp(seed=seed)
+    dense = fl.simulate(model, DATA, drawn(seed), rounds=1, seed=seed)
+    moved = [after - before for after, before in zip(dense.weights, model.get_weights(), strict=True)]
+    model.set_weights(dense.weights)
+    rest = fl.simulate(model, DATA, drawn(seed), mask=fl.pruning.magnitude_mask(moved, 0.8), rounds=14, seed=seed)
+    names = ("accuracy", "uplink_bytes", "downlink_bytes")
+    return fl.History(**{name: getattr(dense, name) + getattr(rest, name) for name in names})
+
+
+@cache
+def logits(seed: int):
+    """Federated distillation: 100 images a client, 2,000 public images, two rounds; half of the clients with a small model."""
+    public = DATA.x_train[np.random.default_rng(seed).permutation(60_000)[10_000:12_000]]
+    models = [fl.models.document_mlp(seed=i) if i < 5 else fl.central.mlp(32, seed=i) for i in range(10)]
+    return fl.distillation.simulate_logits(models, DATA, drawn(seed, 100), public, rounds=2, seed=seed)
+
+
+def logits_exchanged(seed: int) -> fl.History:
+    done = logits(seed)
+    means = [float(np.mean(clients)) for clients in done.accuracy]
+    return fl.History(accuracy=means, uplink_bytes=done.uplink_bytes, downlink_bytes=done.downlink_bytes)
+
+
+def of_a_hundred(seed: int, clients=HUNDRED, **options) -> fl.History:
+    return train(seed, clients, **options)
+
+
+Training = Callable[[int], fl.History]
+SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the training with one of them
+    "6,000 images, float32": (3, partial(train, clients=FIRST)),
+    "6,000 images, 10 %, 8 bits up": (3, partial(train, clients=FIRST, uplink=TOP10)),
+    "6,000 images, 10 %, 8 bits both": (3, partial(train, clients=FIRST, uplink=TOP10, downlink=TOP10)),
+    "100 clients, float32": (5, of_a_hundred),
+    "100 clients, 8 bits": (5, partial(of_a_hundred, uplink=EIGHT)),
+    "100 clients, 4 bits": (5, partial(of_a_hundred, uplink=fl.Quantize(4))),
+    "100 clients, 2 bits": (5, partial(of_a_hundred, uplink=fl.Quantize(2))),
+    "100 clients, 2 bits, forgetting": (5, partial(of_a_hundred, uplink=fl.Quantize(2), error_feedback=False)),
+    "100 clients, 2 bits, stochastic": (5, partial(of_a_hundred, uplink=fl.Quantize(2, **STOCHASTIC), error_feedback=False)),
+    "100 clients, 1 bit, stochastic": (3, partial(of_a_hundred, uplink=fl.Quantize(1, **STOCHASTIC), error_feedback=False)),
+    "100 clients, 1 bit, stochastic, error feedback": (
+        3, partial(of_a_hundred, uplink=fl.Quantize(1, **STOCHASTIC), error_feedback=True)),
+    "100 clients, 8 bits both": (3, partial(of_a_hundred, uplink=EIGHT, downlink=EIGHT)),
+    "100 clients, top 10 %, 8 bits": (5, partial(of_a_hundred, uplink=TOP10)),
+    "100 clients, top 1 %, 8 bits": (5, partial(of_a_hundred, uplink=TOP1)),
+    "100 clients, top 1 %, 8 bits, forgetting": (3, partial(of_a_hundred, uplink=TOP1, error_feedback=False)),
+    "100 clients, top 1 %, 8 bits both": (3, partial(of_a_hundred, uplink=TOP1, downlink=TOP1)),
+    "100 clients, top 0.1 %, 8 bits": (5, partial(of_a_hundred, uplink=TOP01)),
+    "two shards, top 1 %, 8 bits": (5, partial(of_a_hundred, clients=SHARDS, uplink=TOP1)),
+    "ten of the hundred, 8 bits": (3, partial(train, clients=HUNDRED[:10], uplink=EIGHT)),
+    "ten of the hundred, 8 bits both": (3, partial(train, clients=HUNDRED[:10], uplink=EIGHT, downlink=EIGHT)),
+    "ten by seed, top 1 %": (3, partial(ten_by_seed, error_feedback=True)),
+    "ten by seed, top 1 %, forgetting": (3, partial(ten_by_seed, error_feedback=False)),
+    "lab of 10, float32": (3, lab_of_ten),
+    "lab of 10, top 10 %, 8 bits": (3, partial(lab_of_ten, uplink=TOP10)),
+    "lab of 10, top 1 %, 8 bits": (3, partial(lab_of_ten, uplink=TOP1)),
+    "lab of 10, top 1 %, 8 bits, forgetting": (3, partial(lab_of_ten, uplink=TOP1, error_feedback=False)),
+    "lab of 10, top 1 %, 8 bits both": (3, partial(lab_of_ten, uplink=TOP1, downlink=TOP1)),
+    "2,000 images, central": (5, lambda seed: constant(alone(seed, [np.arange(2000)]).accuracy[0])),
+    **{f"2,000 images, {name}, federated": (5, lambda seed, deal=deal: federated(seed, deal(seed))) for name, deal in DEALS.items()},
+    **{f"2,000 images, {name}, alone": (5, lambda seed, deal=deal: constant(np.mean(alone(seed, deal(seed)).accuracy)))
+       for name, deal in DEALS.items()},
+    "own digits, federated": (5, partial(on_its_own_digits, together=True)),
+    "own digits, alone": (5, partial(on_its_own_digits, together=False)),
+    **{f"{n} of 20 clients": (5, lambda seed, n=n: federated(seed, fl.partition_iid(SOME.y_train, 20, seed=seed)[:n]))
+       for n in (1, 2, 5, 10, 20)},
+    "one rich client, federated": (5, lambda seed: federated(seed, one_rich_client(seed), MORE)),
+    "one rich client, the rich alone": (5, lambda seed: constant(alone(seed, one_rich_client(seed)[:1], MORE).accuracy[0])),
+    "one rich client, the poor alone": (
+        5, lambda seed: constant(np.mean(alone(seed, one_rich_client(seed)[1:], MORE).accuracy))),
+    "drawn, dense": (3, lambda seed: train(seed, drawn(seed), rounds=15)),
+    "drawn, mask agreed once": (3, mask_agreed_once),
+    "drawn, top 10 % both": (
+        3, lambda seed: train(seed, drawn(seed), rounds=15, uplink=fl.TopK(0.1), downlink=fl.TopK(0.1))),
+    "100 images each, alone": (3, lambda seed: constant(np.mean(logits(seed).alone))),
+    "100 images each, logits": (3, logits_exchanged),
+    "100 images each, FedAvg": (3, lambda seed: train(seed, drawn(seed, 100), rounds=20, local_epochs=5)),
+}  # fmt: skip
+
+
+def rows(setting: str, seed: int) -> Iterator[dict]:
+    history = SETTINGS[setting][1](seed)
+    columns = zip(history.accuracy, history.uplink_bytes, history.downlink_bytes, strict=True)
+    for number, (accuracy, up, down) in enumerate(columns, 1):
+        yield dict(zip(FIELDS, (setting, seed, number, f"{accuracy:.4f}", up, down), strict=True))
+
+
+def main():
+    with (Path(__file__).parent / "trainings.csv").open("w", newline="", encoding="utf8") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        for setting, (seeds, _) in SETTINGS.items():
+            for seed in range(seeds):
+                writer.writerows(rows(setting, seed))
+            file.flush()
+
+
+if __name__ == "__main__":
+    main()
