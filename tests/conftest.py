@@ -45,3 +45,20 @@ def same_numbers():
         fl.use_language("en")
 
     return check
+
+
+@pytest.fixture(params=["en", "zh"])
+def language(request):
+    """Both editions, one after the other; English afterwards."""
+    fl.use_language(request.param)
+    yield request.param
+    fl.use_language("en")
+
+
+@pytest.fixture
+def progress(tmp_path, monkeypatch):
+    """A file of its own for the exercises that are solved; English afterwards."""
+    file = tmp_path / "deep" / "progress.json"
+    monkeypatch.setenv("FEDLAB_PROGRESS", str(file))
+    yield file
+    fl.use_language("en")

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils import distillation
-from later import Later
 
 central = Later("fedlab_utils.training.central")
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils import pruning
 from fedlab_utils.codecs import encode_mask
-from later import Later
 
 federated = Later("fedlab_utils.federation.simulate")
 central = Later("fedlab_utils.training.central")

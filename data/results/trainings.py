@@ -154,7 +154,8 @@ SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the trainin
     "lab of 10, top 1 %, 8 bits, forgetting": (3, partial(lab_of_ten, uplink=TOP1, error_feedback=False)),
     "lab of 10, top 1 %, 8 bits both": (3, partial(lab_of_ten, uplink=TOP1, downlink=TOP1)),
     "2,000 images, central": (5, lambda seed: constant(alone(seed, [np.arange(2000)]).accuracy[0])),
-    **{f"2,000 images, {name}, federated": (5, lambda seed, deal=deal: federated(seed, deal(seed))) for name, deal in DEALS.items()},
+    **{f"2,000 images, {name}, federated": (5, lambda seed, deal=deal: federated(seed, deal(seed)))
+       for name, deal in DEALS.items()},
     **{f"2,000 images, {name}, alone": (5, lambda seed, deal=deal: constant(np.mean(alone(seed, deal(seed)).accuracy)))
        for name, deal in DEALS.items()},
     "own digits, federated": (5, partial(on_its_own_digits, together=True)),

@@ -23,6 +23,8 @@ def _table() -> dict[str, dict[int, History]]:
                 history.downlink_bytes.append(int(row["downlink_bytes"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error!r}. {mend}") from error
+    if not found:
+        raise ValueError(f"{path} is damaged: it holds no training. {mend}")
     return found
 
 

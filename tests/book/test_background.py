@@ -1,11 +1,11 @@
 """Chapter 1: what a gradient gives away, the cost calculator, and the exercises."""
 
-import base64
 import io
-import re
 
 import numpy as np
 import pytest
+from apps import picture
+from later import Later
 from PIL import Image
 
 import fedlab_utils as fl
@@ -13,21 +13,11 @@ from fedlab_utils.book import widgets
 from fedlab_utils.book.exercises import background
 from fedlab_utils.book.widgets import cost
 from fedlab_utils.federation import privacy
-from later import Later
 
 trainer = Later("fedlab_utils.training.trainer")
 
 
-@pytest.fixture(params=["en", "zh"])
-def language(request):
-    fl.use_language(request.param)
-    yield request.param
-    fl.use_language("en")
-
-
-@pytest.fixture(autouse=True)
-def progress(tmp_path, monkeypatch):
-    monkeypatch.setenv("FEDLAB_PROGRESS", str(tmp_path / "progress.json"))
+pytestmark = pytest.mark.usefixtures("progress")
 
 
 def own_gradient(weights, images, labels):
@@ -159,10 +149,6 @@ def test_other_bad_input_is_refused(mnist, model):
 
 
 # The cost calculator
-
-
-def picture(app) -> Image.Image:
-    return Image.open(io.BytesIO(base64.b64decode(re.search(r"base64,([^\"]+)", app.image.value).group(1)))).convert("RGB")
 
 
 def test_the_estimate_by_hand():

@@ -30,18 +30,7 @@ from fedlab_utils.book.exercises.base import (
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
-@pytest.fixture(autouse=True)
-def progress(tmp_path, monkeypatch):
-    file = tmp_path / "deep" / "progress.json"
-    monkeypatch.setenv("FEDLAB_PROGRESS", str(file))
-    yield file
-    fl.use_language("en")
-
-
-@pytest.fixture(params=["en", "zh"])
-def language(request):
-    fl.use_language(request.param)
-    return request.param
+pytestmark = pytest.mark.usefixtures("progress")
 
 
 def examine_seven(answer):

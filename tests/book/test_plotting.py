@@ -4,19 +4,11 @@ import base64
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 
 import fedlab_utils as fl
 from fedlab_utils.book import plotting
 from fedlab_utils.book.figures import mathematics
-
-
-@pytest.fixture(params=["en", "zh"])
-def language(request):
-    fl.use_language(request.param)
-    yield request.param
-    fl.use_language("en")
 
 
 def figures():

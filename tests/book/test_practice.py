@@ -13,17 +13,7 @@ from fedlab_utils.federation.history import History
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
-@pytest.fixture(autouse=True)
-def progress(tmp_path, monkeypatch):
-    monkeypatch.setenv("FEDLAB_PROGRESS", str(tmp_path / "progress.json"))
-    yield
-    fl.use_language("en")
-
-
-@pytest.fixture(params=["en", "zh"])
-def language(request):
-    fl.use_language(request.param)
-    return request.param
+pytestmark = pytest.mark.usefixtures("progress")
 
 
 def stub(*_): ...

@@ -1,21 +1,19 @@
 """Every stop of every slider; what the apps show is what the codecs really made; the lab trains, stops and tells errors."""
 
-import base64
-import io
-import re
 import time
 
 import numpy as np
 import pytest
-from PIL import Image
+from apps import alt, picture, told
+from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.book import widgets
 from fedlab_utils.book.widgets import quantization, sparsification
 from fedlab_utils.book.widgets.base import compare
-from later import Later
 
 lab = Later("fedlab_utils.book.widgets.lab")
+lab_training = Later("fedlab_utils.book.widgets.lab_training")
 
 
 def lab_stops():
@@ -30,22 +28,6 @@ def lab_stops():
         "rounds": lab.ROUNDS,
         "seeds": (1, 3),
     }
-
-
-@pytest.fixture(params=["en", "zh"])
-def language(request):
-    fl.use_language(request.param)
-    yield request.param
-    fl.use_language("en")
-
-
-def picture(app) -> Image.Image:
-    data = re.search(r"base64,([^\"]+)", app.image.value).group(1)
-    return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
-
-
-def alt(app) -> str:
-    return re.search(r'alt="([^"]*)"', app.image.value).group(1)
 
 
 def test_the_quantization_explorer_shows_the_bytes_of_every_stop(language):
@@ -96,8 +78,23 @@ def test_the_mosaic_shows_each_weight_at_its_pixel_of_its_unit():
     assert (row, column) == (29 + 3, 29 + 5)
 
 
-@pytest.mark.parametrize("app", [widgets.quantization_explorer, widgets.sparsification_explorer])
-def test_an_explorer_unlocks_by_a_guess_or_by_one_click(app):
+def growth_of_the_error():
+    """From 8 bits to 4, floor: a step of 1/15 of the range for one of 1/255; NMSE by hand."""
+    x = fl.load_client_delta().astype(np.float64)
+    steps = [(x.max() - x.min()) / levels for levels in (15, 255)]
+    coarse, fine = (np.sum((x - x.min() - np.floor((x - x.min()) / step) * step) ** 2) for step in steps)
+    return coarse / fine
+
+
+def shrinking_of_the_message():
+    return 4 * 101_770 / len((fl.TopK(0.01) | fl.Quantize(8)).encode(fl.load_client_delta()))
+
+
+@pytest.mark.parametrize(
+    ("app", "truth"),
+    [(widgets.quantization_explorer, growth_of_the_error), (widgets.sparsification_explorer, shrinking_of_the_message)],
+)
+def test_an_explorer_unlocks_by_a_guess_or_by_one_click(app, truth):
     for guess in ("40", None):
         explorer = app(predict=True)
         assert all(control.disabled for control in explorer.controls.values())
@@ -112,7 +109,7 @@ def test_an_explorer_unlocks_by_a_guess_or_by_one_click(app):
             question.guess.value = guess
             question.button.click()
         assert not any(control.disabled for control in explorer.controls.values())
-        assert re.search(r"<b>\d", question.reply.value)
+        assert told(explorer) == pytest.approx(truth(), rel=1e-3)
 
 
 def test_a_guess_is_compared_by_its_factor():
@@ -154,20 +151,53 @@ def settle(app, **values):
     return app.wait(120)
 
 
-def test_every_stop_of_the_lab_trains_and_draws(live):
+def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypatch):
+    """The training is a stub that encodes a real delta with the codecs it was given; a real one is below."""
+    asked = []
+
+    def stub(model, data, clients, *, rounds, clients_per_round, uplink, downlink, error_feedback, seed, on_round):
+        asked.append({"clients": clients, "rounds": rounds, "uplink": uplink, "downlink": downlink, "feedback": error_feedback})
+        history, rng = fl.History(), np.random.default_rng(seed)
+        for number in range(rounds):
+            sent = [clients_per_round * len(codec.encode(fl.load_client_delta(), rng)) for codec in (uplink, downlink)]
+            history.uplink_bytes.append(sent[0])
+            history.downlink_bytes.append(sent[1])
+            history.accuracy.append(0.5 + number / 100 + seed / 1000)
+            if not on_round(history):
+                break
+
+    monkeypatch.setattr(lab_training, "simulate", stub)
+    defaults = {"partition": "iid", "n_clients": 10, "k": 0.01, "bits": 8, "rounding": "nearest", "rounds": 5}
     for name, stops in lab_stops().items():
         options = getattr(live.controls[name], "options", None)
         if options is not None:
             assert tuple(value for _, value in options) == stops, f"{name}: the test does not know every stop"
         for stop in stops:
-            # One or two rounds show that a stop works; the number of rounds itself is a stop as well.
-            defaults = {"partition": "iid", "n_clients": 10, "k": 0.01, "bits": 8, "rounding": "nearest", "rounds": 5}
             parameters = lab.LabParameters(**{**defaults, "error_feedback": True, "seeds": 1, name: stop})
-            rounds_left = iter(range(2 if name != "seeds" else 5 * stop))
-            next(rounds_left)
-            run = lab.train_lab(parameters, lambda run, left=rounds_left: next(left, None) is not None)
-            assert len(run.accuracy[-1]) >= 2 and run.total_mb[0][-1] > run.uplink_mb[0][-1] > 0
+            asked.clear()
+            run = lab.train_lab(parameters)
+            assert len(asked) == len(run.accuracy) == parameters.seeds and len(run.accuracy[-1]) == parameters.rounds
+            last = asked[-1]
+            assert len(last["clients"]) == parameters.n_clients and last["rounds"] == parameters.rounds
+            assert last["feedback"] is parameters.error_feedback
+            stages = [] if parameters.k == 1 else [fl.TopK(parameters.k)]
+            stages += [] if parameters.bits == 32 else [fl.Quantize(parameters.bits, parameters.rounding)]
+            assert list(last["uplink"].stages) == (stages or [fl.Identity()])
+            assert last["downlink"] == {"float32": fl.Identity(), "8 bits": fl.Quantize(8), "uplink": last["uplink"]}[
+                parameters.downlink]
+            assert run.total_mb[0][-1] > run.uplink_mb[0][-1] > 0
             live.picture.draw(run)
+
+
+EVERYTHING = {"partition": "dirichlet", "n_clients": 20, "k": 0.1, "bits": 4, "rounding": "stochastic", "error_feedback": False}
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("others", [{}, {**EVERYTHING, "downlink": "uplink"}, {"partition": "shards", "bits": 1, "seeds": 3}])
+def test_the_lab_trains_for_real(others):
+    run = lab.train_lab(lab.LabParameters(**others)._replace(rounds=2))
+    assert len(run.accuracy) == run.parameters.seeds and all(len(seed) == 2 for seed in run.accuracy)
+    assert all(0.05 < seed[-1] < 1 for seed in run.accuracy) and run.total_mb[0][-1] > run.uplink_mb[0][-1] > 0
 
 
 def test_the_lab_counts_what_the_codec_of_its_controls_makes():
@@ -196,13 +226,13 @@ def test_a_training_starts_by_moving_a_control_and_its_curve_grows(live):
 
 
 def test_the_newest_position_wins(live):
-    settle(live, rounds=30, k=0.1)
+    settle(live, rounds=20, k=0.1)
     before = len(live.picture.earlier)
     live.controls["bits"].value = 2
     time.sleep(0.3)
     live.controls["bits"].value = 6
     run = live.wait(120)
-    assert run.parameters.bits == 6 and len(run.accuracy[0]) == 30
+    assert run.parameters.bits == 6 and len(run.accuracy[0]) == 20
     assert [r.parameters.bits for r in live.picture.earlier[before:]].count(2) == 0, "what was overtaken is not drawn"
 
 
@@ -253,16 +283,26 @@ def test_the_lab_unlocks_after_a_guess_and_tells_the_truth(language):
     app.question.button.click()
     run = app.wait(120)
     assert run.parameters.k == 0.01 and not app.controls["k"].disabled
-    assert re.search(r"<b>\d\d", app.question.reply.value)
+    assert told(app) == pytest.approx(100 * run.accuracy[0][-1], rel=1e-3)
 
 
-def test_the_first_point_of_the_lab_comes_soon_and_ten_rounds_end_soon(live):
-    # The goals are 0.5 s and 3 s on two cores; a busy machine gets some room here, the measured times are in the README.
+def test_the_lab_draws_after_its_first_round_and_takes_little_longer_than_the_training(live):
+    """Held against the same training without an app, before and after, as the machine may be busy. Seconds: README."""
     settle(live, rounds=10, seeds=1, k=0.01, bits=8, n_clients=100)
-    first = []
-    live.image.observe(lambda _: first.append(time.perf_counter()), "value")
+    plain = lab.LabParameters(rounds=10, k=0.01, bits=6, n_clients=100)
+    rounds_at_first, took = [], []
+
+    def train_alone():
+        start = time.perf_counter()
+        lab.train_lab(plain)
+        took.append(time.perf_counter() - start)
+
+    train_alone()
+    live.image.observe(lambda _: rounds_at_first.append(live.bar.n), "value")
     start = time.perf_counter()
     live.controls["bits"].value = 6
-    live.wait(60)
-    assert first[0] - start < 1.0 and time.perf_counter() - start < 6.0
-    print(f"first point {first[0] - start:.2f} s, ten rounds {time.perf_counter() - start:.2f} s")
+    live.wait(120)
+    took_in_the_app = time.perf_counter() - start
+    train_alone()
+    assert rounds_at_first[0] <= 2, "nothing is shown before the first rounds are over"
+    assert took_in_the_app < 2 * max(took) + 1

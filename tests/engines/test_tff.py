@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.book.exercises import tff as exercises
 from fedlab_utils.engines import tff, tff_kernel
-from later import Later
 
 federated = Later("fedlab_utils.federation.simulate")
 

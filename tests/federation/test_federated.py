@@ -1,15 +1,14 @@
 """Federated averaging against slow oracles in NumPy and plain Keras; the account against the messages themselves."""
 
-import functools
 import itertools
 import math
 
 import numpy as np
 import pytest
+from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.data import Dataset
-from later import Later
 
 models = Later("fedlab_utils.training.models")
 training = Later("fedlab_utils.training.trainer")
@@ -610,94 +609,61 @@ def test_an_exploding_learning_rate_is_told(small, learning_rate):
         simulate(models.document_mlp(), small, UNEQUAL, rounds=5, learning_rate=learning_rate, uplink=fl.Quantize(8))
 
 
-# The numbers of the book: 100 clients, 10 a round, one epoch, batches of 10, learning rate 0.1, all of MNIST
-
-
-SEEDS = range(5)
-SETTINGS = {
-    "float32": {},
-    "top 10 %, 8 bits": {"uplink": fl.TopK(0.1) | fl.Quantize(8)},
-    "top 1 %, 8 bits": {"uplink": fl.TopK(0.01) | fl.Quantize(8)},
-    "top 0.1 %, 8 bits": {"uplink": fl.TopK(0.001) | fl.Quantize(8)},
-    "two shards, top 1 %, 8 bits": {"uplink": fl.TopK(0.01) | fl.Quantize(8)},
-    "2 bits, error feedback": {"uplink": fl.Quantize(2)},
-    "2 bits, forgetting": {"uplink": fl.Quantize(2), "error_feedback": False},
-}
+# The numbers of the book: 100 clients, 10 a round, one epoch, batches of 10, learning rate 0.1, all of MNIST.
+# test_trainings.py trains them again, one seed of each setting.
 
 
 @pytest.fixture(scope="module")
-def ten_rounds(mnist):
-    """Five trainings of a setting: histories, last accuracies [5]. Says what the READMEs report."""
+def ten_rounds():
+    """Five trainings of a setting, from data/results/trainings.csv: histories, last accuracies [5]."""
 
-    @functools.cache
-    def run(name):
-        clients = fl.partition_iid(mnist.y_train, n_clients=100, seed=0)
-        if "shards" in name:
-            clients = fl.partition_shards(mnist.y_train, n_clients=100, shards_per_client=2, seed=0)
-        histories = [
-            fl.simulate(models.document_mlp(seed=seed), mnist, clients, rounds=10, seed=seed, **SETTINGS[name]) for seed in SEEDS
-        ]
-        reached = np.array([history.accuracy[-1] for history in histories])
-        uplink = np.mean([sum(history.uplink_bytes) for history in histories])
-        print(f"{name}: {reached.mean():.4f} ({reached.min():.4f} to {reached.max():.4f}), uplink {uplink:,.0f} bytes")
-        return histories, reached
+    def read(name):
+        histories = fl.load_trainings(name)
+        assert len(histories) == 5 and all(len(history.accuracy) == 10 for history in histories)
+        return histories, np.array([history.accuracy[-1] for history in histories])
 
-    return run
+    return read
 
 
 def test_uncompressed_reaches_92_percent(ten_rounds):
-    histories, reached = ten_rounds("float32")
+    histories, reached = ten_rounds("100 clients, float32")
     assert reached.min() >= 0.92
     for history in histories:
         assert history.uplink_bytes == [10 * (DENSE + 9)] * 10
-        assert sum(history.train_seconds) < 60
 
 
 def test_top_ten_percent_and_eight_bits_reach_91_percent(ten_rounds):
-    assert ten_rounds("top 10 %, 8 bits")[1].min() >= 0.91
+    assert ten_rounds("100 clients, top 10 %, 8 bits")[1].min() >= 0.91
 
 
 def test_top_one_percent_and_eight_bits_reach_88_percent_at_a_200th_of_the_uplink(ten_rounds):
-    histories, reached = ten_rounds("top 1 %, 8 bits")
+    histories, reached = ten_rounds("100 clients, top 1 %, 8 bits")
     assert reached.mean() >= 0.88 and reached.min() >= 0.87
     assert max(sum(history.uplink_bytes) for history in histories) <= 10 * 10 * DENSE / 200
 
 
 def test_what_the_teachers_page_says_of_the_lab(ten_rounds):
     """100 clients: 10 % costs less than a point, 1 % some four, 0.1 % well over ten; on shards seeds differ far more."""
-    exact, one = ten_rounds("float32")[1], ten_rounds("top 1 %, 8 bits")[1]
-    assert 0 < np.mean(exact - ten_rounds("top 10 %, 8 bits")[1]) < 0.01
+    exact, one = ten_rounds("100 clients, float32")[1], ten_rounds("100 clients, top 1 %, 8 bits")[1]
+    assert 0 < np.mean(exact - ten_rounds("100 clients, top 10 %, 8 bits")[1]) < 0.01
     assert 0.03 < np.mean(exact - one) < 0.05
-    assert np.mean(exact - ten_rounds("top 0.1 %, 8 bits")[1]) > 0.12
+    assert np.mean(exact - ten_rounds("100 clients, top 0.1 %, 8 bits")[1]) > 0.12
     shards = ten_rounds("two shards, top 1 %, 8 bits")[1]
     assert shards.max() < one.min() and np.ptp(shards) > 3 * np.ptp(one)
 
 
 def test_five_seeds_cannot_tell_whether_error_feedback_helps_two_bits_to_nearest(ten_rounds):
-    """Chapter 5 and the teacher's page: some three points lost with it, some four without, and seeds that differ by more."""
-    exact, remembering = ten_rounds("float32")[1], ten_rounds("2 bits, error feedback")[1]
-    forgetting = ten_rounds("2 bits, forgetting")[1]
+    """Chapter 5 and the teacher's page: 2.8 points lost with it, 4.3 without; with two of five seeds it harms."""
+    exact, remembering = ten_rounds("100 clients, float32")[1], ten_rounds("100 clients, 2 bits")[1]
+    forgetting = ten_rounds("100 clients, 2 bits, forgetting")[1]
     gain = remembering - forgetting
     assert 0.02 < np.mean(exact - remembering) < 0.04 and 0.025 < np.mean(exact - forgetting) < 0.06
-    assert abs(gain.mean()) < np.ptp(gain)
+    # Neither all seeds on one side of nought, nor a mean of twice its standard error: Student's t of four degrees is 2.8.
+    assert gain.min() < 0 < gain.max() and abs(gain.mean()) < 2.8 * gain.std(ddof=1) / np.sqrt(gain.size)
 
 
-def test_error_feedback_gains_a_point_and_a_half_at_top_one_percent(mnist):
+def test_error_feedback_gains_a_point_and_a_half_at_top_one_percent():
     """Ten clients of 600 samples that all take part; the mean of three seeds."""
-    gains = []
-    for seed in range(3):
-        clients = fl.partition_iid(mnist.y_train, n_clients=100, seed=seed)[:10]
-        accuracy = {}
-        for feedback in (True, False):
-            history = fl.simulate(
-                models.document_mlp(seed=seed),
-                mnist,
-                clients,
-                rounds=10,
-                uplink=fl.TopK(0.01),
-                error_feedback=feedback,
-                seed=seed,
-            )
-            accuracy[feedback] = history.accuracy[-1]
-        gains.append(accuracy[True] - accuracy[False])
-    assert np.mean(gains) >= 0.015
+    with_it, without = (fl.load_trainings(f"ten by seed, top 1 %{rest}") for rest in ("", ", forgetting"))
+    gains = [one.accuracy[-1] - other.accuracy[-1] for one, other in zip(with_it, without, strict=True)]
+    assert len(gains) == 3 and np.mean(gains) >= 0.015

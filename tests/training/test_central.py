@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from later import Later
 
 import fedlab_utils as fl
-from later import Later
 
 central = Later("fedlab_utils.training.central")
 keras = Later("keras", within="fedlab_utils.training.models")

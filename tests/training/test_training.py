@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.data import Dataset
-from later import Later
 
 models = Later("fedlab_utils.training.models")
 graphs = Later("fedlab_utils.training.engine")

@@ -1,0 +1,70 @@
+"""data/results/trainings.csv: complete, one seed of every setting trained again by the program beside it, told when damaged."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fedlab_utils as fl
+from fedlab_utils.federation import trainings
+
+PROGRAM = Path(__file__).parents[2] / "data" / "results" / "trainings.py"
+CHAOTIC = 0.015  # other processors round differently, and a training of hundreds of steps makes much of it
+
+
+def settings_of_the_table():
+    return list(trainings._table())
+
+
+@pytest.fixture(scope="module")
+def program():
+    spec = importlib.util.spec_from_file_location("trainings_program", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.training
+def test_the_table_holds_every_setting_and_seed_of_the_program(program):
+    held = {setting: len(fl.load_trainings(setting)) for setting in settings_of_the_table()}
+    assert held == {setting: seeds for setting, (seeds, _) in program.SETTINGS.items()}
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(("number", "setting"), enumerate(settings_of_the_table()), ids=settings_of_the_table())
+def test_a_training_of_the_table_can_be_made_again(program, number, setting):
+    """Every third or fifth setting with the same seed, so that each seed is trained again somewhere."""
+    stored = fl.load_trainings(setting)
+    history = stored[number % len(stored)]
+    again = program.SETTINGS[setting][1](history.seed)
+    assert len(again.accuracy) == len(history.accuracy)
+    assert abs(again.accuracy[-1] - history.accuracy[-1]) < CHAOTIC
+    np.testing.assert_allclose(again.uplink_bytes, history.uplink_bytes, rtol=2e-3)  # a support's bytes follow the weights
+    np.testing.assert_allclose(again.downlink_bytes, history.downlink_bytes, rtol=2e-3)
+
+
+def test_a_history_of_the_table_has_its_columns():
+    first = fl.load_trainings("100 clients, float32")[2]
+    assert first.seed == 2 and len(first.accuracy) == 10 and first.total_bytes()[-1] == 200 * (4 * 101_770 + 9)
+
+
+def test_an_unknown_setting_is_told():
+    with pytest.raises(ValueError, match=r"setting must be one of '6,000 images, float32', .* got 'float64'"):
+        fl.load_trainings("float64")
+
+
+HEAD = "setting,seed,round,accuracy,uplink_bytes,downlink_bytes\n"
+
+
+@pytest.mark.parametrize("content", ["", HEAD, "setting,seed\nx,0\n", HEAD + "x,0,1,high,1,1\n"])
+def test_a_missing_or_damaged_table_is_told(monkeypatch, tmp_path, content):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "trainings.csv").write_text(content)
+    monkeypatch.setenv("FEDLAB_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match=r"trainings.csv is damaged.*git checkout"):
+        trainings._table.__wrapped__()
+    os.remove(tmp_path / "results" / "trainings.csv")
+    with pytest.raises(FileNotFoundError, match=r"trainings.csv is missing.*git checkout"):
+        trainings._table.__wrapped__()
