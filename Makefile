@@ -26,7 +26,8 @@ NBVAL = --nbval
 test: .venv/.dev
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest -m "not browser and not tff" $(NBVAL) --ignore-glob="*_tff.ipynb" tests notebooks/en notebooks/zh
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not tff" \
+	    $(NBVAL) --ignore-glob="*_tff.ipynb" notebooks/en notebooks/zh tests
 
 notebooks: .venv/.dev
 	.venv/bin/python notebooks/build.py

@@ -14,11 +14,16 @@ import fedlab_utils as fl
 os.environ["FEDLAB_PROGRESS"] = os.path.join(tempfile.mkdtemp(), "progress.json")
 
 
-
 def pytest_configure(config):
     """Where trainings are left out, a module or a test without the mark that imports TensorFlow fails (and at collection)."""
     if "not training" in config.option.markexpr:
         sys.modules["tensorflow"] = sys.modules["keras"] = None
+
+
+def pytest_collection_finish(session):
+    imported = [name for name in ("tensorflow", "keras") if sys.modules.get(name) is not None]
+    if imported:
+        raise pytest.UsageError(f"collecting the tests has imported {', '.join(imported)}: see tests/later.py")
 
 
 # A first call may compile or import; the time limits that matter are asserted where they are claimed.
