@@ -81,6 +81,7 @@ def test_temperature_must_be_positive(temperature):
             call()
 
 
+@pytest.mark.training
 def test_other_bad_input(mnist):
     z = np.zeros((2, 3))
     with pytest.raises(ValueError, match="teacher and student must know the same classes, got 3 and 4"):
@@ -106,6 +107,7 @@ def test_break_even_by_hand_and_by_bytes():
         distillation.break_even_images(100, n_classes=1)
 
 
+@pytest.mark.training
 def test_only_logits_travel_and_every_byte_is_counted(mnist):
     models, clients = (
         [central.mlp(8), central.mlp(16), fl.models.document_mlp()],
@@ -122,6 +124,7 @@ def test_only_logits_travel_and_every_byte_is_counted(mnist):
     assert abs(np.mean(eight.accuracy[0]) - np.mean(history.accuracy[0])) < 0.02
 
 
+@pytest.mark.training
 def test_one_client_that_hears_only_itself_learns_from_its_own_logits(mnist):
     model, mine, public = central.mlp(8), np.arange(60), mnist.x_train[500:600]
     history = distillation.simulate_logits([model], mnist, [mine], public, local_epochs=3, public_epochs=2, seed=4)
@@ -132,6 +135,7 @@ def test_one_client_that_hears_only_itself_learns_from_its_own_logits(mnist):
     assert history.accuracy == [[central.accuracy(model, mnist.x_test, mnist.y_test, after)]]
 
 
+@pytest.mark.training
 def test_a_taught_student_beats_the_same_student_alone_over_five_seeds(mnist):
     teacher = central.mlp(300)
     weights = central.train(teacher, mnist.x_train[20500:], mnist.y_train[20500:], epochs=3, learning_rate=(3e-3, 0.0))

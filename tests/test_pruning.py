@@ -66,6 +66,7 @@ def test_sparsity_must_be_a_fraction_below_one(sparsity):
             call(network(), sparsity)
 
 
+@pytest.mark.training
 def test_other_bad_input():
     with pytest.raises(ValueError, match="scope must be one of 'global', 'layer'"):
         pruning.magnitude_mask(network(), 0.5, "row")
@@ -129,6 +130,7 @@ def test_the_cubic_schedule_is_zhu_and_guptas():
         pruning.cubic_sparsity(1.1, 0.9)
 
 
+@pytest.mark.training
 def test_fine_tuning_holds_the_mask_and_helps(mnist):
     images, labels = mnist.x_train[:2000], mnist.y_train[:2000]
     model = central.mlp(32)
@@ -172,6 +174,7 @@ def federation(mnist):
     return model, pruning.magnitude_mask(model.get_weights(), 0.8), clients, {"rounds": 3, "clients_per_round": 3}
 
 
+@pytest.mark.training
 def test_only_kept_weights_travel_and_every_byte_is_counted(mnist, federation):
     model, mask, clients, settings = federation
     history = fl.simulate(model, mnist, clients, mask=mask, **settings)
@@ -184,6 +187,7 @@ def test_only_kept_weights_travel_and_every_byte_is_counted(mnist, federation):
     assert history.accuracy[-1] == central.accuracy(model, mnist.x_test, mnist.y_test, history.weights)
 
 
+@pytest.mark.training
 def test_a_client_that_comes_later_gets_the_mask_then(mnist, federation):
     model, mask, clients, _ = federation
     history = fl.simulate(model, mnist, clients, mask=mask, rounds=12, clients_per_round=1)
@@ -195,6 +199,7 @@ def test_a_client_that_comes_later_gets_the_mask_then(mnist, federation):
     assert history.downlink_bytes == [9 + 4 * kept + new * len(encode_mask(mask)) for new in first]
 
 
+@pytest.mark.training
 def test_a_round_is_the_average_of_clients_that_train_with_the_mask_held(mnist, federation):
     """Batches that hold all samples of a client, one step each: the gradient of Keras, masked, from masked weights."""
     _, _, clients, _ = federation
@@ -213,6 +218,7 @@ def test_a_round_is_the_average_of_clients_that_train_with_the_mask_held(mnist, 
     np.testing.assert_array_equal(model.get_weights()[0], start[0])  # the model is left as it was
 
 
+@pytest.mark.training
 def test_a_mask_of_ones_changes_nothing_but_the_first_downlink(mnist, federation):
     model, mask, clients, settings = federation
     ones = [np.ones_like(m) for m in mask]
@@ -221,6 +227,7 @@ def test_a_mask_of_ones_changes_nothing_but_the_first_downlink(mnist, federation
     assert np.subtract(masked.downlink_bytes, plain.downlink_bytes).tolist() == [3 * len(encode_mask(ones)), 0, 0]
 
 
+@pytest.mark.training
 def test_codecs_with_error_feedback_shorten_both_directions(mnist, federation):
     model, mask, clients, settings = federation
     exact = fl.simulate(model, mnist, clients, mask=mask, **settings)
@@ -229,6 +236,7 @@ def test_codecs_with_error_feedback_shorten_both_directions(mnist, federation):
     assert abs(exact.accuracy[-1] - lossy.accuracy[-1]) < 0.03
 
 
+@pytest.mark.training
 def test_a_mask_that_fits_no_training_is_refused(mnist, federation):
     model, mask, clients, settings = federation
     frozen = fl.models.document_mlp()
@@ -268,6 +276,7 @@ def test_the_study_is_complete_and_its_bytes_are_possible():
             assert limit < row["bytes_float32"] < limit * 1.06 + 600
 
 
+@pytest.mark.training
 def test_the_study_can_be_made_again(mnist):
     document, x, y = fl.models.document_mlp(seed=0), mnist.x_train, mnist.y_train
     base = central.train(document, x, y, epochs=6, learning_rate=(3e-3, 0.0), seed=0)

@@ -30,6 +30,7 @@ def trained(mnist):
 # The pruning explorer
 
 
+@pytest.mark.training
 def test_the_pruning_explorer_shows_every_stop(trained, language, monkeypatch):
     """Removed and encoded for real; fine-tuned, which takes long and changes none of this, in the next test."""
     monkeypatch.setattr(fl.pruning, "fine_tune", lambda model, weights, *_, **__: weights)
@@ -52,6 +53,7 @@ def test_the_pruning_explorer_shows_every_stop(trained, language, monkeypatch):
     assert picture(app).width > 900
 
 
+@pytest.mark.training
 def test_what_the_pruning_explorer_claims_of_a_stop_is_what_pruning_does(trained, mnist):
     data = pruning.Pruner(trained)("node", 0.5)
     small = fl.pruning.prune_nodes(trained, 0.5)
@@ -64,6 +66,7 @@ def test_what_the_pruning_explorer_claims_of_a_stop_is_what_pruning_does(trained
     assert global_.survivors.shape == (28, 28) and global_.survivors.sum() * 128 == (pruned[0] != 0).sum()
 
 
+@pytest.mark.training
 def test_the_pruning_explorer_refuses_another_model():
     with pytest.raises(ValueError, match="784 → h → 10"):
         widgets.pruning_explorer(central.mlp(8, 8).get_weights())
@@ -78,6 +81,7 @@ def digits(mnist, trained):
     return mnist.x_test[show], central.logits(central.mlp(128), mnist.x_test[show], trained), mnist.y_test[show]
 
 
+@pytest.mark.training
 def test_the_temperature_explorer_shows_every_stop(digits, language):
     app = widgets.distillation_explorer(*digits, predict=False)
     seen, bits = set(), {0: [], 1: []}
@@ -102,11 +106,13 @@ def test_entropy_is_that_of_shannon():
     assert distillation.entropy(np.full(8, 1 / 8)) == pytest.approx(3)
 
 
+@pytest.mark.training
 def test_images_without_logits_are_refused(digits):
     with pytest.raises(ValueError, match=r"images .* are needed"):
         widgets.distillation_explorer(digits[0], digits[1][:1], digits[2])
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("guess", ["12.5", None])
 def test_both_explorers_unlock_by_a_guess_or_by_one_click(trained, digits, guess, mnist):
     pruned = fl.pruning.apply_mask(trained, fl.pruning.magnitude_mask(trained, 0.95))
@@ -140,6 +146,7 @@ def stills(trained, digits):
     yield widgets.distillation_still(*digits)
 
 
+@pytest.mark.training
 def test_every_figure_is_a_picture_with_alternative_text_in_its_language(trained, digits, language):
     for still in stills(trained, digits):
         data, metadata = still._repr_mimebundle_()

@@ -42,12 +42,14 @@ def start(model):
     return [variable.numpy() for variable in model.trainable_variables]
 
 
+@pytest.mark.training
 def test_the_gradient_is_that_of_the_chain_rule(mnist, model, start):
     images, labels = mnist.x_train[:5], mnist.y_train[:5]
     for ours, oracle in zip(privacy.gradient(model, images, labels), own_gradient(start, images, labels), strict=True):
         np.testing.assert_allclose(ours, oracle, atol=1e-6)
 
 
+@pytest.mark.training
 def test_local_training_is_gradient_steps_on_batches_of_its_own_order(mnist, model, start):
     images, labels = mnist.x_train[:7], mnist.y_train[:7]
     weights, rng = [array.astype(np.float64) for array in start], np.random.default_rng(4)
@@ -63,6 +65,7 @@ def test_local_training_is_gradient_steps_on_batches_of_its_own_order(mnist, mod
     assert all(np.array_equal(v.numpy(), w) for v, w in zip(model.trainable_variables, start, strict=True))
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("seed", range(5))
 def test_one_image_and_one_step_give_the_image_and_its_label(mnist, seed):
     number = int(np.random.default_rng(seed).integers(60000))
@@ -75,6 +78,7 @@ def test_one_image_and_one_step_give_the_image_and_its_label(mnist, seed):
     assert privacy.read_label(output_bias) == labels[0]
 
 
+@pytest.mark.training
 def test_an_image_with_a_unit_of_its_own_is_read_from_a_batch(mnist):
     for seed in range(5):
         chosen = np.random.default_rng(seed).choice(60000, 8, replace=False)
@@ -87,6 +91,7 @@ def test_an_image_with_a_unit_of_its_own_is_read_from_a_batch(mnist):
         assert 1 <= alone.sum() < 8 and (best[alone] > 0.999).all() and (best[~alone] < 0.999).any()
 
 
+@pytest.mark.training
 def test_compression_does_not_hide_a_single_image(mnist, model, start):
     update = privacy.gradient(model, mnist.x_train[:1], mnist.y_train[:1])
     shapes = [array.shape for array in start]
@@ -119,6 +124,7 @@ def test_similarity_is_the_absolute_correlation():
     assert privacy.best_match(images, np.empty((0, 16)))[0].tolist() == [0, 0, 0]
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
@@ -136,6 +142,7 @@ def test_a_gradient_of_bad_input_is_refused(model, images, labels, message):
             function(model, images, labels)
 
 
+@pytest.mark.training
 def test_other_bad_input_is_refused(mnist, model):
     with pytest.raises(ValueError, match="kernel must be"):
         privacy.read_images(np.ones((3, 2)), np.ones(3))

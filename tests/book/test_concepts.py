@@ -5,6 +5,7 @@ import io
 import re
 import threading
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def changed(file, original):
 @pytest.mark.parametrize("how", ["empty", "text", "truncated", "changed", "another"])
 @pytest.mark.filterwarnings("ignore:loadtxt")
 def test_a_damaged_table_tells_what_to_do(elsewhere, file, how):
-    original = (fl.datasets.Path(fl.datasets.__file__).parents[1] / "data" / file).read_bytes()
+    original = (Path(fl.__file__).parents[1] / "data" / file).read_bytes()
     single = io.BytesIO()
     np.save(single, np.zeros(5))
     content = {"empty": b"", "text": b"<html>404</html>\nx,y\n", "truncated": original[: len(original) // 2],
@@ -252,6 +253,7 @@ def test_a_constant_column_and_a_constant_outcome_do_not_divide_by_zero():
 # Training alone
 
 
+@pytest.mark.training
 def test_training_alone_is_a_federation_of_one(mnist):
     some = partitions.some_mnist()
     parts = fl.partition_shards(some.y_train[:300], 3, seed=0)
@@ -267,6 +269,7 @@ def test_training_alone_is_a_federation_of_one(mnist):
         np.testing.assert_array_equal(own, start)
 
 
+@pytest.mark.training
 def test_bad_input_of_training_alone_is_named():
     model, some = fl.models.document_mlp(seed=0), partitions.some_mnist()
     with pytest.raises(ValueError, match="epochs must be at least 1"):
@@ -347,6 +350,7 @@ def go(app, **values):
     app.wait(120)
 
 
+@pytest.mark.training
 def test_the_partitions_explorer_shows_every_stop(explorer, monkeypatch):
     """Every stop is dealt, and drawn with what the trainings give: here numbers of the position, so that none is mixed up."""
     asked = []
@@ -400,6 +404,7 @@ def test_together_is_better_than_alone_at_either_end_of_every_slider(end):
     assert len(run.accuracy) == partitions.ROUNDS and run.accuracy[-1] > run.alone + 0.04
 
 
+@pytest.mark.training
 def test_what_is_trained_is_what_is_named():
     position = partitions.Position("shards", shards=5)
     run, model = partitions.train(position), fl.models.document_mlp(seed=0)
@@ -412,6 +417,7 @@ def test_what_is_trained_is_what_is_named():
     assert view.skew == pytest.approx(expected)
 
 
+@pytest.mark.training
 def test_the_picture_of_who_holds_what_does_not_wait_for_the_training(explorer, monkeypatch):
     gate, begun = threading.Event(), threading.Event()
     real = partitions.train
@@ -434,6 +440,7 @@ def test_the_picture_of_who_holds_what_does_not_wait_for_the_training(explorer, 
     assert "10 shards" in alt(explorer) and "After 10 rounds" in alt(explorer)
 
 
+@pytest.mark.training
 def test_stop_ends_the_training_of_the_partitions(explorer, monkeypatch):
     monkeypatch.setattr(partitions, "_finished", {})
     rounds = []
@@ -452,6 +459,7 @@ def test_stop_ends_the_training_of_the_partitions(explorer, monkeypatch):
     assert "was stopped" in alt(explorer) and "stopped after round" in explorer.picture.rounds.get_title()
 
 
+@pytest.mark.training
 def test_stop_also_ends_the_wait_of_a_newer_position(explorer, monkeypatch):
     """It is never trained, so the picture must not go on to say that it is training."""
     monkeypatch.setattr(partitions, "_finished", {})
@@ -475,6 +483,7 @@ def test_stop_also_ends_the_wait_of_a_newer_position(explorer, monkeypatch):
     explorer.wait(30)
 
 
+@pytest.mark.training
 def test_an_error_of_the_partitions_thread_is_shown(explorer, monkeypatch):
     def broken(*_):
         raise FloatingPointError("client <3>")
@@ -485,6 +494,7 @@ def test_an_error_of_the_partitions_thread_is_shown(explorer, monkeypatch):
     assert 'role="alert"' in explorer.message.value and "client &lt;3&gt;" in explorer.message.value
 
 
+@pytest.mark.training
 def test_the_partitions_explorer_unlocks_at_its_question(language):
     app = widgets.partitions_explorer()
     assert all(control.disabled for control in app.controls.values())
@@ -499,6 +509,7 @@ def test_the_partitions_explorer_unlocks_at_its_question(language):
 # Figures
 
 
+@pytest.mark.training
 def test_every_figure_draws_in_both_languages(language):
     rng = np.random.default_rng(0)
     stills = [

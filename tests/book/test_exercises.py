@@ -404,6 +404,7 @@ WRONG_CODECS = {
 }
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("part", WRONG_CODECS)
 def test_codec_for_a_budget_tells_wrong_answers_apart(part, language):
     verdict = mathematics.codec_for_a_budget.check(WRONG_CODECS[part])
@@ -423,6 +424,7 @@ def test_stub_wrong_answers_and_solution_in_both_languages(name, language):
     assert exercise.check(names[name]).state == "right" and finished() == [f"mathematics.{name}"]
 
 
+@pytest.mark.training
 def test_the_codec_of_the_solution_passes_and_a_stub_is_no_attempt(language):
     assert mathematics.codec_for_a_budget.check(...).state == "not attempted"
     names = {"fl": fl}
@@ -680,6 +682,7 @@ TRIED = [
 ]  # fmt: skip
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(("exercise", "part", "answer"), TRIED, ids=[f"{e.name}: {part}" for e, part, _ in TRIED])
 def test_a_wrong_answer_that_nearly_passes_is_told(exercise, part, answer, same_numbers):
     verdict = exercise.check(answer)
@@ -753,5 +756,6 @@ def test_half_a_pair_is_no_attempt():
     assert concepts.lossless.check((solution_of(concepts.lossless)[0], stub)).state == "not attempted"
 
 
+@pytest.mark.training
 def test_a_quantizer_alone_is_within_the_budget_where_its_bits_are_not_whole():
     assert mathematics.codec_for_a_budget.check(fl.EntropyQuantize(0.2)).state == "right"

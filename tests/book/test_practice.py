@@ -145,12 +145,14 @@ WRONG_PAIRS = {
 }
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("part", WRONG_PAIRS)
 def test_both_ways_tells_wrong_answers_apart(part):
     verdict = practice.both_ways.check(WRONG_PAIRS[part])
     assert verdict.state == "wrong" and part in verdict.message
 
 
+@pytest.mark.training
 def test_both_ways_takes_its_solution_in_both_languages(language):
     assert practice.both_ways.check(...).state == "not attempted"
     assert bool(CHINESE.search(practice.both_ways.check(small).message)) == (language == "zh")
@@ -188,6 +190,7 @@ def test_the_ring_of_four_parts_is_drawn(language):
 # What the text builds on
 
 
+@pytest.mark.training
 def test_a_round_is_decode_average_add_and_a_client_alone_does_what_it_does_in_company(mnist):
     messages = []
 
@@ -213,6 +216,7 @@ def test_a_round_is_decode_average_add_and_a_client_alone_does_what_it_does_in_c
     assert np.abs(fl.decode(messages[0]) - delta).max() < step / 2 + 1e-6
 
 
+@pytest.mark.training
 def test_a_new_client_is_sent_the_dense_model_so_that_a_coded_downlink_pays_for_steady_clients_only(mnist):
     clients = fl.partition_iid(mnist.y_train, 100, seed=0)
     dense = 4 * 101_770 + 9

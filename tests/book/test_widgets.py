@@ -151,6 +151,7 @@ def settle(app, **values):
     return app.wait(120)
 
 
+@pytest.mark.training
 def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypatch):
     """The training is a stub that encodes a real delta with the codecs it was given; a real one is below."""
     asked = []
@@ -200,12 +201,14 @@ def test_the_lab_trains_for_real(others):
     assert all(0.05 < seed[-1] < 1 for seed in run.accuracy) and run.total_mb[0][-1] > run.uplink_mb[0][-1] > 0
 
 
+@pytest.mark.training
 def test_the_lab_counts_what_the_codec_of_its_controls_makes():
     run = lab.train_lab(lab.LabParameters(k=1.0, bits=4, rounds=2))
     message = -(-101770 * 4 // 8) + 17
     assert run.uplink_mb[0] == pytest.approx([10 * message / 1e6, 20 * message / 1e6])
 
 
+@pytest.mark.training
 def test_with_the_downlink_of_the_lab_compressed_the_total_falls_at_last():
     """Ten clients, all in every round: the dense model once each, then only payloads, both ways."""
     dense, both = (lab.train_lab(lab.LabParameters(n_clients=10, k=0.01, downlink=d, rounds=10)) for d in ("float32", "uplink"))
@@ -214,6 +217,7 @@ def test_with_the_downlink_of_the_lab_compressed_the_total_falls_at_last():
     assert both.total_mb[0][-1] < first + 2.1 * both.uplink_mb[0][-1] < dense.total_mb[0][-1] / 8
 
 
+@pytest.mark.training
 def test_a_training_starts_by_moving_a_control_and_its_curve_grows(live):
     shown = []
     live.image.observe(lambda change: shown.append(change["new"]), "value")
@@ -225,6 +229,7 @@ def test_a_training_starts_by_moving_a_control_and_its_curve_grows(live):
     assert live.wait(120).parameters.bits == 4
 
 
+@pytest.mark.training
 def test_the_newest_position_wins(live):
     settle(live, rounds=20, k=0.1)
     before = len(live.picture.earlier)
@@ -236,6 +241,7 @@ def test_the_newest_position_wins(live):
     assert [r.parameters.bits for r in live.picture.earlier[before:]].count(2) == 0, "what was overtaken is not drawn"
 
 
+@pytest.mark.training
 def test_stop_ends_the_training_within_a_round_and_keeps_what_there_is(live):
     settle(live, rounds=5)
     live.controls["rounds"].value = 30
@@ -250,6 +256,7 @@ def test_stop_ends_the_training_within_a_round_and_keeps_what_there_is(live):
     assert live.stop_button.disabled
 
 
+@pytest.mark.training
 def test_earlier_runs_turn_grey_and_can_be_forgotten(live):
     settle(live, rounds=5, bits=8)
     settle(live, rounds=5, bits=3)
@@ -259,6 +266,7 @@ def test_earlier_runs_turn_grey_and_can_be_forgotten(live):
     assert live.picture.earlier == [] and picture(live).tobytes() != grey.tobytes()
 
 
+@pytest.mark.training
 def test_three_seeds_draw_a_band(live):
     run = settle(live, rounds=5, seeds=3)
     assert len(run.accuracy) == 3 and len({tuple(series) for series in run.accuracy}) == 3
@@ -266,6 +274,7 @@ def test_three_seeds_draw_a_band(live):
     live.wait(60)
 
 
+@pytest.mark.training
 def test_an_error_of_the_training_thread_is_shown(live, monkeypatch):
     def broken(*_, **__):
         raise FloatingPointError("round 3, client 7")
@@ -276,6 +285,7 @@ def test_an_error_of_the_training_thread_is_shown(live, monkeypatch):
     assert 'role="alert"' in live.message.value and "round 3, client 7" in live.message.value
 
 
+@pytest.mark.training
 def test_the_lab_unlocks_after_a_guess_and_tells_the_truth(language):
     app = widgets.live_lab(predict=True)
     assert app.controls["k"].disabled and app.run_button.disabled
@@ -286,6 +296,7 @@ def test_the_lab_unlocks_after_a_guess_and_tells_the_truth(language):
     assert told(app) == pytest.approx(100 * run.accuracy[0][-1], rel=1e-3)
 
 
+@pytest.mark.training
 def test_the_lab_draws_after_its_first_round_and_takes_little_longer_than_the_training(live):
     """Held against the same training without an app, before and after, as the machine may be busy. Seconds: README."""
     settle(live, rounds=10, seeds=1, k=0.01, bits=8, n_clients=100)

@@ -119,6 +119,7 @@ def test_the_formula_is_that_of_the_papers_and_of_the_chapter():
         tff.formula_bytes(17)
 
 
+@pytest.mark.training
 def test_the_same_clients_and_batches_as_simulate(monkeypatch, mnist):
     clients, seen = fl.partition_iid(mnist.y_train, 100, seed=0), []
     plan = federated.plan_batches
@@ -136,6 +137,7 @@ def test_the_same_clients_and_batches_as_simulate(monkeypatch, mnist):
             np.testing.assert_array_equal(indices.ravel(), tff.batch_order(clients[client], 3, number, client))
 
 
+@pytest.mark.training
 def test_accuracy_is_that_of_the_model(mnist):
     model = fl.models.document_mlp(seed=1)
     chosen = np.argmax(model.predict(mnist.x_test, verbose=0), axis=1)
@@ -156,12 +158,14 @@ def test_what_the_chapter_says_of_the_tables():
         tff.load_table("no_such")
 
 
+@pytest.mark.training
 def test_our_table_can_be_made_again(mnist):
     clients = fl.partition_iid(mnist.y_train, 100, seed=0)
     history = fl.simulate(fl.models.document_mlp(seed=1), mnist, clients, rounds=3, seed=1)
     np.testing.assert_allclose(history.accuracy, tff.curves(tff.load_table("tff_comparison"), "float32")[1, :3], atol=0.005)
 
 
+@pytest.mark.training
 def test_a_range_for_each_tensor_is_what_saves_two_bits_to_nearest(mnist):
     class PerTensor(fl.Codec):  # TFF's way, without its packing
         def encode(self, x, rng=None):
