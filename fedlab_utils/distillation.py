@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .codecs import Codec, Identity, decode
-from .validation import require_finite, require_integer, require_number
+from .codecs import Codec, Identity, decode, require_codec
+from .streams import Purpose, require_seed, stream
+from .validation import require_clients, require_finite, require_inputs, require_integer, require_number
 
 if TYPE_CHECKING:
     from .data import Dataset
@@ -147,39 +148,45 @@ def simulate_logits(
     the local training, as local_epochs; on public images it is PUBLIC_BATCH.
     """
     from .training import central
+    from .training.trainer import require_dataset
 
-    rounds, seed = require_integer("rounds", rounds, 1), require_integer("seed", seed, 0)
+    rounds, seed = require_integer("rounds", rounds, 1), require_seed(seed)
+    x_train, y_train, x_test, y_test = require_dataset(data)
+    clients = require_clients(clients, len(x_train), 1)
+    public_images = require_inputs("public_images", public_images)
     if len(models) != len(clients):
         raise ValueError(f"one model a client is needed, got {len(models)} models and {len(clients)} clients")
     for model in models[1:]:
         require_same_classes(models[0].output_shape[-1], model.output_shape[-1])
-    uplink, downlink = uplink or Identity(), downlink or Identity()
-    own = [(data.x_train[part], data.y_train[part]) for part in clients]
+    uplink, downlink = require_codec("uplink", uplink), require_codec("downlink", downlink)
+    own = [(x_train[part], y_train[part]) for part in clients]
     held, history = [model.get_weights() for model in models], LogitHistory()
 
     def evaluate() -> list[float]:
-        return [central.accuracy(m, data.x_test, data.y_test, w) for m, w in zip(models, held, strict=True)]
+        return [central.accuracy(m, x_test, y_test, w) for m, w in zip(models, held, strict=True)]
 
-    def order(number: int, client: int) -> int:
-        return 1000 * seed + 100 * number + client
+    def learn(where: str, number: int, client: int, images, labels, **options) -> None:
+        rngs = [stream(seed, Purpose[f"{where}_{what}"], number, client) for what in ("BATCHES", "LAYERS")]
+        held[client] = central.train_with(
+            rngs, models[client], images, labels, weights=held[client], learning_rate=(2e-3, 0.0), **options
+        )
 
     for number in range(rounds):
         total: np.ndarray | float = 0.0
         uplink_bytes = 0
         for client, (model, (x, y)) in enumerate(zip(models, own, strict=True)):
-            held[client] = central.train(model, x, y, weights=held[client], epochs=local_epochs, batch_size=batch_size,
-                                         seed=order(number, client))  # fmt: skip
+            learn("PRIVATE", number, client, x, y, epochs=local_epochs, batch_size=batch_size)
             opinion = central.logits(model, public_images, held[client])
-            payload = uplink.encode(opinion, np.random.default_rng((seed, number, client)))
+            payload = uplink.encode(opinion, stream(seed, Purpose.LOGITS_UPLINK, number, client))
             uplink_bytes += len(payload)
             total = total + decode(payload)
         if number == 0:
             history.alone = evaluate()
-        payload = downlink.encode(total / len(models), np.random.default_rng((seed, number)))
+        payload = downlink.encode(total / len(models), stream(seed, Purpose.LOGITS_DOWNLINK, number))
         average = decode(payload).reshape(len(public_images), -1)
-        for client, model in enumerate(models):
-            held[client] = teach(model, public_images, average, temperature=temperature, weights=held[client],
-                                 epochs=public_epochs, batch_size=PUBLIC_BATCH, seed=order(number, client))  # fmt: skip
+        for client in range(len(models)):
+            learn("PUBLIC", number, client, public_images, None, epochs=public_epochs, batch_size=PUBLIC_BATCH,
+                  soft_targets=soften(average, temperature), temperature=temperature)  # fmt: skip
         history.accuracy.append(evaluate())
         history.uplink_bytes.append(uplink_bytes)
         history.downlink_bytes.append(len(payload) * len(models))

@@ -52,10 +52,9 @@ def top_k(x: ArrayLike, k: float) -> Sparse:
         return Sparse(np.arange(kept), flat.copy(), x.shape)
     magnitude = np.abs(flat)
     threshold = np.partition(magnitude, flat.size - kept)[flat.size - kept]  # |x|_(k) of formula 4.2
-    indices = np.flatnonzero(magnitude >= threshold)
-    if indices.size > kept:
-        ties = indices[magnitude[indices] == threshold]
-        indices = np.setdiff1d(indices, ties[ties.size - (indices.size - kept) :], assume_unique=True)
+    stays = magnitude > threshold
+    stays[np.flatnonzero(magnitude == threshold)[: kept - np.count_nonzero(stays)]] = True
+    indices = np.flatnonzero(stays)
     return Sparse(indices, flat[indices], x.shape)
 
 

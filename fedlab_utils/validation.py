@@ -69,6 +69,8 @@ def require_rng(name: str, rng: Any) -> np.random.Generator:
 def require_real(name: str, x: ArrayLike) -> np.ndarray:
     """Return `x` as an array; TypeError unless it holds real numbers."""
     x = np.asarray(x)
+    if x.dtype.kind == "V" and x.dtype.name.startswith(("bfloat", "float")):  # those of ml_dtypes: bfloat16, float8_e4m3fn, …
+        return x.astype(np.float32)
     if x.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}")
     return x
@@ -85,3 +87,68 @@ def require_finite(name: str, x: ArrayLike) -> np.ndarray:
         count = int((~np.isfinite(x)).sum())
         raise ValueError(f"{name} must be finite, but {name}[{where}] is {x.ravel()[flat]} ({count} such of {x.size})")
     return x
+
+
+def _require_array(name: str, x) -> np.ndarray:
+    if not isinstance(x, np.ndarray):
+        how = f"{name}.numpy()" if hasattr(x, "numpy") else f"numpy.asarray({name})"
+        raise TypeError(f"{name} must be a NumPy array, got {type(x).__name__}: pass {how}")
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"{name} must hold at least one sample, got the shape {x.shape}")
+    return x
+
+
+def require_inputs(name: str, x, seen: bool = False) -> np.ndarray:
+    """Return samples x [n, …] as they are: float32, or integers such as the numbers of words.
+
+    TypeError or ValueError for another dtype, none at all, NaN or infinity, saying what to pass. seen: they were looked at
+    before and cannot have changed.
+    """
+    x = _require_array(name, x)
+    if x.dtype != np.float32 and x.dtype not in (np.int32, np.int64):
+        scaled = f"{name}.astype('float32')" + (" / 255" if x.dtype == np.uint8 else "")
+        raise TypeError(f"{name} must be float32 (or int32, for words), got {x.dtype}: pass {scaled}")
+    if not seen and x.dtype == np.float32 and not np.isfinite(x.sum(dtype=np.float64)):  # one pass, no array of its size
+        require_finite(name, x)
+    return x
+
+
+def require_labels(name: str, y, n_samples: int, n_classes: int | None = None) -> np.ndarray:
+    """Return labels as int32 [n], or [n, time] for a label a time step; a column [n, 1] becomes [n].
+
+    TypeError or ValueError for what is no integer, another number of samples, and a label below 0 or beyond the classes,
+    with its value and place.
+    """
+    y = _require_array(name, y)
+    if y.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, the numbers of the classes, got dtype {y.dtype}")
+    if y.shape[1:] == (1,):
+        y = y[:, 0]
+    if y.ndim > 2:
+        raise ValueError(f"{name} must have the shape [n], or [n, time] for a label a time step, got {y.shape}")
+    if len(y) != n_samples:
+        raise ValueError(f"{name} has {len(y)} labels for {n_samples} samples: one for each is needed")
+    top = n_classes - 1 if n_classes else np.iinfo(np.int32).max
+    if y.min() < 0 or y.max() > top:
+        place = np.unravel_index(int(np.argmax((y < 0) | (y > top))), y.shape)
+        where = ", ".join(str(int(i)) for i in place)
+        allowed = f"the model has the classes 0 … {top}" if n_classes else "labels count from 0"
+        raise ValueError(f"{name}[{where}] is {y[place]}, but {allowed}")
+    return y.astype(np.int32, copy=False)
+
+
+def require_clients(clients, n_samples: int, clients_per_round) -> list[np.ndarray]:
+    """The samples of each client as arrays of indices. ValueError or TypeError naming a client that cannot take part."""
+    parts = [np.asarray(part) for part in clients]
+    require_integer("clients_per_round", clients_per_round, 1)
+    if clients_per_round > len(parts):
+        raise ValueError(f"clients_per_round must be in 1 … {len(parts)} (the number of clients), got {clients_per_round}")
+    for number, part in enumerate(parts):
+        if part.size == 0:
+            raise ValueError(f"clients[{number}] is empty: every client needs at least one sample")
+        if part.ndim != 1 or part.dtype.kind not in "iu":
+            raise TypeError(f"clients[{number}] must be a flat array of indices, got {part.dtype} of shape {part.shape}")
+        if part.min() < 0 or part.max() >= n_samples:
+            outside = part.min() if part.min() < 0 else part.max()
+            raise ValueError(f"clients[{number}] holds the index {outside}, allowed are 0 … {n_samples - 1}")
+    return parts

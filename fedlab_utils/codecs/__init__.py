@@ -1,6 +1,6 @@
 """Codecs: a model delta to bytes, and from those bytes alone back again. One file a family of stages."""
 
-from .base import FLOAT32_MAX, Codec, Identity, Pipeline, decode
+from .base import FLOAT32_MAX, Codec, Identity, Pipeline, decode, require_codec
 from .entropy import decode_levels, encode_levels
 from .floats import BFloat16, Float16
 from .residual import Residual
@@ -16,5 +16,5 @@ __all__ = [
     "FLOAT32_MAX", "FORMAT", "MAGIC", "QSGD", "BFloat16", "Codec", "Eden", "EntropyQuantize", "Float16", "Identity", "LloydMax",
     "Pipeline", "Quantize", "RandomK", "Reader", "Residual", "Rotate", "Sign", "Threshold", "TopK", "decode", "decode_levels",
     "decode_mask", "decode_support", "encode_cheapest", "encode_levels", "encode_mask", "encode_support", "pack_bits",
-    "packed_bytes", "seal", "unpack_bits", "unzigzag", "varint", "zigzag",
+    "packed_bytes", "require_codec", "seal", "unpack_bits", "unzigzag", "varint", "zigzag",
 ]  # fmt: skip

@@ -33,6 +33,8 @@ class Codec:
     """
 
     ends_in_bytes: bool = False  # a stage that turns all of its input into bytes, so that none can follow
+    lossless: bool = False
+    biased: bool = True  # whether the mean of what is decoded, over the stage's random numbers, is another vector than x
     tags: Iterable[int] = ()  # of its layers, one byte each; a stage that writes another's layers inherits its tags
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -58,10 +60,14 @@ class Codec:
     def encode(self, x: ArrayLike, rng: np.random.Generator | None = None) -> bytes:
         """Encode an array of any shape as float32 [n] in row-major order; returns the whole message.
 
+        x: also a list of arrays, as model.get_weights() gives it: one after the other.
         rng: for stages that draw random numbers; ValueError where one does and has none, or where x holds NaN, infinity
         or a value beyond float32 (naming the first). TypeError for a stage without a tag.
         """
-        x = require_finite("x", x).ravel()
+        with np.errstate(all="ignore"):  # what leaves float32 is told below, by name
+            return self._encode(_vector(x), rng)
+
+    def _encode(self, x: np.ndarray, rng) -> bytes:
         if x.size and max(-x.min(), x.max()) > FLOAT32_MAX:
             place = int(np.abs(x).argmax())
             raise ValueError(f"x must be within float32, ±{FLOAT32_MAX:.3g}, but x[{place}] is {x[place]:g}")
@@ -77,6 +83,32 @@ class Codec:
         if rest is not None:
             body.append(Identity().forward(rest, rng)[0])
         return seal(b"".join(body))
+
+    def left(self, n: int) -> int:
+        """How many of n weights go on to the next stage."""
+        return n
+
+    def random_error(self, n: int) -> float:
+        """Expected squared error by the stage's random numbers, in units of ||x||², for n independent Gaussian weights."""
+        return 0.0
+
+    def feedback_bounded(self, n: int) -> bool:
+        """Whether a residual stays small on messages of n weights: no stage's random numbers err by as much as the vector."""
+        for stage in self.stages:
+            if n and stage.random_error(n) >= 1:
+                return False
+            n = stage.left(n)
+        return True
+
+    def feedback_helps(self, n: int) -> bool:
+        """Whether error feedback is worth its memory on messages of n weights.
+
+        It is where something is forgotten that would not average out (a biased stage), and where what is fed back does not
+        grow from round to round (a contraction, at least on average): Karimireddy et al. 2019, arXiv:1901.09847, section 4;
+        Stich and Karimireddy 2020, arXiv:1909.05350. An unbiased codec needs none, and one far from a contraction, such as
+        `RandomK` with its factor n / k, is destroyed by it.
+        """
+        return any(stage.biased and not stage.lossless for stage in self.stages) and self.feedback_bounded(n)
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         """One layer: its bytes (tag first), and the float32 vector that is left to encode, or None when none is."""
@@ -129,7 +161,7 @@ class Codec:
 class Identity(Codec):
     """Every weight as float32, little-endian: 4 bytes a weight, nothing lost."""
 
-    ends_in_bytes, tags = True, (0x00,)
+    ends_in_bytes, lossless, biased, tags = True, True, False, (0x00,)
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         return bytes([0x00]) + x.astype("<f4").tobytes(), None
@@ -137,6 +169,14 @@ class Identity(Codec):
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         return finite(np.frombuffer(reader.take(4 * n), "<f4").astype(np.float32))
+
+
+def _vector(x) -> np.ndarray:
+    """x as one finite vector; a list of arrays is taken in order. ValueError naming the first NaN or infinity."""
+    if isinstance(x, (list, tuple)) and any(np.ndim(part) for part in x):
+        parts = [require_finite(f"x[{place}]", part) for place, part in enumerate(x)]
+        return np.concatenate([part.ravel() for part in parts])
+    return require_finite("x", x).ravel()
 
 
 def _family(stage: Codec) -> type[Codec]:
@@ -159,6 +199,14 @@ class Pipeline(Codec):
     def stages(self) -> tuple[Codec, ...]:
         return self._stages
 
+    @property
+    def lossless(self) -> bool:
+        return all(stage.lossless for stage in self._stages)
+
+    @property
+    def biased(self) -> bool:
+        return any(stage.biased for stage in self._stages)
+
     def __repr__(self) -> str:
         return " | ".join(map(repr, self._stages))
 
@@ -177,9 +225,19 @@ def decode(payload: bytes, max_weights: int = 2**26) -> np.ndarray:
     n = reader.varint()
     if n > max_weights:
         raise ValueError(f"the payload declares {n} weights, more than max_weights={max_weights}")
-    x = _decode_layer(reader, n, frozenset())
+    with np.errstate(all="ignore"):
+        x = _decode_layer(reader, n, frozenset())
     reader.finish()
     return x
+
+
+def require_codec(name: str, codec: Codec | None) -> Codec:
+    """Return the codec, `Identity()` for None; TypeError for what is none."""
+    if codec is None:
+        return Identity()
+    if not isinstance(codec, Codec):
+        raise TypeError(f"{name} must be a codec such as TopK(0.01) | Quantize(8), got {codec!r}")
+    return codec
 
 
 def _decode_layer(reader: Reader, n: int, outer: frozenset[type[Codec]]) -> np.ndarray:

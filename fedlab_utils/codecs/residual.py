@@ -26,9 +26,11 @@ class Residual:
         x = np.asarray(x, np.float32).ravel()
         if isinstance(self.value, np.ndarray) and self.value.size != x.size:
             raise ValueError(f"x has {x.size} weights, but the residual of this sender has {self.value.size}")
-        meant = x + np.float32(self.value)
+        with np.errstate(all="ignore"):  # the codec tells what is beyond float32
+            meant = x + np.float32(self.value)
         payload = self.codec.encode(meant, rng)
         received = decode(payload, max_weights=meant.size)
         if self.enabled:
-            self.value = meant - received
+            with np.errstate(all="ignore"):
+                self.value = meant - received
         return payload, received

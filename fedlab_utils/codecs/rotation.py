@@ -71,7 +71,10 @@ class Rotate(Codec):
     Layer: tag, a seed of three bytes. Source: Suresh et al. 2017, arXiv:1611.00429, section 3.
     """
 
-    tags = (0x80,)
+    biased, tags = False, (0x80,)
+
+    def left(self, n: int) -> int:
+        return _padded(n)
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         seed = draw_seed(self, rng)
@@ -105,6 +108,14 @@ class LloydMax(Codec):
 
     def __init__(self, bits: int, unbiased: bool = False):
         self.bits, self.unbiased = require_integer("bits", bits, 1, 8), bool(unbiased)
+
+    @property
+    def biased(self) -> bool:
+        return not self.unbiased
+
+    def random_error(self, n: int) -> float:
+        distortion = lloyd_max(self.bits).distortion
+        return distortion / (1 - distortion) if self.unbiased else 0.0
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         values, thresholds = _grid(self.bits)

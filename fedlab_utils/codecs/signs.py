@@ -11,6 +11,7 @@ import struct
 
 import numpy as np
 
+from ..theory import qsgd_variance_bound
 from ..validation import require_integer, require_rng
 from .base import FLOAT32_MAX, Codec, Inner
 from .entropy import decode_levels, encode_levels
@@ -46,10 +47,14 @@ class QSGD(Codec):
     code. Source: Alistarh et al. 2017, arXiv:1610.02132, section 3.1.
     """
 
-    ends_in_bytes, tags = True, (0x70,)
+    ends_in_bytes, biased, tags = True, False, (0x70,)
 
     def __init__(self, levels: int):
         self.levels = require_integer("levels", levels, 1, 2**15)
+
+    def random_error(self, n: int) -> float:
+        """Of magnitudes below a step, sqrt(2 n / pi) / s; of those above, n / (6 s²); never more than the paper's bound."""
+        return min(math.sqrt(2 * n / math.pi) / self.levels, n / (6 * self.levels**2), qsgd_variance_bound(n, self.levels))
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         if rng is None:

@@ -43,6 +43,9 @@ class TopK(_Support):
         count_kept(k, 0)  # an impossible k is told here; one beyond n when n is known
         self.k = k
 
+    def left(self, n: int) -> int:
+        return count_kept(self.k, n)
+
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         s = top_k(x, self.k)
         return self.layer(s.indices, x.size), s.values
@@ -75,6 +78,16 @@ class RandomK(Codec):
     def __init__(self, k, unbiased: bool = True):
         count_kept(k, 0)
         self.k, self.unbiased = k, bool(unbiased)
+
+    @property
+    def biased(self) -> bool:
+        return not self.unbiased
+
+    def left(self, n: int) -> int:
+        return count_kept(self.k, n)
+
+    def random_error(self, n: int) -> float:
+        return n / count_kept(self.k, n) - 1 if self.unbiased else 0.0  # without the factor nothing grows
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         seed, kept = draw_seed(self, rng), count_kept(self.k, x.size)

@@ -33,6 +33,15 @@ class Quantize(Codec):
         self.rounding = require_choice("rounding", rounding, ROUNDINGS)
         self.entropy = bool(entropy)
 
+    @property
+    def biased(self) -> bool:
+        return self.rounding != "stochastic"
+
+    def random_error(self, n: int) -> float:
+        """A step squared over 6: n Gaussian weights reach from about -sqrt(2 ln n) to sqrt(2 ln n) deviations."""
+        step = 2 * math.sqrt(2 * math.log(max(n, 2))) / (2**self.bits - 1)
+        return 0.0 if self.biased else step**2 / 6
+
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         q = quantize(x, self.bits, self.rounding, rng=rng)
         kind = 0x30 if self.entropy else 0x10

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..streams import Purpose, require_seed, stream
 from ..training.models import keras
 from ..training.trainer import Trainer, plan_batches
-from ..validation import require_integer, require_number
-from .clients import check_clients
-from .streams import BATCHES, LAYERS, stream
+from ..validation import require_clients, require_integer, require_number
+from .simulate import layer_seeds
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -46,12 +46,12 @@ def train_alone(
     epochs = require_integer("epochs", epochs, 1)
     batch_size = require_integer("batch_size", batch_size, 1)
     learning_rate = require_number("learning_rate", learning_rate, 0)
-    seed = require_integer("seed", seed, 0)
-    parts = check_clients(clients, len(data.x_train), 1)
+    seed = require_seed(seed)
     trainer = Trainer(model, data, keras.optimizers.SGD(learning_rate))
+    parts = require_clients(clients, trainer.n_samples, 1)
     numbers = range(len(parts))
-    batches = plan_batches(parts, [stream(seed, BATCHES, 0, c) for c in numbers], epochs, batch_size)
-    seeds = np.stack([stream(seed, LAYERS, 0, c).integers(2**31 - 1, size=(trainer.n_seeds, 2)) for c in numbers])
+    batches = plan_batches(parts, [stream(seed, Purpose.BATCHES, 0, c) for c in numbers], epochs, batch_size)
+    seeds = layer_seeds([stream(seed, Purpose.LAYERS, 0, c) for c in numbers], trainer.n_seeds)
     arrays, losses = trainer.train(model.get_weights(), *batches, seeds)
     weights = [[array[client] for array in arrays] for client in numbers]
     for client, own in enumerate(weights):

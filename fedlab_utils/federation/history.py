@@ -86,7 +86,6 @@ class History:
 class Diverged(FloatingPointError):
     """Training that has left the finite numbers. history: the rounds before."""
 
-    def __init__(self, number: int, client: int, loss: float, history: History):
-        what = "weights are" if np.isfinite(loss) else "loss is"
-        super().__init__(f"round {number}, client {client}: the {what} no longer finite; try a smaller learning_rate")
+    def __init__(self, number: int, who: str, what: str, history: History):
+        super().__init__(f"round {number}, {who}: the {what} no longer finite; try a smaller learning_rate")
         self.history = history

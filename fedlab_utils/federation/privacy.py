@@ -11,32 +11,27 @@ arXiv:2003.14053). What is measured here is therefore what leaks at least.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..validation import require_finite, require_integer, require_number
-
-if TYPE_CHECKING:
-    from ..training.models import keras
+from ..streams import Purpose, require_seed, stream
+from ..validation import require_finite, require_integer, require_labels, require_number
 
 
-def _check(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = require_finite("images", images).astype(np.float32, copy=False), np.asarray(labels)
-    shape, n_classes = tuple(model.input_shape[1:]), model.output_shape[-1]
+def _check(model, images, labels) -> tuple[np.ndarray, np.ndarray]:
+    from ..training import losses
+
+    images = require_finite("images", images).astype(np.float32, copy=False)
+    shape = tuple(model.input_shape[1:])
     if images.shape[1:] != shape or len(images) == 0:
         raise ValueError(f"images must have the shape (n, {', '.join(map(str, shape))}) with n >= 1, got {images.shape}")
-    if labels.shape != (len(images),):
-        raise ValueError(f"labels must have the shape ({len(images)},), one label an image, got {labels.shape}")
-    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= n_classes:
-        raise ValueError(
-            f"labels must be integers in 0 … {n_classes - 1}, got {labels.dtype} from {labels.min()} to {labels.max()}"
-        )
+    labels = require_labels("labels", np.asarray(labels), len(images), model.output_shape[-1])
+    outputs = np.asarray(model(images[:8], training=False))
+    losses.check_outputs(outputs, losses.get("sparse_categorical_crossentropy"), int(labels.max()) + 1, len(outputs), None)
     return images, labels
 
 
-def _gradient(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> list:
+def _gradient(model, images, labels) -> list:
     from ..training.models import keras, tf
 
     with tf.GradientTape() as tape:
@@ -45,7 +40,7 @@ def _gradient(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> list:
     return tape.gradient(loss, model.trainable_variables)
 
 
-def gradient(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> list[np.ndarray]:
+def gradient(model, images, labels) -> list[np.ndarray]:
     """The gradient of the mean cross-entropy of these images, at the model's present weights, without dropout.
 
     images: float [n, *input shape]; labels: int [n]. Returns one float32 array for each of model.trainable_variables.
@@ -55,37 +50,30 @@ def gradient(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> list[n
 
 
 def local_delta(
-    model: keras.Model,
-    images: ArrayLike,
-    labels: ArrayLike,
-    epochs: int = 1,
-    batch_size: int = 10,
-    learning_rate: float = 0.1,
-    seed: int = 0,
+    model, images, labels, epochs: int = 1, batch_size: int = 10, learning_rate: float = 0.1, seed: int = 0
 ) -> list[np.ndarray]:
     """What a client with these images uploads after local SGD: weights after minus weights before, without dropout.
 
     Arguments and arrays as for `gradient`; batches are drawn anew in each epoch from `seed`. The model is left unchanged.
     """
-    from ..training.models import keras
-
     images, labels = _check(model, images, labels)
     epochs, batch_size = require_integer("epochs", epochs, 1), require_integer("batch_size", batch_size, 1)
-    learning_rate, rng = require_number("learning_rate", learning_rate, 0), np.random.default_rng(seed)
-    start = [variable.numpy() for variable in model.trainable_variables]
-    client = keras.models.clone_model(model)
-    for variable, value in zip(client.trainable_variables, start, strict=True):
-        variable.assign(value)
-    for _ in range(epochs):
-        order = rng.permutation(len(images))
-        for first in range(0, len(images), batch_size):
-            batch = order[first : first + batch_size]
-            for variable, slope in zip(client.trainable_variables, _gradient(client, images[batch], labels[batch]), strict=True):
-                variable.assign_sub(learning_rate * slope)
-    return [variable.numpy() - value for variable, value in zip(client.trainable_variables, start, strict=True)]
+    learning_rate, rng = require_number("learning_rate", learning_rate, 0), stream(require_seed(seed), Purpose.LOCAL_DELTA)
+    variables, start = model.trainable_variables, [variable.numpy() for variable in model.trainable_variables]
+    try:
+        for _ in range(epochs):
+            order = rng.permutation(len(images))
+            for first in range(0, len(images), batch_size):
+                batch = order[first : first + batch_size]
+                for variable, slope in zip(variables, _gradient(model, images[batch], labels[batch]), strict=True):
+                    variable.assign_sub(learning_rate * slope)
+        return [variable.numpy() - value for variable, value in zip(variables, start, strict=True)]
+    finally:  # the model is the reader's: it is left as it was, whatever happens
+        for variable, value in zip(variables, start, strict=True):
+            variable.assign(value)
 
 
-def read_images(kernel: ArrayLike, bias: ArrayLike) -> np.ndarray:
+def read_images(kernel, bias) -> np.ndarray:
     """What each unit of a dense layer gives away: ∂L/∂W[:, i] / ∂L/∂b[i], the strongest unit first.
 
     kernel: float [n_inputs, n_units], bias: float [n_units], of a gradient or of a delta (its factor cancels). Returns
@@ -103,7 +91,7 @@ def read_images(kernel: ArrayLike, bias: ArrayLike) -> np.ndarray:
     return (kernel[:, units] / np.where(bias[units] == 0, 1, bias[units])).T
 
 
-def read_label(output_bias: ArrayLike) -> int:
+def read_label(output_bias) -> int:
     """The label of a single image, from ∂L/∂b of a softmax layer: that is p - y, negative at the label alone.
 
     output_bias: float [n_classes]. Source: Zhao et al. 2020, arXiv:2001.02610.
@@ -111,7 +99,7 @@ def read_label(output_bias: ArrayLike) -> int:
     return int(np.argmin(require_finite("output_bias", output_bias)))
 
 
-def similarity(images: ArrayLike, candidates: ArrayLike) -> np.ndarray:
+def similarity(images, candidates) -> np.ndarray:
     """|Pearson correlation| of every image with every candidate: 1 is equal but for brightness, contrast and sign.
 
     images: float [n, ...], candidates: float [m, ...], as many pixels each. Returns float64 [n, m]; 0 for a blank picture.
@@ -128,7 +116,7 @@ def similarity(images: ArrayLike, candidates: ArrayLike) -> np.ndarray:
     return np.minimum(np.abs(directions[0] @ directions[1].T), 1)
 
 
-def best_match(images: ArrayLike, candidates: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def best_match(images, candidates) -> tuple[np.ndarray, np.ndarray]:
     """For each image the candidate most like it: how similar (float64 [n], 0 without candidates), and which (int [n]).
 
     Knowing the image, we choose better than an attacker can: an upper limit of what these candidates give away.

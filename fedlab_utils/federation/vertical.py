@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..codecs import Codec, Identity, decode
+from ..codecs import Codec, decode, require_codec
+from ..streams import Purpose, require_seed, stream
 from ..validation import require_finite, require_integer, require_number
 
 
@@ -140,36 +141,38 @@ def train_vertical(
     epochs = require_integer("epochs", epochs, 1)
     batch_size = require_integer("batch_size", batch_size, 1)
     learning_rate = require_number("learning_rate", learning_rate, 0)
-    uplink, downlink = uplink or Identity(), downlink or Identity()
+    uplink, downlink = require_codec("uplink", uplink), require_codec("downlink", downlink)
+    seed = require_seed(seed)
 
-    rng = np.random.default_rng(require_integer("seed", seed, 0))
-    parties = [Party(standardize(x, train), width, rng) for x in tables]
+    parties_rng = stream(seed, Purpose.PARTIES)
+    parties = [Party(standardize(x, train), width, parties_rng) for x in tables]
     holder = LabelHolder(standardize(y, train), width * len(parties))
     scale, shift = y[train].std() or 1.0, y[train].mean()
     history = VerticalHistory()
 
-    def gather(rows) -> tuple[list[np.ndarray], np.ndarray, int]:
+    def gather(rows, epoch: int, start: int) -> tuple[list[np.ndarray], np.ndarray, int]:
         """What the parties have, what the label holder receives, and the bytes between."""
         activations = [party.forward(rows) for party in parties]
-        payloads = [uplink.encode(activation, rng) for activation in activations]
+        payloads = [uplink.encode(a, stream(seed, Purpose.ACTIVATIONS, epoch, start, p)) for p, a in enumerate(activations)]
         received = [decode(payload).reshape(len(rows), width) for payload in payloads]
         return activations, np.concatenate(received, axis=1), sum(map(len, payloads))
 
-    for _ in range(epochs):
+    for epoch in range(epochs):
         sent, returned = 0, 0
-        order = rng.permutation(train)
+        order = stream(seed, Purpose.PARTY_BATCHES, epoch).permutation(train)
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            activations, joined, size = gather(rows)
+            activations, joined, size = gather(rows, epoch, start)
             sent += size
             gradient = holder.step(rows, joined, learning_rate)
             if not np.isfinite(gradient).all():
                 raise FloatingPointError(f"the gradients are no longer finite; try less than learning_rate={learning_rate:g}")
             for number, (party, activation) in enumerate(zip(parties, activations, strict=True)):
+                rng = stream(seed, Purpose.ACTIVATION_GRADIENTS, epoch, start, number)
                 payload = downlink.encode(gradient[:, number * width : (number + 1) * width], rng)
                 returned += len(payload)
                 party.backward(rows, activation, decode(payload).reshape(activation.shape), learning_rate)
-        _, joined, history.prediction_bytes = gather(test)
+        _, joined, history.prediction_bytes = gather(test, epoch, len(order))
         history.r2.append(r_squared(y[test], holder.predict(joined) * scale + shift, shift))
         history.activation_bytes.append(sent)
         history.gradient_bytes.append(returned)

@@ -1,24 +1,20 @@
-"""Training in one place, fast: a compiled loop over batches, with a mask that is held or a teacher's soft targets.
+"""Training in one place, by the engine of `simulate`: on labels, with a mask that is held, or on a teacher's soft targets.
 
-Section 3.2 of the document prunes and distils models trained centrally; `federated` trains many clients instead.
+Section 3.2 of the document prunes and distils models trained centrally; `federation` trains many clients instead.
 A model here is an architecture; its weights come and go with each call, as in `simulate`, and the model stays unchanged.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..validation import require_choice, require_integer, require_number
+from ..streams import Purpose, require_seed, stream
+from ..validation import require_choice, require_inputs, require_integer, require_labels, require_number
+from . import identity, losses
 from .models import keras, tf
+from .trainer import Learner, require_model, tensor
 
-OPTIMIZERS = ("adam", "sgd")
-EVALUATION_BATCH = 5000
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 
 
 def mlp(*hidden: int, n_classes: int = 10, dropout: float = 0.0, seed: int = 0) -> keras.Model:
@@ -38,96 +34,59 @@ def mlp(*hidden: int, n_classes: int = 10, dropout: float = 0.0, seed: int = 0) 
     return keras.Sequential(layers, name="mlp")
 
 
-def _architecture(model: keras.Model) -> str:
-    """The model's configuration, without its seeds and with a linear last layer, so that it ends in logits."""
-    config = json.loads(model.to_json())
-    last = config["config"]["layers"][-1]["config"]
-    if last.get("activation") not in ("softmax", "linear"):
-        raise ValueError(f"the model must end in a softmax or in logits, got the activation {last.get('activation')!r}")
-    last["activation"] = "linear"
+def soft_target_loss(targets, logits):
+    """hard_share · CE(labels) + (1 - hard_share) · T² · CE(soft targets, softmax(z / T)), for each sample.
 
-    def without_seeds(node):
-        if isinstance(node, dict):
-            return {key: without_seeds(value) for key, value in node.items() if key != "seed"}
-        return [without_seeds(value) for value in node] if isinstance(node, list) else node
-
-    return json.dumps(without_seeds(config), sort_keys=True)
+    targets: float [n, 2 C + 2]: the label as one-hot, the soft targets, hard_share, T. logits z: float [n, C].
+    """
+    classes = logits.shape[-1]
+    hard, soft, share, temperature = tf.split(targets, [classes, classes, 1, 1], axis=1)
+    hard_loss = tf.nn.softmax_cross_entropy_with_logits(hard, logits)
+    soft_loss = tf.nn.softmax_cross_entropy_with_logits(soft, logits / temperature)
+    return share[:, 0] * hard_loss + (1 - share[:, 0]) * temperature[:, 0] ** 2 * soft_loss
 
 
-@lru_cache(maxsize=16)
-def _graphs(architecture: str, optimizer: str) -> tuple[Callable, Callable, int, int]:
-    """The compiled functions of one architecture: training, and logits. Cached: a second run builds no graph."""
-    model = keras.models.model_from_json(architecture)
-    n_classes, n_seeds = model.output_shape[-1], len(model.non_trainable_variables)
-    weights_spec = [tf.TensorSpec(v.shape, tf.float32) for v in model.trainable_variables]
-    images_spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-    classes_spec, scalar = tf.TensorSpec([None, n_classes], tf.float32), tf.TensorSpec([], tf.float32)
-    batches_spec, seeds_spec = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([n_seeds, 2], tf.int64)
+def logits_model(model) -> keras.Model:
+    """A model of the same weights that ends in logits. ValueError for one that ends in neither a softmax nor in logits."""
+    require_model(model)
+    last = model.layers[-1]
+    activation = getattr(last, "activation", keras.activations.linear)
+    if activation is keras.activations.linear:
+        return model
+    if activation is not keras.activations.softmax:
+        name = getattr(activation, "__name__", activation)
+        raise ValueError(f"the model must end in a softmax or in logits, got the activation {name!r}")
 
-    @tf.function(input_signature=[weights_spec, weights_spec, images_spec, classes_spec, classes_spec, batches_spec, seeds_spec,
-                                  scalar, scalar, scalar, scalar])  # fmt: skip
-    def train(weights, masks, images, hard, soft, batches, seeds, first_rate, last_rate, temperature, hard_share):
-        steps = tf.shape(batches)[0]
+    def without_softmax(layer):
+        return type(layer).from_config(layer.get_config() | {"activation": "linear"}) if layer is last else None
 
-        def step(number, weights, means, squares, seeds):
-            batch = batches[number]
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                z, seeds = model.stateless_call(weights, seeds, tf.gather(images, batch), training=True)
-                hard_loss = tf.nn.softmax_cross_entropy_with_logits(tf.gather(hard, batch), z)
-                soft_loss = tf.nn.softmax_cross_entropy_with_logits(tf.gather(soft, batch), z / temperature)
-                loss = tf.reduce_mean(hard_share * hard_loss + (1 - hard_share) * temperature**2 * soft_loss)
-            gradients = tape.gradient(loss, weights)
-            rate = first_rate + (last_rate - first_rate) * tf.cast(number, tf.float32) / tf.cast(steps, tf.float32)
-            moves = gradients
-            if optimizer == "adam":  # Kingma and Ba 2015, arXiv:1412.6980
-                t = tf.cast(number + 1, tf.float32)
-                means = [0.9 * m + 0.1 * g for m, g in zip(means, gradients, strict=True)]
-                squares = [0.999 * s + 0.001 * g * g for s, g in zip(squares, gradients, strict=True)]
-                correction = tf.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-                moves = [correction * m / (tf.sqrt(s) + 1e-7) for m, s in zip(means, squares, strict=True)]
-            # The mask is held by multiplying after every step: what was removed starts at zero and stays there.
-            weights = [(w - rate * move) * mask for w, move, mask in zip(weights, moves, masks, strict=True)]
-            return number + 1, weights, means, squares, seeds
-
-        zeros = [tf.zeros_like(w) for w in weights]
-        start = [w * mask for w, mask in zip(weights, masks, strict=True)]
-        states = [seeds[layer] for layer in range(n_seeds)]
-        return tf.while_loop(lambda number, *_: number < steps, step, (0, start, zeros, zeros, states))[1]
-
-    @tf.function(input_signature=[weights_spec, images_spec])
-    def logits(weights, images):
-        return model.stateless_call(weights, [tf.zeros([2], tf.int64)] * n_seeds, images, training=False)[0]
-
-    return train, logits, n_seeds, n_classes
+    with identity.nothing_drawn():
+        described = identity.describe_model(model)
+        made = None if described is None else identity.twin(model, without_softmax)
+    if made is None:
+        raise ValueError("the model is not made of Keras's own layers alone: to train it here, end it in logits (no softmax)")
+    return made
 
 
-# Copying 60,000 images to TensorFlow takes a good part of an epoch: the last ones are kept.
-_last_images: tuple[np.ndarray | None, tf.Tensor] = (None, None)
+def _learner(model, x, y, loss, optimizer: str = "sgd", mask=None) -> Learner:
+    return Learner(model, x, y, OPTIMIZERS[optimizer](), loss, state="average", mask=mask, together=False)
 
 
-def _tensor(images: np.ndarray) -> tf.Tensor:
-    global _last_images
-    if _last_images[0] is not images:
-        _last_images = (images, tf.constant(images, tf.float32))
-    return _last_images[1]
-
-
-def _weights(model: keras.Model, weights: Sequence[np.ndarray] | None) -> list[np.ndarray]:
-    return [np.asarray(w, np.float32) for w in (model.get_weights() if weights is None else weights)]
+def _weights(model: keras.Model, weights) -> list[np.ndarray]:
+    return [np.asarray(w) for w in (model.get_weights() if weights is None else weights)]
 
 
 def train(
     model: keras.Model,
-    images: np.ndarray,
-    labels: ArrayLike | None = None,
+    images,
+    labels=None,
     *,
     epochs: float = 1,
     batch_size: int = 128,
-    learning_rate: float | tuple[float, float] = (2e-3, 0.0),
-    weights: Sequence[np.ndarray] | None = None,
-    mask: Sequence[ArrayLike] | None = None,
-    soft_targets: ArrayLike | None = None,
+    learning_rate=(2e-3, 0.0),
+    weights=None,
+    mask=None,
+    soft_targets=None,
     temperature: float = 1.0,
     hard_share: float | None = None,
     optimizer: str = "adam",
@@ -135,17 +94,30 @@ def train(
 ) -> list[np.ndarray]:
     """Train on labels, on soft targets, or on both; returns the weights, as model.get_weights().
 
-    images: float32 [n, 28, 28]. labels: int [n] or None. epochs may be a fraction; a last batch that is not full is left
-    out. learning_rate: (first, last), linear in between, or one number. weights: where to start, by default the model's.
-    mask: arrays of 0 and 1 in the shapes of the weights, held after every step. soft_targets: float [n, n_classes], each
-    row summing to 1, for the model's softmax at this temperature. hard_share: how much the labels count in
+    images: float32 [n, …], as the model takes them. labels: int [n] or None. epochs may be a fraction; a last batch that is
+    not full is left out. learning_rate: (first, last), linear in between, or one number. weights: where to start, by default
+    the model's. mask: arrays of 0 and 1 in the shapes of the weights, held after every step. soft_targets: float
+    [n, n_classes], each row summing to 1, for the model's softmax at this temperature. hard_share: how much the labels count in
     hard_share · CE(labels) + (1 - hard_share) · T² · CE(soft targets); by default 1 without soft targets, 0 without labels.
-    seed: order of the batches, and dropout. ValueError for arguments out of range or without anything to learn from.
+    Penalties of the layers count, as in Keras. seed: order of the batches, and dropout. ValueError for arguments out of range
+    or without anything to learn from; FloatingPointError where the weights are no longer finite.
     """
+    seed = require_seed(seed)
+    rngs = stream(seed, Purpose.CENTRAL_BATCHES), stream(seed, Purpose.CENTRAL_LAYERS)
+    return train_with(
+        rngs, model, images, labels, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weights=weights,
+        mask=mask, soft_targets=soft_targets, temperature=temperature, hard_share=hard_share, optimizer=optimizer,
+    )  # fmt: skip
+
+
+def train_with(rngs, model, images, labels, *, epochs, batch_size, learning_rate, weights, mask=None, soft_targets=None,
+               temperature=1.0, hard_share=None, optimizer="adam") -> list[np.ndarray]:  # fmt: skip
+    """`train`, with the generators of the batches and of the random layers in place of a seed."""
+    images = require_inputs("images", images)
     batch_size = min(require_integer("batch_size", batch_size, 1), len(images))
     epochs, temperature = require_number("epochs", epochs, 0), require_number("temperature", temperature, 0)
-    first, last = np.broadcast_to(learning_rate, 2)
-    run, _, n_seeds, n_classes = _graphs(_architecture(model), require_choice("optimizer", optimizer, OPTIMIZERS))
+    first, last = learning_rate if np.ndim(learning_rate) else (learning_rate, learning_rate)
+    require_choice("optimizer", optimizer, OPTIMIZERS)
     if labels is None and soft_targets is None:
         raise ValueError("labels or soft_targets are needed: there is nothing to learn from")
     if hard_share is None:
@@ -153,32 +125,48 @@ def train(
     hard_share = require_number("hard_share", hard_share, 0, 1, low_included=True)
     if (labels is None and hard_share > 0) or (soft_targets is None and hard_share < 1):
         raise ValueError(f"hard_share={hard_share:g} needs {'labels' if labels is None else 'soft_targets'}")
-    hard: Any = np.eye(n_classes, dtype=np.float32)[np.asarray(labels)] if labels is not None else None
-    soft: Any = np.asarray(soft_targets, np.float32) if soft_targets is not None else hard
-    hard = soft if hard is None else hard
-    if len(hard) != len(images) or soft.shape != (len(images), n_classes):
-        raise ValueError(
-            f"{len(images)} images need as many targets of {n_classes} classes, got labels {hard.shape} and soft {soft.shape}"
-        )
-    weights = _weights(model, weights)
-    masks = [np.ones_like(w) for w in weights] if mask is None else [np.asarray(m, np.float32) for m in mask]
-    rng = np.random.default_rng(seed)
+    ends_in_logits, weights = logits_model(model), _weights(model, weights)
+    targets, loss = _targets(images, labels, soft_targets, model.output_shape[-1], temperature, hard_share)
+    learner = _learner(ends_in_logits, images, targets, loss, optimizer, mask)
+    if mask is not None:
+        weights = [w * np.asarray(m, w.dtype) for w, m in zip(weights, mask, strict=True)]
     an_epoch = len(images) // batch_size
     steps = max(1, round(epochs * an_epoch))
-    order = [rng.permutation(len(images))[: an_epoch * batch_size] for _ in range(-(-steps // an_epoch))]
-    batches = np.concatenate(order).reshape(-1, batch_size)[:steps].astype(np.int32)
-    seeds = rng.integers(2**31 - 1, size=(n_seeds, 2))
-    rates = np.array([first, last, temperature, hard_share], np.float32)
-    return [w.numpy() for w in run(weights, masks, _tensor(images), hard, soft, batches, seeds, *rates)]
+    order = [rngs[0].permutation(len(images))[: an_epoch * batch_size] for _ in range(-(-steps // an_epoch))]
+    batches = np.concatenate(order).reshape(-1, batch_size)[None, :steps].astype(np.int32)
+    seeds = rngs[1].integers(2**31 - 1, size=(1, learner.n_seeds, 2))
+    rates = first + (last - first) * np.arange(steps) / steps
+    arrays, losses_ = learner.train(
+        weights, tensor(images), tensor(targets), batches, np.ones(batches.shape, np.float32), seeds, rates=rates
+    )
+    if not np.isfinite(losses_).all():
+        raise FloatingPointError("the weights are no longer finite; try a smaller learning_rate")
+    return [array[0] for array in arrays]
 
 
-def logits(model: keras.Model, images: np.ndarray, weights: Sequence[np.ndarray] | None = None) -> np.ndarray:
+def _targets(images, labels, soft_targets, n_classes: int, temperature: float, hard_share: float):
+    """What the engine compares outputs with, and the loss that does it."""
+    if labels is not None:
+        labels = require_labels("labels", labels, len(images), n_classes)
+    if soft_targets is None:
+        return labels, losses.get(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    soft = np.asarray(soft_targets, np.float32)
+    if soft.shape != (len(images), n_classes):
+        raise ValueError(f"{len(images)} images need as many soft targets of {n_classes} classes, got {soft.shape}")
+    hard = soft if labels is None else np.eye(n_classes, dtype=np.float32)[labels]
+    rest = np.full((len(images), 2), (hard_share, temperature), np.float32)
+    return np.concatenate([hard, soft, rest], axis=1), losses.get(soft_target_loss)
+
+
+def logits(model: keras.Model, images, weights=None) -> np.ndarray:
     """What the model's last layer gives before the softmax: float32 [n, n_classes]."""
-    run, weights = _graphs(_architecture(model), "adam")[1], _weights(model, weights)
-    starts = range(0, len(images), EVALUATION_BATCH)
-    return np.concatenate([run(weights, images[start : start + EVALUATION_BATCH]).numpy() for start in starts])
+    images = require_inputs("images", images)
+    labels = np.zeros(1, np.int32)  # of the kind that the graph expects; logits need none
+    loss = losses.get(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return _learner(logits_model(model), images, labels, loss).outputs(_weights(model, weights), tensor(images))
 
 
-def accuracy(model: keras.Model, images: np.ndarray, labels: ArrayLike, weights: Sequence[np.ndarray] | None = None) -> float:
+def accuracy(model: keras.Model, images, labels, weights=None) -> float:
     """The fraction of the images that the model gets right."""
-    return float(np.mean(np.argmax(logits(model, images, weights), axis=1) == np.asarray(labels)))
+    labels = require_labels("labels", labels, len(images), model.output_shape[-1])
+    return float(np.mean(np.argmax(logits(model, images, weights), axis=1) == labels))

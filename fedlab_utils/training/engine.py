@@ -1,20 +1,23 @@
 """The compiled TensorFlow functions behind `trainer`: a cohort's local steps, and evaluation.
 
 Small dense models are vectorised over clients: the matrices of all clients are multiplied in one operation a layer.
-Models with convolutions or batch normalization gain nothing from that; they are trained client by client, several at
-once, in one graph as well, each batch exactly as long as it is.
+Models with convolutions, recurrent layers or batch normalization gain nothing from that, and what is not wholly Keras's own
+cannot be known to suit it; they are trained client by client, several at once, in one graph as well, each batch exactly as
+long as it is.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from . import identity
 from .dropout import VectorizedDropout
-from .models import Loss, keras, tf
+from .identity import is_seed, nothing_drawn
+from .keras_private import flatten_layers, stateless
+from .losses import Loss
+from .models import keras, tf
 
 GRAPHS_KEPT = 8
 _DENSE = {
@@ -24,212 +27,205 @@ _DENSE = {
 
 
 class Graphs(NamedTuple):
-    """train: see `_build`. evaluate: (weights, images, labels) → number right, sum of losses. n_seeds: of random layers."""
+    """train, evaluate, outputs: see `_build`. n_seeds: of random layers. kinds: of each array of model.get_weights(), whether
+    gradients train it ("trained"), training changes it otherwise ("state"), or nobody does ("frozen")."""
 
     train: Callable
     evaluate: Callable
+    outputs: Callable
     n_seeds: int
+    kinds: list[str]
 
 
-def is_seed(variable: keras.Variable) -> bool:
-    return variable.path.endswith("seed_generator_state")
-
-
-def is_vectorized(model: keras.Model) -> bool:
+def is_vectorized(model) -> bool:
     """Whether a cohort of this model is trained as one batched matrix product a layer (else client by client)."""
-    layers = list(model._flatten_layers())
+    layers = flatten_layers(model)
     known = all(type(layer).__name__ in _DENSE and type(layer).__module__.startswith("keras.") for layer in layers)
-    return known and not any(isinstance(layer, keras.layers.Dropout) and layer.noise_shape for layer in layers)
-
-
-def _key(model: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> tuple:
-    """What decides the graph: the architecture without its names and seeds, loss, optimizer without its learning rate."""
-
-    def plain(node):
-        if isinstance(node, dict):
-            return {key: plain(value) for key, value in node.items() if key != "seed"}
-        return [plain(value) for value in node] if isinstance(node, list) else node
-
-    layers = list(model._flatten_layers())
-    numbers = {layer.name: str(number) for number, layer in enumerate(layers)}
-    text = json.dumps(plain(json.loads(model.to_json())), sort_keys=True)
-    text = re.sub(r'"([^"]*)"', lambda match: f'"{numbers.get(match[1], match[1])}"', text)
-    settings = optimizer.get_config() | {"name": ""}
-    if isinstance(settings["learning_rate"], float):
-        settings["learning_rate"] = None  # a variable: another value needs no other graph
-    kinds = tuple((type(layer), layer.trainable) for layer in layers)  # a class defined anew is another class
-    if isinstance(loss, keras.losses.Loss):
-        loss = json.dumps(keras.saving.serialize_keras_object(loss), sort_keys=True, default=str)
-    return text, kinds, loss, type(optimizer), json.dumps(settings, sort_keys=True, default=str)
+    operations = all(isinstance(operation, keras.layers.Layer) for operation in getattr(model, "operations", ()))
+    noise = any(isinstance(layer, keras.layers.Dropout) and layer.noise_shape for layer in layers)
+    # A penalty on activations would count the filling of a short batch; one by one there is none.
+    penalty = any(layer.activity_regularizer is not None for layer in layers)
+    return known and operations and not noise and not penalty
 
 
 _kept: dict[tuple, Graphs] = {}
 
 
-def graphs(model: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> Graphs:
-    """The compiled functions of a model, a loss and an optimizer. Kept: a second run of the same builds nothing."""
-    key = _key(model, loss, optimizer)
-    if key not in _kept:
-        while len(_kept) >= GRAPHS_KEPT:
-            del _kept[next(iter(_kept))]
-        _kept[key] = _build(model, loss, optimizer)
-    return _kept[key]
+@nothing_drawn()
+def graphs(model, loss: Loss, optimizer, x, y, together: bool = True) -> Graphs:
+    """The compiled functions of a model, a loss and an optimizer, for inputs like x and labels like y (arrays of samples).
 
-
-class _Stateless:
-    """Put before a Keras optimizer, lets it step inside a StatelessScope. Keras itself does so on its other backends only.
-
-    The variables' own methods, which the scope turns into functions, instead of those that suit tf.distribute.
+    together: whether a cohort may be vectorised. What Keras can describe is kept: a second run of the same builds nothing.
     """
-
-    variables: list[keras.Variable]  # these four are the optimizer's
-    learning_rate: Any
-    iterations: keras.Variable
-    update_step: Callable
-
-    def assign(self, variable: keras.Variable, value: tf.Tensor) -> None:
-        variable.assign(value)
-
-    def assign_add(self, variable: keras.Variable, value: tf.Tensor) -> None:
-        variable.assign(variable + value)
-
-    def assign_sub(self, variable: keras.Variable, value: tf.Tensor) -> None:
-        variable.assign(variable - value)
-
-    def _var_key(self, variable: keras.Variable) -> int:
-        return id(variable)
-
-    def step(
-        self, slots: list[tf.Tensor], gradients: list[tf.Tensor], weights: list[tf.Tensor], variables: list[keras.Variable]
-    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        """The weights and slots after one step, from those before it. variables: the model's, which name them."""
-        with keras.StatelessScope([*zip(variables, weights, strict=True), *zip(self.variables, slots, strict=True)]) as scope:
-            rate = keras.ops.convert_to_tensor(self.learning_rate)
-            for gradient, variable in zip(gradients, variables, strict=True):
-                self.update_step(gradient, variable, rate)
-            self.iterations.assign(self.iterations + 1)
-        return [scope.get_current_value(v) for v in variables], [scope.get_current_value(v) for v in self.variables]
-
-
-def _build(model: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> Graphs:
-    vectorized = is_vectorized(model)
+    described = identity.describe_model(model)
+    together = together and described is not None and is_vectorized(model)
 
     def copy(layer):
-        if vectorized and isinstance(layer, keras.layers.Dropout):
+        if together and isinstance(layer, keras.layers.Dropout):
             return VectorizedDropout(layer.rate, name=layer.name, dtype=layer.dtype_policy)
-        twin = layer.__class__.from_config(layer.get_config())
-        twin.trainable = layer.trainable
-        return twin
+        return None
 
-    model = keras.models.clone_model(model, clone_function=copy, recursive=True)
-    kind: Any = type("Stateless", (_Stateless, type(optimizer)), {})
-    optimizer = kind.from_config(optimizer.get_config())
-    optimizer.build(model.trainable_variables)
-    others = model.non_trainable_variables  # batch normalization's means, frozen weights, seeds of random layers
-    seed_places = [place for place, variable in enumerate(others) if is_seed(variable)]
-    where = {id(v): (0, place) for place, v in enumerate(model.trainable_variables)}
-    where |= {id(v): (1, place) for place, v in enumerate(others)}
-    kept = [v for v in model.weights if not is_seed(v)]  # those that model.get_weights() of the original gives
-    order = [where[id(v)] for v in kept]
-    dtype = model.trainable_variables[0].dtype
-    per_sample = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    sparse = "sparse" in getattr(loss, "name", getattr(loss, "__name__", ""))
+    loss_key = identity.describe(loss.given)
+    rate = () if isinstance(optimizer.get_config().get("learning_rate"), dict) else ("learning_rate",)  # else it is a variable
+    optimizer_key = identity.describe(optimizer, leave_out=rate)
+    shapes = (x.shape[1:], str(x.dtype), y.shape[1:], str(y.dtype))
+    key = (described, loss_key, optimizer_key, shapes, together)
+    if None not in key[:3] and key in _kept:
+        return _kept[key]
+    own = identity.twin(model, copy) if described is not None else None
+    if own is None:  # the reader's very model is traced
+        return _build(model, loss, optimizer, x, y, vectorized=False)
+    built = _build(own, loss, optimizer, x, y, together)
+    if None not in key[:3]:
+        while len(_kept) >= GRAPHS_KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = built
+    return built
 
-    def losses_of(labels, outputs):
-        return per_sample(labels if sparse else tf.one_hot(labels, outputs.shape[-1], dtype=outputs.dtype), outputs)
 
-    def split(arrays, seeds):
-        """Arrays in the order of model.weights, and the seeds, as Keras wants them: trainable, and the others."""
-        parts = [None] * len(model.trainable_variables), [None] * len(others)
-        for (part, place), array in zip(order, arrays, strict=True):
-            parts[part][place] = array
-        for number, place in enumerate(seed_places):
-            parts[1][place] = seeds[number]
-        return parts
+def _moving(model, others, x) -> set[int]:
+    """The ids of the variables that no gradient trains and one step of training changes all the same."""
+    if not others:
+        return set()
+    before = [tf.convert_to_tensor(v.value) for v in others]
+    trainable = [tf.convert_to_tensor(v.value) for v in model.trainable_variables]
+    _, after = model.stateless_call(trainable, before, x[:2], training=True)
+    return {id(v) for v, old, new in zip(others, before, after, strict=True) if new is not old}
 
-    def join(*parts):
-        return [parts[part][place] for part, place in order]
 
-    def step(trainable, rest, slots, x, y, sample_weights, masks):
+def _build(model, loss: Loss, optimizer, x, y, vectorized: bool) -> Graphs:
+    trained, others = model.trainable_variables, model.non_trainable_variables
+    optimizer = stateless(optimizer, trained)
+    scheduled = isinstance(optimizer.get_config().get("learning_rate"), dict)
+    seed_ids = [id(v) for v in others if is_seed(v)]
+    moving = _moving(model, others, x) - set(seed_ids)
+    variables = [v for v in model.weights if not is_seed(v)]  # those that model.get_weights() of the original gives
+    trained_ids = {id(v) for v in trained}
+    kinds = ["trained" if id(v) in trained_ids else "state" if id(v) in moving else "frozen" for v in variables]
+    places = {kind: [place for place, of in enumerate(kinds) if of == kind] for kind in ("trained", "state", "frozen")}
+    where = {id(variables[place]): number for number, place in enumerate(places["trained"])}
+    order = [where[id(v)] for v in trained]  # Keras's order of trainable variables among those of model.weights
+    elsewhere = {id(v): v.numpy() for v in others if id(v) not in {*map(id, variables), *seed_ids}}  # counters of metrics
+    dtype = trained[0].dtype
+    constraints = [v.constraint for v in trained]
+
+    def non_trainable(state, frozen, seeds):
+        """The tensors of model.non_trainable_variables, in its order."""
+        found = dict(zip((id(variables[p]) for p in places["state"]), state, strict=True))
+        found |= dict(zip((id(variables[p]) for p in places["frozen"]), frozen, strict=True))
+        found |= dict(zip(seed_ids, seeds, strict=True)) | elsewhere
+        return [found[id(v)] for v in others]
+
+    def split(arrays):
+        """Arrays in the order of model.weights as trained (in Keras's order), state, frozen."""
+        own = [arrays[place] for place in places["trained"]]
+        return [own[number] for number in order], [arrays[p] for p in places["state"]], [arrays[p] for p in places["frozen"]]
+
+    def changed(weights, state):
+        """What training changes, in the order of model.weights: the trained arrays, then the state."""
+        at = dict(zip(order, weights, strict=True))
+        return [at[number] for number in range(len(order))] + state
+
+    def step(weights, state, frozen, seeds, slots, x, y, sample_weights, masks, rate):
         """One step of one client, and the sum of its losses. sample_weights [batch] are 0 for the filling of a batch."""
         with tf.GradientTape() as tape:
-            tape.watch(trainable)
-            outputs, after, penalties = model.stateless_call(trainable, rest, x, training=True, return_losses=True)
-            samples, total = tf.reduce_sum(sample_weights), tf.reduce_sum(losses_of(y, outputs) * sample_weights)
+            tape.watch(weights)
+            rest = non_trainable(state, frozen, seeds)
+            outputs, after, penalties = model.stateless_call(weights, rest, x, training=True, return_losses=True)
+            samples, total = tf.reduce_sum(sample_weights), tf.reduce_sum(loss.per_sample(y, outputs) * sample_weights)
             # A batch of fillings only has weight 0: its gradient is zero, and the client stands still.
             objective = total / tf.maximum(samples, 1.0)
             objective += tf.add_n([tf.zeros([], dtype), *penalties]) * tf.minimum(samples, 1.0)
-        gradients = tape.gradient(objective, trainable, unconnected_gradients="zero")
-        moved, moved_slots = optimizer.step(slots, gradients, trainable, model.trainable_variables)
-        if len(slots) > 2:  # it holds more than a count and the learning rate: momentum would move who stands still
-            moved = [tf.where(samples > 0, new, old) for new, old in zip(moved, trainable, strict=True)]
+        gradients = tape.gradient(objective, weights, unconnected_gradients="zero")
+        moved, moved_slots = optimizer.step(slots, gradients, weights, trained, None if scheduled else rate)
+        moved = [w if hold is None else hold(w) for w, hold in zip(moved, constraints, strict=True)]
+        if len(slots) > 2 or any(constraints):  # momentum, or a constraint, would move who stands still
+            moved = [tf.where(samples > 0, new, old) for new, old in zip(moved, weights, strict=True)]
             moved_slots = [tf.where(samples > 0, new, old) for new, old in zip(moved_slots, slots, strict=True)]
         if masks:  # held by multiplying after every step: what was removed starts at zero and stays there
             moved = [weight * mask for weight, mask in zip(moved, masks, strict=True)]
-        return moved, after, moved_slots, total
+        after = dict(zip(map(id, others), after, strict=True))
+        return moved, [after[id(variables[p])] for p in places["state"]], [after[i] for i in seed_ids], moved_slots, total
 
-    def all_at_once(weights, own, seeds, slots, images, labels, indices, sample_weights, masks):
+    def all_at_once(weights, own, seeds, slots, images, labels, indices, sample_weights, masks, rates):
         n_clients, steps = tf.shape(indices)[0], tf.shape(indices)[1]
 
-        def one_step(number, trainable, rest, slots, total):
+        def one_step(number, weights, state, seeds, slots, total):
             batch = indices[:, number]  # int32 [n_clients, batch_size]
-            arguments = (trainable, rest, slots, tf.gather(images, batch), tf.gather(labels, batch), sample_weights[:, number])
-            trainable, rest, slots, losses = tf.vectorized_map(lambda a: step(*[*a, masks]), arguments)
-            return number + 1, trainable, rest, slots, total + losses
+            samples, rate = (tf.gather(images, batch), tf.gather(labels, batch), sample_weights[:, number]), rates[number]
+
+            def of_client(given):
+                weights, state, seeds, slots, samples = given
+                return step(weights, state, frozen, seeds, slots, *samples, masks, rate)
+
+            weights, state, seeds, slots, losses = tf.vectorized_map(of_client, (weights, state, seeds, slots, samples))
+            return number + 1, weights, state, seeds, slots, total + losses
 
         def to_each(arrays):
             return [tf.repeat(array[None], n_clients, axis=0) for array in arrays]
 
+        _, _, frozen = split(weights)
         arrays = [own.get(str(place), shared) for place, shared in enumerate(to_each(weights))]
-        parts = split(arrays, [seeds[:, layer] for layer in range(len(seed_places))])
-        start = (0, *parts, to_each(slots), tf.zeros([n_clients], dtype))
-        _, trainable, rest, _, total = tf.while_loop(lambda number, *_: number < steps, one_step, start)
-        return join(trainable, rest), total
+        begun = split(arrays)
+        each = [seeds[:, layer] for layer in range(len(seed_ids))]
+        start = (0, *begun[:2], each, to_each(slots), tf.zeros([n_clients], dtype))
+        _, weights, state, _, _, total = tf.while_loop(lambda number, *_: number < steps, one_step, start)
+        return changed(weights, state), total
 
-    def one_by_one(weights, own, seeds, slots, images, labels, indices, sample_weights, masks):
+    def one_by_one(weights, own, seeds, slots, images, labels, indices, sample_weights, masks, rates):
         lengths = tf.math.count_nonzero(sample_weights, axis=2, dtype=tf.int32)  # [n_clients, steps]
 
         def one_client(arguments):
             indices, lengths, own, seeds = arguments
 
-            def one_step(number, trainable, rest, slots, total):
+            def one_step(number, weights, state, seeds, slots, total):
                 batch = indices[number, : lengths[number]]
-                x, y = tf.gather(images, batch), tf.gather(labels, batch)
-                ones = tf.ones(tf.shape(batch), dtype)
-                trainable, rest, slots, losses = step(trainable, rest, slots, x, y, ones, masks)
-                return number + 1, trainable, rest, slots, total + losses
+                samples = tf.gather(images, batch), tf.gather(labels, batch), tf.ones(tf.shape(batch), dtype)
+                moved = step(weights, state, frozen, seeds, slots, *samples, masks, rates[number])
+                weights, state, seeds, slots, losses = moved
+                return number + 1, weights, state, seeds, slots, total + losses
 
             steps = tf.math.count_nonzero(lengths, dtype=tf.int32)
-            arrays = [own.get(str(place), shared) for place, shared in enumerate(weights)]
-            parts = split(arrays, [seeds[layer] for layer in range(len(seed_places))])
-            start = (0, *parts, list(slots), tf.zeros([], dtype))
-            _, trainable, rest, _, total = tf.while_loop(lambda number, *_: number < steps, one_step, start)
-            return join(trainable, rest), total
+            begun, state, frozen = split([own.get(str(place), shared) for place, shared in enumerate(weights_given)])
+            start = (0, begun, state, [seeds[layer] for layer in range(len(seed_ids))], list(slots), tf.zeros([], dtype))
+            _, weights, state, _, _, total = tf.while_loop(lambda number, *_: number < steps, one_step, start)
+            return changed(weights, state), total
 
-        signature = ([tf.TensorSpec(v.shape, v.dtype) for v in kept], tf.TensorSpec([], dtype))
+        weights_given = weights
+        moving = [variables[place] for place in places["trained"] + places["state"]]
+        signature = ([tf.TensorSpec(v.shape, v.dtype) for v in moving], tf.TensorSpec([], dtype))
         at_once = os.cpu_count() or 1
         return tf.map_fn(one_client, (indices, lengths, own, seeds), fn_output_signature=signature, parallel_iterations=at_once)
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def train(weights, own, seeds, slots, images, labels, indices, sample_weights, masks):
-        """Local training of a cohort; returns its arrays, each [n_clients, …], and its mean losses [n_clients].
+    def train(weights, own, seeds, slots, images, labels, indices, sample_weights, masks, rates):
+        """Local training of a cohort: its trained arrays and its state, each [n_clients, …], and its mean losses [n_clients].
 
         weights: arrays in the order of model.weights. own: by the place in that order, arrays [n_clients, …] with which
         each client begins instead. seeds int64 [n_clients, n_seeds, 2]. slots: the optimizer's variables. indices int32,
         sample_weights float32: [n_clients, steps, batch_size]. masks: in the order of weights, 0 where a trained one is
-        held at zero; or an empty list.
+        held at zero; or an empty list. rates float32 [steps]: the learning rate, unless the optimizer has a schedule.
         """
         sample_weights = tf.cast(sample_weights, dtype)
+        weights = [tf.cast(array, v.dtype) for array, v in zip(weights, variables, strict=True)]
         run = all_at_once if vectorized else one_by_one
-        masks = split(masks, seeds[0])[0] if masks else []
-        arrays, total = run(weights, own, seeds, slots, images, labels, indices, sample_weights, masks)
+        masks = split(masks)[0] if masks else []
+        arrays, total = run(weights, own, seeds, slots, images, labels, indices, sample_weights, masks, rates)
         return arrays, total / tf.reduce_sum(sample_weights, axis=(1, 2))
+
+    def call(weights, images):
+        weights, state, frozen = split([tf.cast(array, v.dtype) for array, v in zip(weights, variables, strict=True)])
+        seeds = [tf.zeros(v.shape, v.dtype) for v in others if is_seed(v)]
+        return model.stateless_call(weights, non_trainable(state, frozen, seeds), images, training=False)[0]
 
     @tf.function(reduce_retracing=True, autograph=False)
     def evaluate(weights, images, labels):
-        parts = split(weights, [tf.zeros([2], tf.int64)] * len(seed_places))
-        outputs, _ = model.stateless_call(*parts, images, training=False)
-        right = tf.reduce_sum(tf.cast(tf.argmax(outputs, 1, tf.int32) == labels, tf.int32))
-        return right, tf.reduce_sum(losses_of(labels, outputs))
+        """How many samples the model gets right, and the sum of their losses."""
+        out = call(weights, images)
+        return tf.reduce_sum(loss.right(labels, out)), tf.reduce_sum(loss.per_sample(labels, out))
 
-    return Graphs(train, evaluate, len(seed_places))
+    @tf.function(reduce_retracing=True, autograph=False)
+    def outputs(weights, images):
+        return call(weights, images)
+
+    return Graphs(train, evaluate, outputs, len(seed_ids), kinds)

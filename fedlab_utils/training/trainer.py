@@ -1,22 +1,29 @@
-"""Local training of a cohort: what a model, a data set, a loss and an optimizer need to be trained by `engine`."""
+"""Local training of a cohort: what a model, a loss and an optimizer need to be trained by `engine`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..validation import require_choice, require_mask
-from .engine import graphs, is_seed
-from .models import Loss, keras, tf
+from ..validation import require_choice, require_inputs, require_labels, require_mask
+from . import losses
+from .engine import graphs
+from .identity import is_seed, nothing_drawn
+from .keras_private import flatten_layers, mask_of
+from .models import keras, tf
 
-EVALUATION_BATCH = 2500
 STATES = ("average", "local")
-# Weights, gradients, optimizer's variables and temporaries of the clients that are trained at once.
-CHUNK_BYTES = 2**27
+# Weights, gradients, optimizer's variables and temporaries of the clients that are trained at once; outputs of all layers of
+# the samples that are evaluated at once.
+CHUNK_BYTES, EVALUATION_BYTES = 2**27, 2**25
+EVALUATION_BATCH = 2500  # samples, at the most
+SAMPLES = 8  # on which a model is tried before it is trained
+# Those whose step is tested against Keras's own to 1e-6; another one might do part of its work elsewhere, as Nadam does.
+OPTIMIZERS = (
+    keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.RMSprop, keras.optimizers.Adagrad,
+    keras.optimizers.Adadelta, keras.optimizers.Adamax, keras.optimizers.Ftrl, keras.optimizers.Lion,
+)  # fmt: skip
 _UNSUPPORTED = (
     "weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "loss_scale_factor", "gradient_accumulation_steps",
 )  # fmt: skip
@@ -24,18 +31,17 @@ _UNSUPPORTED = (
 
 def flatten(weights: list[np.ndarray]) -> np.ndarray:
     """The arrays of a model one after the other, row-major: float32 [n]."""
-    return np.concatenate([np.ravel(array) for array in weights]).astype(np.float32, copy=False)
+    parts = [np.ravel(array) for array in weights]
+    return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.zeros(0, np.float32)
 
 
-def unflatten(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+def unflatten(vector: np.ndarray, shapes) -> list[np.ndarray]:
     """The inverse of `flatten` for arrays of these shapes."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)]
+    ends = np.cumsum([math.prod(shape) for shape in shapes], dtype=int)
+    return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)] if len(shapes) else []
 
 
-def plan_batches(
-    parts: list[np.ndarray], rngs: Sequence[np.random.Generator], local_epochs: int, batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
+def plan_batches(parts: list[np.ndarray], rngs, local_epochs: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Which samples each client trains on at each step: every sample once an epoch, in an order of the client's own.
 
     parts: one array of indices a client; rngs: one Generator a client. Returns indices int32 and weights float32, both
@@ -54,88 +60,118 @@ def plan_batches(
     return indices, weights
 
 
-def _checked(data: Any) -> tuple[np.ndarray, ...]:
-    names = ("x_train", "y_train", "x_test", "y_test")
-    for name in names:
-        if not isinstance(getattr(data, name, None), np.ndarray):
-            raise TypeError(f"data must have the arrays {', '.join(names)}, see load_mnist; {name} is missing")
-    for x, y in (names[:2], names[2:]):
-        if getattr(data, x).dtype != np.float32:
-            raise TypeError(f"data.{x} must be float32, got {getattr(data, x).dtype}")
-        if getattr(data, y).dtype != np.int32 or getattr(data, y).min(initial=0) < 0:
-            raise TypeError(f"data.{y} must be int32, 0 or more, got {getattr(data, y).dtype}")
-        if len(getattr(data, x)) != len(getattr(data, y)):
-            raise ValueError(f"data.{x} has {len(getattr(data, x))} samples, data.{y} has {len(getattr(data, y))}")
-    return tuple(getattr(data, name) for name in names)
+def cannot_change(array: np.ndarray) -> bool:
+    """Whether nobody can write into an array: neither by itself nor by the array that it is a view of."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None
 
 
-def _check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
+# Copying 60,000 images costs more than a round: the next run on the same arrays finds their tensors here.
+_tensors: dict[int, tuple[np.ndarray, object]] = {}
+
+
+def tensor(array: np.ndarray):
+    """The array as a tensor. Kept for arrays that cannot change; the last eight."""
+    if (found := _tensors.get(id(array))) is not None and found[0] is array:
+        return found[1]
+    made = tf.constant(array)
+    if cannot_change(array):
+        while len(_tensors) >= 8:
+            del _tensors[next(iter(_tensors))]
+        _tensors[id(array)] = (array, made)
+    return made
+
+
+def require_optimizer(optimizer) -> None:
+    """TypeError or ValueError, with those that are allowed, for an optimizer whose step is not known to be Keras's."""
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise TypeError(f"optimizer must be a Keras optimizer such as keras.optimizers.Adam(1e-3), got {optimizer!r}")
+    if type(optimizer) not in OPTIMIZERS:
+        names = ", ".join(kind.__name__ for kind in OPTIMIZERS)
+        raise ValueError(f"optimizer {type(optimizer).__name__} is not supported here; these are: {names}")
     for option in _UNSUPPORTED:
         if getattr(optimizer, option, None):
             raise ValueError(f"optimizer has {option}={getattr(optimizer, option)!r}, which is not supported here: leave it out")
 
 
-def _check_outputs(outputs: np.ndarray, loss: Loss, classes: int) -> None:
-    if outputs.ndim != 2 or outputs.shape[1] < classes:
-        raise ValueError(f"model gives outputs of shape {outputs.shape} for 8 samples, the labels need {classes} columns")
-    config: dict[str, Any] = getattr(loss, "get_config", dict)()
-    logits = config.get("from_logits", False)
-    name = getattr(loss, "name", getattr(loss, "__name__", ""))
-    if "crossentropy" in name and not logits and ((outputs < 0).any() or not np.allclose(outputs.sum(axis=1), 1, atol=1e-3)):
-        raise ValueError(
-            "model must give probabilities: end it with softmax, or pass "
-            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
-        )
+def require_model(model) -> None:
+    """TypeError or ValueError naming what of a model cannot be trained here, and what is allowed."""
+    if not isinstance(model, keras.Sequential) and not (isinstance(model, keras.Model) and hasattr(model, "operations")):
+        raise TypeError(f"model must be a Sequential or functional Keras model, got {type(model).__name__}")
+    if not model.built:
+        raise ValueError("model has no weights yet: give it a keras.Input as its first layer")
+    for end, tensors in (("input", model.inputs), ("output", model.outputs)):
+        if len(tensors) != 1:
+            raise ValueError(f"model has {len(tensors)} {end}s, one is supported: join them to one tensor")
+    if not model.trainable_variables:
+        raise ValueError("model has no weights to train")
+    kinds = {v.dtype for v in model.trainable_variables}
+    for layer in flatten_layers(model):
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            raise ValueError(
+                f"layer {layer.name} is a Normalization that was adapted to data: apply it to x_train and x_test beforehand, "
+                "and leave it out of the model"
+            )
+        if getattr(layer, "stateful", False) is True:
+            raise ValueError(f"layer {layer.name} is stateful, but samples come in another order each epoch: stateful=False")
+        policy = layer.dtype_policy
+        mixed = policy.compute_dtype != policy.variable_dtype
+        if mixed or (layer.weights and (len(kinds) > 1 or policy.variable_dtype not in ("float32", "float64"))):
+            raise ValueError(
+                f"layer {layer.name} has the dtype policy {policy.name!r}: weights must be all float32, or all float64"
+            )
 
 
-class Trainer:
-    """Trains cohorts of one model on one data set. It holds no weights: they come and go with each call.
+def _activation(model):
+    return getattr(model.layers[-1], "activation", None) if model.layers else None
 
-    loss: a Keras loss or its name; one that is not "sparse" is given one-hot labels. optimizer: a Keras optimizer, begun
-    anew for every client and call. state: what becomes of weights that no gradient trains and training changes, those of
-    batch normalization: "average", they travel and are averaged as the others; "local", each client keeps its own.
-    mask: arrays of 0 and 1 in the shapes of model.get_weights(); where it is 0 a trained weight is held at zero and does
-    not travel. TypeError or ValueError for data, a model or a mask that cannot be trained with, naming what is wrong.
 
-    shared, own: the places in model.get_weights() of the arrays that travel, and of those that each client keeps.
-    frozen: the places of those that nobody changes (trainable=False).
+def _sample_bytes(model) -> int:
+    """About how many bytes the outputs of all layers take for one sample."""
+    values = 0
+    for layer in [model, *flatten_layers(model)]:
+        try:
+            shapes = [tuple(t.shape) for t in keras.tree.flatten(layer.output)]
+        except (AttributeError, ValueError):  # inside a wrapper, or called more than once
+            continue
+        values += sum(math.prod(size or 1 for size in shape[1:]) for shape in shapes)
+    return 4 * max(values, 1)
+
+
+class Learner:
+    """Trains cohorts of one model. It holds no weights and no data: they come and go with each call.
+
+    x, y: arrays of samples like those that it will be given (some suffice). loss: see `losses.Loss`. optimizer: a Keras
+    optimizer, begun anew for every client and call. state: what becomes of weights that no gradient trains and training
+    changes, such as the running mean and variance of batch normalization: "average", they travel exactly and are averaged;
+    "local", each client keeps its own. mask: arrays of 0 and 1 in the shapes of model.get_weights(); where it is 0 a trained
+    weight is held at zero and does not travel. together: whether a cohort may be trained in one batched product a layer.
+    TypeError or ValueError for a model, an optimizer or a mask that cannot be trained with, naming what is wrong.
+
+    shared, averaged, own, frozen: the places in model.get_weights() of the arrays that gradients train, of the state that is
+    averaged, of the state that each client keeps, and of those that nobody changes.
     """
 
-    # Copying 60,000 images costs more than a round: the next run on the same data finds them here.
-    _last_data: tuple[tuple[np.ndarray, ...] | None, tuple[tf.Tensor, ...]] = (None, ())
-
-    def __init__(
-        self,
-        model: keras.Model,
-        data: Any,
-        optimizer: keras.optimizers.Optimizer,
-        loss: Loss = "sparse_categorical_crossentropy",
-        state: str = "average",
-        mask: Sequence[ArrayLike] | None = None,
-    ):
-        data = _checked(data)
+    def __init__(self, model, x, y, optimizer, loss: losses.Loss, state: str = "average", mask=None, together: bool = True):
+        require_model(model)
         require_choice("state", state, STATES)
-        _check_optimizer(optimizer)
-        if not isinstance(model, keras.Sequential) and not (isinstance(model, keras.Model) and hasattr(model, "operations")):
-            raise TypeError(f"model must be a Sequential or functional Keras model, got {type(model).__name__}")
-        if not model.built:
-            raise ValueError("model has no weights yet: give it a keras.Input as its first layer")
-        if not model.trainable_variables:
-            raise ValueError("model has no weights to train")
-        try:
-            loss = keras.losses.get(loss)
-        except ValueError as error:
-            raise ValueError(f"loss must be a Keras loss or the name of one, got {loss!r}") from error
+        require_optimizer(optimizer)
+        self._graphs = graphs(model, loss, optimizer, x, y, together)
+        self.n_seeds, kinds = self._graphs.n_seeds, self._graphs.kinds
         weights = [v for v in model.weights if not is_seed(v)]
-        trained = {id(v) for v in model.trainable_variables}
-        frozen = {id(v) for layer in model._flatten_layers() if not layer.trainable for v in layer.weights}
-        kinds = ["trained" if id(v) in trained else "frozen" if id(v) in frozen else "state" for v in weights]
-        self.shared = [p for p, kind in enumerate(kinds) if kind == "trained" or (kind == "state" and state == "average")]
-        self.own = [p for p, kind in enumerate(kinds) if kind == "state" and state == "local"]
-        self.frozen = [p for p, kind in enumerate(kinds) if kind == "frozen"]
+        for v, kind in zip(weights, kinds, strict=True):
+            if kind == "state" and not str(v.dtype).startswith("float"):
+                raise ValueError(f"{v.path} is {v.dtype} and changes in training: only floating point can be averaged")
+        places = {kind: [p for p, of in enumerate(kinds) if of == kind] for kind in ("trained", "state", "frozen")}
+        self.shared, self.frozen = places["trained"], places["frozen"]
+        self.averaged = places["state"] if state == "average" else []
+        self.own = places["state"] if state == "local" else []
+        self._state = places["state"]
         self._shapes = [tuple(weights[place].shape) for place in self.shared]
+        self._state_shapes = [tuple(weights[place].shape) for place in self.averaged]
         self._masks, self._kept = [], None
         if mask is not None:
             mask = require_mask("mask", mask, weights)
@@ -146,56 +182,57 @@ class Trainer:
             self._kept = np.flatnonzero(np.concatenate([np.ravel(mask[place]) for place in self.shared]))
             if not self._kept.size:
                 raise ValueError("mask removes every weight: nothing is left to train")
-        _check_outputs(model(data[2][:8], training=False).numpy(), loss, int(max(data[1].max(), data[3].max())) + 1)
-
-        optimizer = optimizer.__class__.from_config(optimizer.get_config())
-        optimizer.build(model.trainable_variables)
-        self._slots = [v.numpy() for v in optimizer.variables]
-        self._train, self._evaluate, self.n_seeds = graphs(model, loss, optimizer)
-        values = math.prod([sum(math.prod(v.shape) for v in weights), 3 + len(self._slots) // len(trained)])
+        with nothing_drawn():
+            fresh = type(optimizer).from_config(optimizer.get_config())
+            fresh.build(model.trainable_variables)
+        self._slots = [v.numpy() for v in fresh.variables]
+        rate = fresh.learning_rate
+        self._rate = float(rate.numpy()) if isinstance(rate, keras.Variable) else 0.0  # of a schedule the engine asks itself
+        values = math.prod([sum(math.prod(v.shape) for v in weights), 3 + len(self._slots) // len(self.shared)])
         self.chunk = max(1, CHUNK_BYTES // (4 * values))  # clients
-        kept, tensors = Trainer._last_data
-        if kept is None or any(array is not before for array, before in zip(data, kept, strict=True)):
-            tensors = tuple(tf.constant(array) for array in data)
-            if not any(array.flags.writeable for array in data):  # else a later run might miss a change
-                Trainer._last_data = (data, tensors)
-        self._x_train, self._y_train, self._x_test, self._y_test = tensors
+        self.batch = min(EVALUATION_BATCH, max(1, EVALUATION_BYTES // _sample_bytes(model)))  # samples evaluated at once
 
-    def train(
-        self,
-        weights: Sequence[np.ndarray],
-        indices: np.ndarray,
-        sample_weights: np.ndarray,
-        seeds: np.ndarray,
-        own: dict[int, np.ndarray] | None = None,
-    ) -> tuple[list[np.ndarray], np.ndarray]:
+    def train(self, weights, x, y, indices, sample_weights, seeds, own=None, rates=None) -> tuple[list[np.ndarray], np.ndarray]:
         """Local training of every client of a cohort, from the same weights.
 
-        weights: as model.get_weights(). indices int32, sample_weights float32: [n_clients, steps, batch_size], see
-        `plan_batches`. seeds: int64 [n_clients, n_seeds, 2], for the random layers. own: by place, arrays
-        [n_clients, …] that the clients kept. Returns the arrays of all clients after their last step, each
-        [n_clients, …] in the order of `weights`, and the mean loss of each client's samples, [n_clients].
+        weights: as model.get_weights(). x, y: tensors of samples. indices int32, sample_weights float32: [n_clients, steps,
+        batch_size], see `plan_batches`. seeds: int64 [n_clients, n_seeds, 2], for the random layers. own: by place, arrays
+        [n_clients, …] that the clients kept. rates: float32 [steps], by default the optimizer's learning rate. Returns the
+        arrays of all clients after their last step, each [n_clients, …] in the order of `weights`, and the mean loss of each
+        client's samples, [n_clients].
         """
-        by_name = {str(place): array for place, array in (own or {}).items()}
-        arguments = (weights, by_name, seeds, self._slots, self._x_train, self._y_train, indices, sample_weights)
-        arrays, losses = self._train(*arguments, self._masks)
-        return [array.numpy() for array in arrays], losses.numpy()
+        own = {str(place): array for place, array in (own or {}).items()}
+        rates = np.full(indices.shape[1], self._rate, np.float32) if rates is None else np.asarray(rates, np.float32)
+        arguments = (list(weights), own, seeds, self._slots, x, y, indices, sample_weights, self._masks, rates)
+        changed, losses_ = self._graphs.train(*arguments)
+        arrays = [np.broadcast_to(array, (len(indices), *np.shape(array))) for array in weights]
+        for place, array in zip(self.shared + self._state, changed, strict=True):
+            arrays[place] = array.numpy()
+        return arrays, losses_.numpy()
 
-    def gather(self, weights: Sequence[np.ndarray]) -> np.ndarray:
-        """What travels of a model: its shared arrays, or of these what the mask keeps, float32 [n_weights]."""
+    def gather(self, weights) -> np.ndarray:
+        """What travels of a model through codecs: its trained arrays, or of these what the mask keeps, float32 [n_weights]."""
         vector = flatten([weights[place] for place in self.shared])
         return vector if self._kept is None else vector[self._kept]
 
     def scatter(self, vector: np.ndarray) -> list[np.ndarray]:
-        """The inverse of `gather`: the shared arrays, zero where the mask removes."""
+        """The inverse of `gather`: the trained arrays, zero where the mask removes."""
         if self._kept is not None:
             full = np.zeros(sum(math.prod(shape) for shape in self._shapes), np.float32)
             full[self._kept] = vector
             vector = full
         return unflatten(vector, self._shapes)
 
-    def deltas(self, trained: list[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
-        """What each client has moved of all that travels: float32 [n_clients, n_weights]."""
+    def gather_state(self, arrays) -> np.ndarray:
+        """What travels exactly, since it is no direction to move along: the averaged state, float32 [n_values]."""
+        return flatten([arrays[place] for place in self.averaged])
+
+    def scatter_state(self, vector: np.ndarray) -> list[np.ndarray]:
+        """The inverse of `gather_state`."""
+        return unflatten(vector, self._state_shapes)
+
+    def deltas(self, trained: list[np.ndarray], weights) -> np.ndarray:
+        """What each client has moved of all that `gather` gives: float32 [n_clients, n_weights]."""
         ends = np.cumsum([0, *(math.prod(shape) for shape in self._shapes)])
         result = np.empty((len(trained[0]), ends[-1]), np.float32)
         for place, start, end in zip(self.shared, ends, ends[1:], strict=False):
@@ -203,11 +240,65 @@ class Trainer:
             np.subtract(moved, np.ravel(weights[place]), out=result[:, start:end], casting="same_kind")
         return result if self._kept is None else result[:, self._kept]
 
-    def evaluate(self, weights: Sequence[np.ndarray]) -> tuple[float, float]:
-        """On the test set: the fraction that a model with these weights gets right, and its mean loss."""
-        right, total = 0, 0.0
-        for start in range(0, len(self._y_test), EVALUATION_BATCH):
-            batch = slice(start, start + EVALUATION_BATCH)
-            of_batch = self._evaluate(weights, self._x_test[batch], self._y_test[batch])
-            right, total = right + int(of_batch[0]), total + float(of_batch[1])
-        return right / len(self._y_test), total / len(self._y_test)
+    def evaluate(self, weights, x, y) -> tuple[float, float]:
+        """On samples x, y (tensors): the fraction that a model with these weights gets right, and its mean loss."""
+        right, total = 0.0, 0.0
+        for start in range(0, len(y), self.batch):
+            batch = slice(start, start + self.batch)
+            of_batch = self._graphs.evaluate(list(weights), x[batch], y[batch])
+            right, total = right + float(of_batch[0]), total + float(of_batch[1])
+        return right / len(y), total / len(y)
+
+    def outputs(self, weights, x) -> np.ndarray:
+        """What a model with these weights gives for samples x (a tensor): float [n, …]."""
+        starts = range(0, len(x), self.batch)
+        return np.concatenate([self._graphs.outputs(list(weights), x[start : start + self.batch]).numpy() for start in starts])
+
+
+class Trainer(Learner):
+    """A `Learner` with its data: `train` draws on the training set, `evaluate` on the test set.
+
+    data: a Dataset, see `load_mnist`. loss: a Keras loss, its name or a function; one that does not want integers is given
+    one-hot labels. Other arguments as for `Learner`. TypeError or ValueError for data that cannot be trained with, too.
+    """
+
+    def __init__(self, model, data, optimizer, loss="sparse_categorical_crossentropy", state: str = "average", mask=None):
+        require_model(model)
+        x_train, y_train, x_test, y_test = require_dataset(data)
+        loss = losses.get(loss)
+        outputs = model(x_test[:SAMPLES], training=False)
+        times = y_train.shape[1:]
+        if times and mask_of(outputs) is not None:
+            raise ValueError("model masks time steps of its output, which is not supported: leave mask_zero or Masking out")
+        classes = int(max(y_train.max(), y_test.max())) + 1
+        losses.check_outputs(np.asarray(outputs), loss, classes, len(x_test[:SAMPLES]), _activation(model), times)
+        super().__init__(model, x_train, y_train, optimizer, loss, state, mask)
+        self.n_samples = len(x_train)
+        self._train_set, self._test_set = (tensor(x_train), tensor(y_train)), (tensor(x_test), tensor(y_test))
+
+    def train(self, weights, indices, sample_weights, seeds, own=None):
+        """`Learner.train` on the training set."""
+        return super().train(weights, *self._train_set, indices, sample_weights, seeds, own)
+
+    def evaluate(self, weights) -> tuple[float, float]:
+        """`Learner.evaluate` on the test set."""
+        return super().evaluate(weights, *self._test_set)
+
+
+def require_dataset(data) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The four arrays of a Dataset, checked: inputs and labels of training and test."""
+    names = ("x_train", "y_train", "x_test", "y_test")
+    if missing := [name for name in names if not hasattr(data, name)]:
+        raise TypeError(
+            f"data must be a Dataset, as load_mnist() gives it: pass fl.datasets.Dataset({', '.join(names)}); "
+            f"this {type(data).__name__} has no {missing[0]}"
+        )
+    arrays = []
+    for x, y in (names[:2], names[2:]):
+        inputs = getattr(data, x)
+        seen = id(inputs) in _tensors  # by an earlier training, and nobody can have changed it since
+        arrays += [require_inputs(f"data.{x}", inputs, seen), require_labels(f"data.{y}", getattr(data, y), len(inputs))]
+    if arrays[0].shape[1:] != arrays[2].shape[1:] or arrays[1].shape[1:] != arrays[3].shape[1:]:
+        raise ValueError(f"data.x_train has samples of shape {arrays[0].shape[1:]}, data.x_test of {arrays[2].shape[1:]}; labels "
+                         f"{arrays[1].shape[1:]} and {arrays[3].shape[1:]}: training and test must be alike")  # fmt: skip
+    return tuple(arrays)
