@@ -9,6 +9,7 @@ from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils import distillation
+from fedlab_utils.streams import Purpose, stream
 
 central = Later("fedlab_utils.training.central")
 
@@ -128,10 +129,15 @@ def test_only_logits_travel_and_every_byte_is_counted(mnist):
 def test_one_client_that_hears_only_itself_learns_from_its_own_logits(mnist):
     model, mine, public = central.mlp(8), np.arange(60), mnist.x_train[500:600]
     history = distillation.simulate_logits([model], mnist, [mine], public, local_epochs=3, public_epochs=2, seed=4)
-    alone = central.train(model, mnist.x_train[mine], mnist.y_train[mine], epochs=3, batch_size=32, seed=4000)
+
+    def learn(where, images, labels, **options):
+        rngs = [stream(4, Purpose[f"{where}_{what}"], 0, 0) for what in ("BATCHES", "LAYERS")]
+        return central.train_with(rngs, model, images, labels, learning_rate=(2e-3, 0.0), **options)
+
+    alone = learn("PRIVATE", mnist.x_train[mine], mnist.y_train[mine], weights=None, epochs=3, batch_size=32)
     assert history.alone == [central.accuracy(model, mnist.x_test, mnist.y_test, alone)]
     z = central.logits(model, public, alone)
-    after = distillation.teach(model, public, z, temperature=1, weights=alone, epochs=2, batch_size=64, seed=4000)
+    after = learn("PUBLIC", public, None, weights=alone, epochs=2, batch_size=64, soft_targets=distillation.soften(z))
     assert history.accuracy == [[central.accuracy(model, mnist.x_test, mnist.y_test, after)]]
 
 

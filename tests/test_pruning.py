@@ -10,6 +10,7 @@ from later import Later
 import fedlab_utils as fl
 from fedlab_utils import pruning
 from fedlab_utils.codecs import encode_mask
+from fedlab_utils.streams import Purpose, stream
 
 federated = Later("fedlab_utils.federation.simulate")
 central = Later("fedlab_utils.training.central")
@@ -191,7 +192,7 @@ def test_only_kept_weights_travel_and_every_byte_is_counted(mnist, federation):
 def test_a_client_that_comes_later_gets_the_mask_then(mnist, federation):
     model, mask, clients, _ = federation
     history = fl.simulate(model, mnist, clients, mask=mask, rounds=12, clients_per_round=1)
-    streams = (federated.stream(0, federated.SELECTION, number) for number in range(12))
+    streams = (stream(0, Purpose.SELECTION, number) for number in range(12))
     cohorts = [int(stream.choice(3, 1, replace=False)[0]) for stream in streams]
     first = [client not in cohorts[:number] for number, client in enumerate(cohorts)]
     assert first[0] and sum(first) == 3 and any(first[2:])

@@ -9,6 +9,7 @@ from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.data import Dataset
+from fedlab_utils.streams import Purpose
 
 models = Later("fedlab_utils.training.models")
 training = Later("fedlab_utils.training.trainer")
@@ -415,7 +416,7 @@ def scripted(monkeypatch):
         def choice(self, *_, **__):
             return np.array(COHORTS[self.number])
 
-    monkeypatch.setattr(federated, "stream", lambda *key: Script(key[2]) if key[1] == federated.SELECTION else draw(*key))
+    monkeypatch.setattr(federated, "stream", lambda *key: Script(key[2]) if key[1] is Purpose.SELECTION else draw(*key))
 
 
 @pytest.fixture
@@ -579,7 +580,7 @@ def test_stopping_early_changes_nothing_before(small):
         ({"learning_rate": math.nan}, ValueError, r"learning_rate must be in \(0, infinity\), got nan"),
         ({"learning_rate": math.inf}, ValueError, r"learning_rate must be in \(0, infinity\), got inf"),
         ({"learning_rate": "0.1"}, TypeError, "learning_rate must be a number, got '0.1'"),
-        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        ({"seed": -1}, ValueError, "seed must be in 0 … 4294967295, got -1"),
         ({"seed": None}, TypeError, "seed must be an integer, got None"),
         ({"uplink": fl.TopK(10**6)}, ValueError, "must be in 1 … 9550, got 1000000"),
     ],

@@ -105,8 +105,8 @@ def test_mlp_has_the_shapes_of_the_documents_model():
         ("optimizer must be", {"optimizer": "lbfgs"}),
         ("needs soft_targets", {"hard_share": 0.5}),
         ("hard_share must be", {"hard_share": 1.5}),
-        ("as many targets", {"labels": np.zeros(3, int)}),
-        ("as many targets", {"soft_targets": np.full((256, 9), 1 / 9)}),
+        ("labels has 3 labels for 256 samples", {"labels": np.zeros(3, int)}),
+        ("as many soft targets of 10 classes", {"soft_targets": np.full((256, 9), 1 / 9)}),
     ],
 )
 def test_bad_input_is_one_clear_error(some, message, settings):
