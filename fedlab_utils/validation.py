@@ -98,7 +98,7 @@ def _require_array(name: str, x) -> np.ndarray:
     return x
 
 
-def require_inputs(name: str, x, seen: bool = False) -> np.ndarray:
+def require_inputs(name: str, x: Any, seen: bool = False) -> np.ndarray:
     """Return samples x [n, …] as they are: float32, or integers such as the numbers of words.
 
     TypeError or ValueError for another dtype, none at all, NaN or infinity, saying what to pass. seen: they were looked at
@@ -113,7 +113,7 @@ def require_inputs(name: str, x, seen: bool = False) -> np.ndarray:
     return x
 
 
-def require_labels(name: str, y, n_samples: int, n_classes: int | None = None) -> np.ndarray:
+def require_labels(name: str, y: Any, n_samples: int, n_classes: int | None = None) -> np.ndarray:
     """Return labels as int32 [n], or [n, time] for a label a time step; a column [n, 1] becomes [n].
 
     TypeError or ValueError for what is no integer, another number of samples, and a label below 0 or beyond the classes,
@@ -137,7 +137,7 @@ def require_labels(name: str, y, n_samples: int, n_classes: int | None = None) -
     return y.astype(np.int32, copy=False)
 
 
-def require_clients(clients, n_samples: int, clients_per_round) -> list[np.ndarray]:
+def require_clients(clients: Iterable[ArrayLike], n_samples: int, clients_per_round: int) -> list[np.ndarray]:
     """The samples of each client as arrays of indices. ValueError or TypeError naming a client that cannot take part."""
     parts = [np.asarray(part) for part in clients]
     require_integer("clients_per_round", clients_per_round, 1)

@@ -194,18 +194,11 @@ class Pipeline(Codec):
         if len({_family(stage) for stage in stages}) < len(stages):
             raise TypeError(f"{' | '.join(map(repr, stages))} holds a kind of stage twice, one of each is allowed")
         self._stages = stages
+        self.biased, self.lossless = any(s.biased for s in stages), all(s.lossless for s in stages)
 
     @property
     def stages(self) -> tuple[Codec, ...]:
         return self._stages
-
-    @property
-    def lossless(self) -> bool:
-        return all(stage.lossless for stage in self._stages)
-
-    @property
-    def biased(self) -> bool:
-        return any(stage.biased for stage in self._stages)
 
     def __repr__(self) -> str:
         return " | ".join(map(repr, self._stages))

@@ -108,10 +108,7 @@ class LloydMax(Codec):
 
     def __init__(self, bits: int, unbiased: bool = False):
         self.bits, self.unbiased = require_integer("bits", bits, 1, 8), bool(unbiased)
-
-    @property
-    def biased(self) -> bool:
-        return not self.unbiased
+        self.biased = not self.unbiased
 
     def random_error(self, n: int) -> float:
         distortion = lloyd_max(self.bits).distortion

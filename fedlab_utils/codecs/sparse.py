@@ -78,10 +78,7 @@ class RandomK(Codec):
     def __init__(self, k, unbiased: bool = True):
         count_kept(k, 0)
         self.k, self.unbiased = k, bool(unbiased)
-
-    @property
-    def biased(self) -> bool:
-        return not self.unbiased
+        self.biased = not self.unbiased
 
     def left(self, n: int) -> int:
         return count_kept(self.k, n)

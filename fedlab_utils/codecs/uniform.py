@@ -31,11 +31,7 @@ class Quantize(Codec):
     def __init__(self, bits: int, rounding: str = "nearest", entropy: bool = False):
         self.bits = require_integer("bits", bits, 1, 16)
         self.rounding = require_choice("rounding", rounding, ROUNDINGS)
-        self.entropy = bool(entropy)
-
-    @property
-    def biased(self) -> bool:
-        return self.rounding != "stochastic"
+        self.entropy, self.biased = bool(entropy), rounding != "stochastic"
 
     def random_error(self, n: int) -> float:
         """A step squared over 6: n Gaussian weights reach from about -sqrt(2 ln n) to sqrt(2 ln n) deviations."""

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..codecs import Codec, Identity, Residual, decode_mask, encode_mask, require_codec
+from ..data import Dataset
 from ..streams import Purpose, require_seed, stream
 from ..training.models import keras
 from ..training.trainer import Trainer, flatten, plan_batches, unflatten
@@ -24,12 +28,12 @@ from .history import Diverged, History
 class Client:
     """One participant: its samples, what its codec has not sent yet, and the weights that it keeps to itself."""
 
-    def __init__(self, number: int, samples: np.ndarray, codec: Codec, error_feedback: bool, own: dict[int, np.ndarray]):
+    def __init__(self, number: int, samples: np.ndarray, codec: Codec, error_feedback: bool, own: dict[int, np.ndarray]) -> None:
         self.number, self.samples = number, samples
         self.own = own  # by place in model.get_weights()
         self._memory = Residual(codec, error_feedback)
 
-    def send(self, delta: np.ndarray, state: np.ndarray, rng) -> tuple[int, np.ndarray, np.ndarray]:
+    def send(self, delta: np.ndarray, state: np.ndarray, rng: np.random.Generator) -> tuple[int, np.ndarray, np.ndarray]:
         """Send what local training moved, and the state as it is: bytes, and what the server decodes of each."""
         payload, received = self._memory.send(delta, rng)
         exactly, its_state = send_exactly(state)
@@ -39,7 +43,8 @@ class Client:
 class Server(Downlink):
     """The global model: it averages what it receives, moves along the mean, and broadcasts the step."""
 
-    def __init__(self, model, state, codec: Codec, error_feedback: bool, once_bytes: int, learning_rate: float, momentum: float):
+    def __init__(self, model: np.ndarray, state: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int,
+                 learning_rate: float, momentum: float):  # fmt: skip
         super().__init__(model, state, codec, error_feedback, once_bytes)
         self._learning_rate, self._momentum = learning_rate, momentum
         self._velocity = np.zeros(model.size)
@@ -54,7 +59,7 @@ class Server(Downlink):
         self._states += state * share
         self._share += share
 
-    def step(self, rng) -> None:
+    def step(self, rng: np.random.Generator) -> None:
         """Move along the mean update (with momentum), take the mean state as it is, broadcast both."""
         self._velocity = self._momentum * self._velocity + self._update
         state = (self._states / self._share).astype(np.float32) if self._share else self.state  # nobody answered: as it was
@@ -62,17 +67,17 @@ class Server(Downlink):
 
 
 def simulate(
-    model,
-    data,
-    clients,
+    model: keras.Model,
+    data: Dataset,
+    clients: Sequence[np.ndarray],
     *,
     rounds: int,
     clients_per_round: int = 10,
     local_epochs: int = 1,
     batch_size: int = 10,
     learning_rate: float = 0.1,
-    optimizer=None,
-    loss="sparse_categorical_crossentropy",
+    optimizer: keras.optimizers.Optimizer | None = None,
+    loss: Any = "sparse_categorical_crossentropy",
     state: str = "average",
     no_answer: float = 0.0,
     server_learning_rate: float = 1.0,
@@ -80,10 +85,10 @@ def simulate(
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     error_feedback: bool | None = None,
-    mask=None,
+    mask: Sequence[ArrayLike] | None = None,
     chunk: int | None = None,
     seed: int = 0,
-    on_round=None,
+    on_round: Callable[[History], bool | None] | None = None,
     progress: bool = False,
 ) -> History:
     """Train `model` by federated averaging, and count every byte that is sent.
@@ -177,9 +182,10 @@ def simulate(
                 trained = train(number, members)
                 between = time.perf_counter()
                 for client, (delta, its_state) in zip(members, trained, strict=True):
-                    sent, *received = client.send(delta, its_state, stream(seed, Purpose.UPLINK, number, client.number))
+                    rng = stream(seed, Purpose.UPLINK, number, client.number)
+                    sent, received, its_state = client.send(delta, its_state, rng)
                     uplink_bytes += sent
-                    server.receive(*received, client.samples.size / samples)
+                    server.receive(received, its_state, client.samples.size / samples)
                 train_seconds += between - before
                 codec_seconds += time.perf_counter() - between
             before = time.perf_counter()
@@ -231,7 +237,7 @@ def answers(seed: int, number: int, client: int, no_answer: float) -> bool:
     return no_answer == 0 or stream(seed, Purpose.ANSWERS, number, client).random() >= no_answer
 
 
-def layer_seeds(rngs, n_seeds: int) -> np.ndarray:
+def layer_seeds(rngs: Sequence[np.random.Generator], n_seeds: int) -> np.ndarray:
     """Seeds of the random layers of some clients: int64 [n_clients, n_seeds, 2]."""
     return np.stack([rng.integers(2**31 - 1, size=(n_seeds, 2)) for rng in rngs])
 

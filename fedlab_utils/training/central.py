@@ -6,7 +6,11 @@ A model here is an architecture; its weights come and go with each call, as in `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..streams import Purpose, require_seed, stream
 from ..validation import require_choice, require_inputs, require_integer, require_labels, require_number
@@ -34,7 +38,7 @@ def mlp(*hidden: int, n_classes: int = 10, dropout: float = 0.0, seed: int = 0) 
     return keras.Sequential(layers, name="mlp")
 
 
-def soft_target_loss(targets, logits):
+def soft_target_loss(targets: Any, logits: Any) -> Any:
     """hard_share · CE(labels) + (1 - hard_share) · T² · CE(soft targets, softmax(z / T)), for each sample.
 
     targets: float [n, 2 C + 2]: the label as one-hot, the soft targets, hard_share, T. logits z: float [n, C].
@@ -46,7 +50,7 @@ def soft_target_loss(targets, logits):
     return share[:, 0] * hard_loss + (1 - share[:, 0]) * temperature[:, 0] ** 2 * soft_loss
 
 
-def logits_model(model) -> keras.Model:
+def logits_model(model: keras.Model) -> keras.Model:
     """A model of the same weights that ends in logits. ValueError for one that ends in neither a softmax nor in logits."""
     require_model(model)
     last = model.layers[-1]
@@ -78,15 +82,15 @@ def _weights(model: keras.Model, weights) -> list[np.ndarray]:
 
 def train(
     model: keras.Model,
-    images,
-    labels=None,
+    images: np.ndarray,
+    labels: ArrayLike | None = None,
     *,
     epochs: float = 1,
     batch_size: int = 128,
-    learning_rate=(2e-3, 0.0),
-    weights=None,
-    mask=None,
-    soft_targets=None,
+    learning_rate: float | tuple[float, float] = (2e-3, 0.0),
+    weights: Sequence[np.ndarray] | None = None,
+    mask: Sequence[ArrayLike] | None = None,
+    soft_targets: ArrayLike | None = None,
     temperature: float = 1.0,
     hard_share: float | None = None,
     optimizer: str = "adam",
@@ -110,13 +114,27 @@ def train(
     )  # fmt: skip
 
 
-def train_with(rngs, model, images, labels, *, epochs, batch_size, learning_rate, weights, mask=None, soft_targets=None,
-               temperature=1.0, hard_share=None, optimizer="adam") -> list[np.ndarray]:  # fmt: skip
+def train_with(
+    rngs: Sequence[np.random.Generator],
+    model: keras.Model,
+    images: np.ndarray,
+    labels: Any,
+    *,
+    epochs: float,
+    batch_size: int,
+    learning_rate: float | tuple[float, float],
+    weights: Sequence[np.ndarray] | None,
+    mask: Any = None,
+    soft_targets: Any = None,
+    temperature: float = 1.0,
+    hard_share: float | None = None,
+    optimizer: str = "adam",
+) -> list[np.ndarray]:
     """`train`, with the generators of the batches and of the random layers in place of a seed."""
     images = require_inputs("images", images)
     batch_size = min(require_integer("batch_size", batch_size, 1), len(images))
     epochs, temperature = require_number("epochs", epochs, 0), require_number("temperature", temperature, 0)
-    first, last = learning_rate if np.ndim(learning_rate) else (learning_rate, learning_rate)
+    first, last = np.broadcast_to(learning_rate, 2)
     require_choice("optimizer", optimizer, OPTIMIZERS)
     if labels is None and soft_targets is None:
         raise ValueError("labels or soft_targets are needed: there is nothing to learn from")
@@ -136,8 +154,8 @@ def train_with(rngs, model, images, labels, *, epochs, batch_size, learning_rate
     batches = np.concatenate(order).reshape(-1, batch_size)[None, :steps].astype(np.int32)
     seeds = rngs[1].integers(2**31 - 1, size=(1, learner.n_seeds, 2))
     rates = first + (last - first) * np.arange(steps) / steps
-    arrays, losses_ = learner.train(
-        weights, tensor(images), tensor(targets), batches, np.ones(batches.shape, np.float32), seeds, rates=rates
+    arrays, losses_ = learner.train_on(
+        tensor(images), tensor(targets), weights, batches, np.ones(batches.shape, np.float32), seeds, rates=rates
     )
     if not np.isfinite(losses_).all():
         raise FloatingPointError("the weights are no longer finite; try a smaller learning_rate")
@@ -158,7 +176,7 @@ def _targets(images, labels, soft_targets, n_classes: int, temperature: float, h
     return np.concatenate([hard, soft, rest], axis=1), losses.get(soft_target_loss)
 
 
-def logits(model: keras.Model, images, weights=None) -> np.ndarray:
+def logits(model: keras.Model, images: np.ndarray, weights: Sequence[np.ndarray] | None = None) -> np.ndarray:
     """What the model's last layer gives before the softmax: float32 [n, n_classes]."""
     images = require_inputs("images", images)
     labels = np.zeros(1, np.int32)  # of the kind that the graph expects; logits need none
@@ -166,7 +184,7 @@ def logits(model: keras.Model, images, weights=None) -> np.ndarray:
     return _learner(logits_model(model), images, labels, loss).outputs(_weights(model, weights), tensor(images))
 
 
-def accuracy(model: keras.Model, images, labels, weights=None) -> float:
+def accuracy(model: keras.Model, images: np.ndarray, labels: Any, weights: Sequence[np.ndarray] | None = None) -> float:
     """The fraction of the images that the model gets right."""
     labels = require_labels("labels", labels, len(images), model.output_shape[-1])
     return float(np.mean(np.argmax(logits(model, images, weights), axis=1) == labels))

@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from . import identity
 from .dropout import VectorizedDropout
 from .identity import is_seed, nothing_drawn
@@ -37,7 +39,7 @@ class Graphs(NamedTuple):
     kinds: list[str]
 
 
-def is_vectorized(model) -> bool:
+def is_vectorized(model: keras.Model) -> bool:
     """Whether a cohort of this model is trained as one batched matrix product a layer (else client by client)."""
     layers = flatten_layers(model)
     known = all(type(layer).__name__ in _DENSE and type(layer).__module__.startswith("keras.") for layer in layers)
@@ -52,7 +54,9 @@ _kept: dict[tuple, Graphs] = {}
 
 
 @nothing_drawn()
-def graphs(model, loss: Loss, optimizer, x, y, together: bool = True) -> Graphs:
+def graphs(
+    model: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer, x: np.ndarray, y: np.ndarray, together: bool = True
+) -> Graphs:
     """The compiled functions of a model, a loss and an optimizer, for inputs like x and labels like y (arrays of samples).
 
     together: whether a cohort may be vectorised. What Keras can describe is kept: a second run of the same builds nothing.
@@ -155,8 +159,8 @@ def _build(model, loss: Loss, optimizer, x, y, vectorized: bool) -> Graphs:
             samples, rate = (tf.gather(images, batch), tf.gather(labels, batch), sample_weights[:, number]), rates[number]
 
             def of_client(given):
-                weights, state, seeds, slots, samples = given
-                return step(weights, state, frozen, seeds, slots, *samples, masks, rate)
+                weights, state, seeds, slots, (x, y, sample_weights) = given
+                return step(weights, state, frozen, seeds, slots, x, y, sample_weights, masks, rate)
 
             weights, state, seeds, slots, losses = tf.vectorized_map(of_client, (weights, state, seeds, slots, samples))
             return number + 1, weights, state, seeds, slots, total + losses
@@ -180,8 +184,8 @@ def _build(model, loss: Loss, optimizer, x, y, vectorized: bool) -> Graphs:
 
             def one_step(number, weights, state, seeds, slots, total):
                 batch = indices[number, : lengths[number]]
-                samples = tf.gather(images, batch), tf.gather(labels, batch), tf.ones(tf.shape(batch), dtype)
-                moved = step(weights, state, frozen, seeds, slots, *samples, masks, rates[number])
+                x, y, ones = tf.gather(images, batch), tf.gather(labels, batch), tf.ones(tf.shape(batch), dtype)
+                moved = step(weights, state, frozen, seeds, slots, x, y, ones, masks, rates[number])
                 weights, state, seeds, slots, losses = moved
                 return number + 1, weights, state, seeds, slots, total + losses
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import random
 import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ _PASSED_OVER = {"name", "build", "quantize", "built"}
 
 
 @contextmanager
-def nothing_drawn():
+def nothing_drawn() -> Iterator[None]:
     """Python's random state as it was: a layer made from a configuration draws a seed, which is the reader's to draw. Nor does
     Keras warn of a function in a configuration: none is kept."""
     state = random.getstate()
@@ -117,7 +119,7 @@ def _described(thing, leave_out: tuple[str, ...] = ()) -> str:
     return json.dumps(_canonical(config, {}), sort_keys=True)
 
 
-def describe_model(model) -> tuple | None:
+def describe_model(model: keras.Model) -> tuple | None:
     """What decides the graph of a model made wholly of Keras's own layers, or None for any other."""
     try:
         layers = flatten_layers(model)
@@ -133,7 +135,7 @@ def describe_model(model) -> tuple | None:
         return None
 
 
-def describe(thing, leave_out: tuple[str, ...] = ()) -> tuple | None:
+def describe(thing: Any, leave_out: tuple[str, ...] = ()) -> tuple | None:
     """What decides a loss, an optimizer or a function of Keras's own; None for any other. leave_out: of its configuration."""
     if callable(thing) and hasattr(thing, "__name__"):
         return (thing,) if _is_keras(thing.__module__) or thing.__module__.startswith("fedlab_utils.") else None
@@ -143,7 +145,7 @@ def describe(thing, leave_out: tuple[str, ...] = ()) -> tuple | None:
         return None
 
 
-def twin(model, replace=lambda layer: None):
+def twin(model: keras.Model, replace: Callable[[Any], Any] = lambda layer: None) -> keras.Model | None:
     """A model of the same graph with variables of its own, from the configuration; None where that does not give the same.
 
     replace: layer → another one in its place, or None.
@@ -162,6 +164,6 @@ def twin(model, replace=lambda layer: None):
     return made if len(own) == len(model.weights) and all(alike) else None
 
 
-def is_seed(variable) -> bool:
+def is_seed(variable: Any) -> bool:
     """Whether a variable is the state of a random layer."""
     return variable.path.endswith("seed_generator_state")

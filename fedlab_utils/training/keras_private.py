@@ -9,21 +9,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .models import keras
 
 
-def flatten_layers(model) -> list:
+def flatten_layers(model: keras.Model) -> list[Any]:
     """Every layer of a model, those of nested models and wrappers too, in a fixed order."""
     return list(model._flatten_layers(include_self=False))
 
 
-def mask_of(outputs):
+def mask_of(outputs: Any) -> Any:
     """The mask that a tensor carries, bool [n, time], or None."""
     return getattr(outputs, "_keras_mask", None)
 
 
 class _Stateless:
     """Put before a Keras optimizer, lets it step inside a StatelessScope."""
+
+    variables: list[Any]
+    learning_rate: Any
+    iterations: Any
+    update_step: Any
 
     def assign(self, variable, value):
         variable.assign(value)
@@ -50,8 +57,9 @@ class _Stateless:
         return [scope.get_current_value(v) for v in variables], [scope.get_current_value(v) for v in self.variables]
 
 
-def stateless(optimizer, variables):
+def stateless(optimizer: Any, variables: list[Any]) -> Any:
     """The optimizer begun anew for these variables, with a method `step` (see `_Stateless`) that changes none of them."""
-    fresh = type("Stateless", (_Stateless, type(optimizer)), {}).from_config(optimizer.get_config())
+    kind: Any = type("Stateless", (_Stateless, type(optimizer)), {})
+    fresh = kind.from_config(optimizer.get_config())
     fresh.build(variables)
     return fresh

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Loss(NamedTuple):
     sparse: bool
     wants: str | None
 
-    def per_sample(self, labels, outputs):
+    def per_sample(self, labels: Any, outputs: Any) -> Any:
         """The loss of each sample, [n]. labels: integers [n] or [n, time]; or float targets [n, …], which go in as they are."""
         if not self.sparse and labels.dtype.is_integer:
             classes, dtype = outputs.shape[-1], outputs.dtype
@@ -35,7 +35,7 @@ class Loss(NamedTuple):
         losses = self.given.call(labels, outputs) if isinstance(self.given, _k.Loss) else self.given(labels, outputs)
         return tf.reduce_mean(tf.reshape(losses, [tf.shape(losses)[0], -1]), axis=1)
 
-    def right(self, labels, outputs):
+    def right(self, labels: Any, outputs: Any) -> Any:
         """How much of each sample the outputs get right, float [n]: 0 or 1, or with an output a time step the share of them."""
         if outputs.shape[-1] == 1:
             chosen = tf.cast(outputs[..., 0] > (0.0 if self.wants == "unit logits" else 0.5), labels.dtype)
@@ -45,7 +45,7 @@ class Loss(NamedTuple):
         return tf.reduce_mean(tf.reshape(hits, [tf.shape(hits)[0], -1]), axis=1)
 
 
-def get(loss) -> Loss:
+def get(loss: Any) -> Loss:
     """What a Keras loss, its name, or a function (labels, outputs) → [n] wants. ValueError or TypeError for anything else."""
     try:
         given = _k.get(loss)
@@ -66,7 +66,9 @@ def get(loss) -> Loss:
     return Loss(given, among(_SPARSE), wants)
 
 
-def check_outputs(outputs: np.ndarray, loss: Loss, classes: int, samples: int, activation, times: tuple[int, ...] = ()) -> None:
+def check_outputs(
+    outputs: np.ndarray, loss: Loss, classes: int, samples: int, activation: Any, times: tuple[int, ...] = ()
+) -> None:
     """ValueError unless outputs, of `samples` test samples, suit the loss and `classes` classes. times: (steps,) of the labels
     where they are one a time step. activation: of the last layer, or None."""
     least = 1 if loss.wants in ("unit", "unit logits") and classes <= 2 else classes

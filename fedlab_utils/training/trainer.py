@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from .identity import is_seed, nothing_drawn
 from .keras_private import flatten_layers, mask_of
 from .models import keras, tf
 
+Arrays = Sequence[np.ndarray]
 STATES = ("average", "local")
 # Weights, gradients, optimizer's variables and temporaries of the clients that are trained at once; outputs of all layers of
 # the samples that are evaluated at once.
@@ -29,19 +32,21 @@ _UNSUPPORTED = (
 )  # fmt: skip
 
 
-def flatten(weights: list[np.ndarray]) -> np.ndarray:
+def flatten(weights: Arrays) -> np.ndarray:
     """The arrays of a model one after the other, row-major: float32 [n]."""
     parts = [np.ravel(array) for array in weights]
     return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.zeros(0, np.float32)
 
 
-def unflatten(vector: np.ndarray, shapes) -> list[np.ndarray]:
+def unflatten(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
     """The inverse of `flatten` for arrays of these shapes."""
     ends = np.cumsum([math.prod(shape) for shape in shapes], dtype=int)
     return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)] if len(shapes) else []
 
 
-def plan_batches(parts: list[np.ndarray], rngs, local_epochs: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+def plan_batches(
+    parts: list[np.ndarray], rngs: Sequence[np.random.Generator], local_epochs: int, batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Which samples each client trains on at each step: every sample once an epoch, in an order of the client's own.
 
     parts: one array of indices a client; rngs: one Generator a client. Returns indices int32 and weights float32, both
@@ -62,18 +67,19 @@ def plan_batches(parts: list[np.ndarray], rngs, local_epochs: int, batch_size: i
 
 def cannot_change(array: np.ndarray) -> bool:
     """Whether nobody can write into an array: neither by itself nor by the array that it is a view of."""
-    while isinstance(array, np.ndarray):
-        if array.flags.writeable:
+    part: Any = array
+    while isinstance(part, np.ndarray):
+        if part.flags.writeable:
             return False
-        array = array.base
-    return array is None
+        part = part.base
+    return part is None
 
 
 # Copying 60,000 images costs more than a round: the next run on the same arrays finds their tensors here.
-_tensors: dict[int, tuple[np.ndarray, object]] = {}
+_tensors: dict[int, tuple[np.ndarray, Any]] = {}
 
 
-def tensor(array: np.ndarray):
+def tensor(array: np.ndarray) -> Any:
     """The array as a tensor. Kept for arrays that cannot change; the last eight."""
     if (found := _tensors.get(id(array))) is not None and found[0] is array:
         return found[1]
@@ -85,7 +91,7 @@ def tensor(array: np.ndarray):
     return made
 
 
-def require_optimizer(optimizer) -> None:
+def require_optimizer(optimizer: Any) -> None:
     """TypeError or ValueError, with those that are allowed, for an optimizer whose step is not known to be Keras's."""
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise TypeError(f"optimizer must be a Keras optimizer such as keras.optimizers.Adam(1e-3), got {optimizer!r}")
@@ -97,7 +103,7 @@ def require_optimizer(optimizer) -> None:
             raise ValueError(f"optimizer has {option}={getattr(optimizer, option)!r}, which is not supported here: leave it out")
 
 
-def require_model(model) -> None:
+def require_model(model: Any) -> None:
     """TypeError or ValueError naming what of a model cannot be trained here, and what is allowed."""
     if not isinstance(model, keras.Sequential) and not (isinstance(model, keras.Model) and hasattr(model, "operations")):
         raise TypeError(f"model must be a Sequential or functional Keras model, got {type(model).__name__}")
@@ -155,7 +161,8 @@ class Learner:
     averaged, of the state that each client keeps, and of those that nobody changes.
     """
 
-    def __init__(self, model, x, y, optimizer, loss: losses.Loss, state: str = "average", mask=None, together: bool = True):
+    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, optimizer: keras.optimizers.Optimizer, loss: losses.Loss,
+                 state: str = "average", mask: Arrays | None = None, together: bool = True):  # fmt: skip
         require_model(model)
         require_choice("state", state, STATES)
         require_optimizer(optimizer)
@@ -192,25 +199,28 @@ class Learner:
         self.chunk = max(1, CHUNK_BYTES // (4 * values))  # clients
         self.batch = min(EVALUATION_BATCH, max(1, EVALUATION_BYTES // _sample_bytes(model)))  # samples evaluated at once
 
-    def train(self, weights, x, y, indices, sample_weights, seeds, own=None, rates=None) -> tuple[list[np.ndarray], np.ndarray]:
+    def train_on(
+        self, x: Any, y: Any, weights: Arrays, indices: np.ndarray, sample_weights: np.ndarray, seeds: np.ndarray,
+        own: dict[int, np.ndarray] | None = None, rates: np.ndarray | None = None,
+    ) -> tuple[list[np.ndarray], np.ndarray]:  # fmt: skip
         """Local training of every client of a cohort, from the same weights.
 
-        weights: as model.get_weights(). x, y: tensors of samples. indices int32, sample_weights float32: [n_clients, steps,
+        x, y: tensors of samples. weights: as model.get_weights(). indices int32, sample_weights float32: [n_clients, steps,
         batch_size], see `plan_batches`. seeds: int64 [n_clients, n_seeds, 2], for the random layers. own: by place, arrays
         [n_clients, …] that the clients kept. rates: float32 [steps], by default the optimizer's learning rate. Returns the
         arrays of all clients after their last step, each [n_clients, …] in the order of `weights`, and the mean loss of each
         client's samples, [n_clients].
         """
-        own = {str(place): array for place, array in (own or {}).items()}
+        kept = {str(place): array for place, array in (own or {}).items()}
         rates = np.full(indices.shape[1], self._rate, np.float32) if rates is None else np.asarray(rates, np.float32)
-        arguments = (list(weights), own, seeds, self._slots, x, y, indices, sample_weights, self._masks, rates)
+        arguments = (list(weights), kept, seeds, self._slots, x, y, indices, sample_weights, self._masks, rates)
         changed, losses_ = self._graphs.train(*arguments)
         arrays = [np.broadcast_to(array, (len(indices), *np.shape(array))) for array in weights]
         for place, array in zip(self.shared + self._state, changed, strict=True):
             arrays[place] = array.numpy()
         return arrays, losses_.numpy()
 
-    def gather(self, weights) -> np.ndarray:
+    def gather(self, weights: Arrays) -> np.ndarray:
         """What travels of a model through codecs: its trained arrays, or of these what the mask keeps, float32 [n_weights]."""
         vector = flatten([weights[place] for place in self.shared])
         return vector if self._kept is None else vector[self._kept]
@@ -223,7 +233,7 @@ class Learner:
             vector = full
         return unflatten(vector, self._shapes)
 
-    def gather_state(self, arrays) -> np.ndarray:
+    def gather_state(self, arrays: Arrays) -> np.ndarray:
         """What travels exactly, since it is no direction to move along: the averaged state, float32 [n_values]."""
         return flatten([arrays[place] for place in self.averaged])
 
@@ -231,7 +241,7 @@ class Learner:
         """The inverse of `gather_state`."""
         return unflatten(vector, self._state_shapes)
 
-    def deltas(self, trained: list[np.ndarray], weights) -> np.ndarray:
+    def deltas(self, trained: Arrays, weights: Arrays) -> np.ndarray:
         """What each client has moved of all that `gather` gives: float32 [n_clients, n_weights]."""
         ends = np.cumsum([0, *(math.prod(shape) for shape in self._shapes)])
         result = np.empty((len(trained[0]), ends[-1]), np.float32)
@@ -240,7 +250,7 @@ class Learner:
             np.subtract(moved, np.ravel(weights[place]), out=result[:, start:end], casting="same_kind")
         return result if self._kept is None else result[:, self._kept]
 
-    def evaluate(self, weights, x, y) -> tuple[float, float]:
+    def evaluate_on(self, x: Any, y: Any, weights: Arrays) -> tuple[float, float]:
         """On samples x, y (tensors): the fraction that a model with these weights gets right, and its mean loss."""
         right, total = 0.0, 0.0
         for start in range(0, len(y), self.batch):
@@ -249,7 +259,7 @@ class Learner:
             right, total = right + float(of_batch[0]), total + float(of_batch[1])
         return right / len(y), total / len(y)
 
-    def outputs(self, weights, x) -> np.ndarray:
+    def outputs(self, weights: Arrays, x: Any) -> np.ndarray:
         """What a model with these weights gives for samples x (a tensor): float [n, …]."""
         starts = range(0, len(x), self.batch)
         return np.concatenate([self._graphs.outputs(list(weights), x[start : start + self.batch]).numpy() for start in starts])
@@ -262,7 +272,8 @@ class Trainer(Learner):
     one-hot labels. Other arguments as for `Learner`. TypeError or ValueError for data that cannot be trained with, too.
     """
 
-    def __init__(self, model, data, optimizer, loss="sparse_categorical_crossentropy", state: str = "average", mask=None):
+    def __init__(self, model: keras.Model, data: Any, optimizer: keras.optimizers.Optimizer,
+                 loss: Any = "sparse_categorical_crossentropy", state: str = "average", mask: Arrays | None = None):  # fmt: skip
         require_model(model)
         x_train, y_train, x_test, y_test = require_dataset(data)
         loss = losses.get(loss)
@@ -276,16 +287,19 @@ class Trainer(Learner):
         self.n_samples = len(x_train)
         self._train_set, self._test_set = (tensor(x_train), tensor(y_train)), (tensor(x_test), tensor(y_test))
 
-    def train(self, weights, indices, sample_weights, seeds, own=None):
-        """`Learner.train` on the training set."""
-        return super().train(weights, *self._train_set, indices, sample_weights, seeds, own)
+    def train(
+        self, weights: Arrays, indices: np.ndarray, sample_weights: np.ndarray, seeds: np.ndarray,
+        own: dict[int, np.ndarray] | None = None,
+    ) -> tuple[list[np.ndarray], np.ndarray]:  # fmt: skip
+        """`train_on` the training set."""
+        return self.train_on(*self._train_set, weights, indices, sample_weights, seeds, own)
 
-    def evaluate(self, weights) -> tuple[float, float]:
-        """`Learner.evaluate` on the test set."""
-        return super().evaluate(weights, *self._test_set)
+    def evaluate(self, weights: Arrays) -> tuple[float, float]:
+        """`evaluate_on` the test set."""
+        return self.evaluate_on(*self._test_set, weights)
 
 
-def require_dataset(data) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def require_dataset(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The four arrays of a Dataset, checked: inputs and labels of training and test."""
     names = ("x_train", "y_train", "x_test", "y_test")
     if missing := [name for name in names if not hasattr(data, name)]:
@@ -293,7 +307,7 @@ def require_dataset(data) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
             f"data must be a Dataset, as load_mnist() gives it: pass fl.datasets.Dataset({', '.join(names)}); "
             f"this {type(data).__name__} has no {missing[0]}"
         )
-    arrays = []
+    arrays: list[np.ndarray] = []
     for x, y in (names[:2], names[2:]):
         inputs = getattr(data, x)
         seen = id(inputs) in _tensors  # by an earlier training, and nobody can have changed it since
@@ -301,4 +315,5 @@ def require_dataset(data) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     if arrays[0].shape[1:] != arrays[2].shape[1:] or arrays[1].shape[1:] != arrays[3].shape[1:]:
         raise ValueError(f"data.x_train has samples of shape {arrays[0].shape[1:]}, data.x_test of {arrays[2].shape[1:]}; labels "
                          f"{arrays[1].shape[1:]} and {arrays[3].shape[1:]}: training and test must be alike")  # fmt: skip
-    return tuple(arrays)
+    x_train, y_train, x_test, y_test = arrays
+    return x_train, y_train, x_test, y_test

@@ -119,6 +119,12 @@ def with_an_attribute_set_by_hand(keras):
     return model
 
 
+def a_word_at_each_step(keras):
+    L = keras.layers
+    stack = [L.Embedding(12, 4), L.GRU(5, return_sequences=True), L.Dense(12, "softmax")]
+    return keras.Sequential([keras.Input((7,), dtype="int32"), *stack])
+
+
 def all_float64(keras):
     L = keras.layers
     return keras.Sequential([keras.Input((6,)), L.Dense(5, "relu", dtype="float64"), L.Dense(3, "softmax", dtype="float64")])
@@ -129,7 +135,7 @@ MODELS = {  # name: (model of keras, data)
     "dense": (simple(lambda L: L.Dense(5, "relu")), numbers),
     "float64": (all_float64, numbers),
     "cnn": (simple(lambda L: L.Conv2D(3, 3, activation="relu"), lambda L: L.Flatten(), shape=(6, 6, 1)), pictures),
-    "batch norm": (simple(lambda L: L.Dense(5, use_bias=False), lambda L: L.BatchNormalization(momentum=0.8), lambda L: L.ReLU()), numbers),
+    "batch norm": (simple(lambda L: L.Dense(5, use_bias=False), lambda L: L.BatchNormalization(momentum=0.8)), numbers),
     "layer norm": (simple(lambda L: L.Dense(5), lambda L: L.LayerNormalization()), numbers),
     "embedding + GRU": (simple(lambda L: L.Embedding(12, 4), lambda L: L.GRU(5), shape=(7,)), words),
     "masked LSTM": (simple(lambda L: L.Embedding(12, 4, mask_zero=True), lambda L: L.LSTM(5), shape=(7,)), words),
@@ -148,7 +154,7 @@ MODELS = {  # name: (model of keras, data)
     "attribute set by hand": (with_an_attribute_set_by_hand, numbers),
     "regularizers": (simple(lambda L: L.Dense(5, "relu", **REGULARIZED)), numbers),
     "constraints": (simple(lambda L: L.Dense(5, kernel_constraint="max_norm", bias_constraint="non_neg")), numbers),
-    "an output a time step": (simple(lambda L: L.Embedding(12, 4), lambda L: L.GRU(5, return_sequences=True), shape=(7,)), next_words),
+    "an output a time step": (a_word_at_each_step, next_words),
 }
 OPTIMIZERS = {
     "sgd": lambda o: o.SGD(0.1), "momentum": lambda o: o.SGD(0.1, momentum=0.9, nesterov=True), "adam": lambda o: o.Adam(0.01),
@@ -160,18 +166,10 @@ OPTIMIZERS = {
 }  # fmt: skip
 
 
-def classes_of(data):
-    return int(max(data.y_train.max(), data.y_test.max())) + 1
-
-
 def made(keras, name):
     make, data = MODELS[name]
     keras.utils.set_random_seed(5)
-    model, data = make(keras), data()
-    if name == "an output a time step":
-        model = keras.Sequential([*model.layers[:-1], keras.layers.Dense(12, "softmax")])
-        model.build((None, 7))
-    return model, data
+    return make(keras), data()
 
 
 def trained_alone(keras, name, batches, data, optimizer):
@@ -294,5 +292,5 @@ def test_an_optimizer_that_is_not_tested_is_refused_by_name(keras):
         pass
 
     for optimizer in (keras.optimizers.Nadam(), Mine(), keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())):
-        with pytest.raises(ValueError, match=rf"optimizer {type(optimizer).__name__} is not supported here; these are: SGD, Adam"):
+        with pytest.raises(ValueError, match=rf"optimizer {type(optimizer).__name__} is not supported here; these are: SGD"):
             fl.simulate(model, data, CLIENTS, rounds=1, clients_per_round=3, optimizer=optimizer)
