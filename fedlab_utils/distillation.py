@@ -148,7 +148,7 @@ def simulate_logits(
     the local training, as local_epochs; on public images it is PUBLIC_BATCH.
     """
     from .training import central
-    from .training.trainer import require_dataset
+    from .training.arrays import require_dataset
 
     rounds, seed = require_integer("rounds", rounds, 1), require_seed(seed)
     x_train, y_train, x_test, y_test = require_dataset(data)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..streams import Purpose, require_seed, stream
+from ..training.arrays import plan_batches
 from ..training.models import keras
-from ..training.trainer import Trainer, plan_batches
+from ..training.trainer import Trainer
 from ..validation import require_clients, require_integer, require_number
 from .simulate import layer_seeds
 

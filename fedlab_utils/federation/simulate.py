@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike
 from ..codecs import Codec, Identity, Residual, decode_mask, encode_mask, require_codec
 from ..data import Dataset
 from ..streams import Purpose, require_seed, stream
+from ..training.arrays import flatten, plan_batches, unflatten
 from ..training.models import keras
-from ..training.trainer import Trainer, flatten, plan_batches, unflatten
+from ..training.trainer import Trainer
 from ..validation import require_clients, require_fraction, require_integer, require_mask, require_number
 from .account import Downlink, send_exactly
 from .history import Diverged, History

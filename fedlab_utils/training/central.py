@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from ..streams import Purpose, require_seed, stream
 from ..validation import require_choice, require_inputs, require_integer, require_labels, require_number
 from . import identity, losses
+from .arrays import tensor
 from .models import keras, tf
-from .trainer import Learner, require_model, tensor
+from .trainer import Learner, require_model
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..validation import require_choice, require_inputs, require_labels, require_mask
+from ..validation import require_choice, require_mask
 from . import losses
+from .arrays import Arrays, flatten, require_dataset, tensor, unflatten
 from .engine import graphs
 from .identity import is_seed, nothing_drawn
 from .keras_private import flatten_layers, mask_of
 from .models import keras, tf
 
-Arrays = Sequence[np.ndarray]
 STATES = ("average", "local")
 # Weights, gradients, optimizer's variables and temporaries of the clients that are trained at once; outputs of all layers of
 # the samples that are evaluated at once.
@@ -30,65 +29,6 @@ OPTIMIZERS = (
 _UNSUPPORTED = (
     "weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "loss_scale_factor", "gradient_accumulation_steps",
 )  # fmt: skip
-
-
-def flatten(weights: Arrays) -> np.ndarray:
-    """The arrays of a model one after the other, row-major: float32 [n]."""
-    parts = [np.ravel(array) for array in weights]
-    return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.zeros(0, np.float32)
-
-
-def unflatten(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """The inverse of `flatten` for arrays of these shapes."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes], dtype=int)
-    return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)] if len(shapes) else []
-
-
-def plan_batches(
-    parts: list[np.ndarray], rngs: Sequence[np.random.Generator], local_epochs: int, batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which samples each client trains on at each step: every sample once an epoch, in an order of the client's own.
-
-    parts: one array of indices a client; rngs: one Generator a client. Returns indices int32 and weights float32, both
-    [n_clients, steps, batch_size]. A weight is 1 for a sample and 0 for the filling of a short batch, or of a client
-    with fewer steps than another. No batch is longer than the largest client.
-    """
-    batch_size = min(batch_size, max(part.size for part in parts))  # a longer batch would be filling only
-    steps_an_epoch = [-(-part.size // batch_size) for part in parts]
-    shape = (len(parts), max(steps_an_epoch) * local_epochs, batch_size)
-    indices, weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
-    for client, (part, rng, steps) in enumerate(zip(parts, rngs, steps_an_epoch, strict=True)):
-        for epoch in range(local_epochs):
-            own = slice(epoch * steps, (epoch + 1) * steps)
-            indices[client, own].reshape(-1)[: part.size] = rng.permutation(part)
-            weights[client, own].reshape(-1)[: part.size] = 1
-    return indices, weights
-
-
-def cannot_change(array: np.ndarray) -> bool:
-    """Whether nobody can write into an array: neither by itself nor by the array that it is a view of."""
-    part: Any = array
-    while isinstance(part, np.ndarray):
-        if part.flags.writeable:
-            return False
-        part = part.base
-    return part is None
-
-
-# Copying 60,000 images costs more than a round: the next run on the same arrays finds their tensors here.
-_tensors: dict[int, tuple[np.ndarray, Any]] = {}
-
-
-def tensor(array: np.ndarray) -> Any:
-    """The array as a tensor. Kept for arrays that cannot change; the last eight."""
-    if (found := _tensors.get(id(array))) is not None and found[0] is array:
-        return found[1]
-    made = tf.constant(array)
-    if cannot_change(array):
-        while len(_tensors) >= 8:
-            del _tensors[next(iter(_tensors))]
-        _tensors[id(array)] = (array, made)
-    return made
 
 
 def require_optimizer(optimizer: Any) -> None:
@@ -297,23 +237,3 @@ class Trainer(Learner):
     def evaluate(self, weights: Arrays) -> tuple[float, float]:
         """`evaluate_on` the test set."""
         return self.evaluate_on(*self._test_set, weights)
-
-
-def require_dataset(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The four arrays of a Dataset, checked: inputs and labels of training and test."""
-    names = ("x_train", "y_train", "x_test", "y_test")
-    if missing := [name for name in names if not hasattr(data, name)]:
-        raise TypeError(
-            f"data must be a Dataset, as load_mnist() gives it: pass fl.datasets.Dataset({', '.join(names)}); "
-            f"this {type(data).__name__} has no {missing[0]}"
-        )
-    arrays: list[np.ndarray] = []
-    for x, y in (names[:2], names[2:]):
-        inputs = getattr(data, x)
-        seen = id(inputs) in _tensors  # by an earlier training, and nobody can have changed it since
-        arrays += [require_inputs(f"data.{x}", inputs, seen), require_labels(f"data.{y}", getattr(data, y), len(inputs))]
-    if arrays[0].shape[1:] != arrays[2].shape[1:] or arrays[1].shape[1:] != arrays[3].shape[1:]:
-        raise ValueError(f"data.x_train has samples of shape {arrays[0].shape[1:]}, data.x_test of {arrays[2].shape[1:]}; labels "
-                         f"{arrays[1].shape[1:]} and {arrays[3].shape[1:]}: training and test must be alike")  # fmt: skip
-    x_train, y_train, x_test, y_test = arrays
-    return x_train, y_train, x_test, y_test

@@ -183,7 +183,8 @@ def trained_alone(keras, name, batches, data, optimizer):
 
 def cohort(keras, name, optimizer):
     """The trainer, what each client's weights are after an epoch, and the batches."""
-    from fedlab_utils.training.trainer import Trainer, plan_batches
+    from fedlab_utils.training.arrays import plan_batches
+    from fedlab_utils.training.trainer import Trainer
 
     model, data = made(keras, name)
     indices, weights = plan_batches(CLIENTS, [np.random.default_rng(c) for c in range(3)], 1, 5)
