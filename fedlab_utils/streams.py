@@ -7,6 +7,7 @@ with zeros and spreads a large number over several words: two keys of other leng
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Purpose(Enum):
     LOCAL_DELTA = (18, 0)  # privacy: batches of a single client
 
 
-def require_seed(seed) -> int:
+def require_seed(seed: Any) -> int:
     """Return `seed` as int; ValueError outside 0 … 2**32 - 1."""
     return require_integer("seed", seed, 0, 2**32 - 1)
 

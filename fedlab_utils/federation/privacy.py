@@ -11,14 +11,19 @@ arXiv:2003.14053). What is measured here is therefore what leaks at least.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..streams import Purpose, require_seed, stream
 from ..validation import require_finite, require_integer, require_labels, require_number
 
+if TYPE_CHECKING:
+    from ..training.models import keras
 
-def _check(model, images, labels) -> tuple[np.ndarray, np.ndarray]:
+
+def _check(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     from ..training import losses
 
     images = require_finite("images", images).astype(np.float32, copy=False)
@@ -31,7 +36,7 @@ def _check(model, images, labels) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def _gradient(model, images, labels) -> list:
+def _gradient(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> list:
     from ..training.models import keras, tf
 
     with tf.GradientTape() as tape:
@@ -40,7 +45,7 @@ def _gradient(model, images, labels) -> list:
     return tape.gradient(loss, model.trainable_variables)
 
 
-def gradient(model, images, labels) -> list[np.ndarray]:
+def gradient(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> list[np.ndarray]:
     """The gradient of the mean cross-entropy of these images, at the model's present weights, without dropout.
 
     images: float [n, *input shape]; labels: int [n]. Returns one float32 array for each of model.trainable_variables.
@@ -50,7 +55,7 @@ def gradient(model, images, labels) -> list[np.ndarray]:
 
 
 def local_delta(
-    model, images, labels, epochs: int = 1, batch_size: int = 10, learning_rate: float = 0.1, seed: int = 0
+    model: keras.Model, images: ArrayLike, labels: ArrayLike, epochs: int = 1, batch_size: int = 10, learning_rate: float = 0.1, seed: int = 0
 ) -> list[np.ndarray]:
     """What a client with these images uploads after local SGD: weights after minus weights before, without dropout.
 
@@ -73,7 +78,7 @@ def local_delta(
             variable.assign(value)
 
 
-def read_images(kernel, bias) -> np.ndarray:
+def read_images(kernel: ArrayLike, bias: ArrayLike) -> np.ndarray:
     """What each unit of a dense layer gives away: ∂L/∂W[:, i] / ∂L/∂b[i], the strongest unit first.
 
     kernel: float [n_inputs, n_units], bias: float [n_units], of a gradient or of a delta (its factor cancels). Returns
@@ -91,7 +96,7 @@ def read_images(kernel, bias) -> np.ndarray:
     return (kernel[:, units] / np.where(bias[units] == 0, 1, bias[units])).T
 
 
-def read_label(output_bias) -> int:
+def read_label(output_bias: ArrayLike) -> int:
     """The label of a single image, from ∂L/∂b of a softmax layer: that is p - y, negative at the label alone.
 
     output_bias: float [n_classes]. Source: Zhao et al. 2020, arXiv:2001.02610.
@@ -99,7 +104,7 @@ def read_label(output_bias) -> int:
     return int(np.argmin(require_finite("output_bias", output_bias)))
 
 
-def similarity(images, candidates) -> np.ndarray:
+def similarity(images: ArrayLike, candidates: ArrayLike) -> np.ndarray:
     """|Pearson correlation| of every image with every candidate: 1 is equal but for brightness, contrast and sign.
 
     images: float [n, ...], candidates: float [m, ...], as many pixels each. Returns float64 [n, m]; 0 for a blank picture.
@@ -116,7 +121,7 @@ def similarity(images, candidates) -> np.ndarray:
     return np.minimum(np.abs(directions[0] @ directions[1].T), 1)
 
 
-def best_match(images, candidates) -> tuple[np.ndarray, np.ndarray]:
+def best_match(images: ArrayLike, candidates: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """For each image the candidate most like it: how similar (float64 [n], 0 without candidates), and which (int [n]).
 
     Knowing the image, we choose better than an attacker can: an upper limit of what these candidates give away.

@@ -32,19 +32,19 @@ class _Stateless:
     iterations: Any
     update_step: Any
 
-    def assign(self, variable, value):
+    def assign(self, variable: Any, value: Any) -> None:
         variable.assign(value)
 
-    def assign_add(self, variable, value):
+    def assign_add(self, variable: Any, value: Any) -> None:
         variable.assign(variable + value)
 
-    def assign_sub(self, variable, value):
+    def assign_sub(self, variable: Any, value: Any) -> None:
         variable.assign(variable - value)
 
     def _var_key(self, variable):
         return id(variable)
 
-    def step(self, slots, gradients, weights, variables, rate=None):
+    def step(self, slots: Any, gradients: Any, weights: Any, variables: Any, rate: Any = None) -> tuple[list[Any], list[Any]]:
         """The weights and slots after one step, from those before it.
 
         variables: the model's, which name the weights. rate: by default the optimizer's own, of its slots or its schedule.
