@@ -55,7 +55,13 @@ def gradient(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> list[n
 
 
 def local_delta(
-    model: keras.Model, images: ArrayLike, labels: ArrayLike, epochs: int = 1, batch_size: int = 10, learning_rate: float = 0.1, seed: int = 0
+    model: keras.Model,
+    images: ArrayLike,
+    labels: ArrayLike,
+    epochs: int = 1,
+    batch_size: int = 10,
+    learning_rate: float = 0.1,
+    seed: int = 0,
 ) -> list[np.ndarray]:
     """What a client with these images uploads after local SGD: weights after minus weights before, without dropout.
 

@@ -10,6 +10,8 @@ import pytest
 
 import fedlab_utils as fl
 
+pytestmark = pytest.mark.training
+
 CLIENTS = [np.arange(0, 5), np.arange(5, 18), np.arange(18, 40)]  # 5, 13 and 22 samples: short batches, fewer steps
 FLOAT32, FLOAT64 = 1e-4, 1e-5
 
