@@ -173,3 +173,52 @@ def test_importing_the_package_takes_little_longer_than_numpy():
         for name, measured in seconds.items():
             measured.append(float(in_a_new_process(spent.format(name))))
     assert min(seconds[PACKAGE.name]) < 2.5 * min(seconds["numpy"])
+
+
+# Private attributes of other libraries
+
+
+NAMED_TUPLE = {"_replace", "_fields", "_asdict", "_make"}  # documented; the underscore keeps them apart from fields
+TFF = {"engines/tff.py": ["_encoders_for_value_type"]}  # of a library that will have no other version; the module says why
+
+
+def foreign_privates(source, own):
+    """Names with a leading underscore that a module reads from objects and the package defines nowhere itself."""
+    tree = ast.parse(source)
+    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    read |= {
+        node.args[1].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "setattr", "hasattr")
+        and len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+    }  # fmt: skip
+    return sorted(name for name in read - own - NAMED_TUPLE if name.startswith("_") and not name.startswith("__"))
+
+
+def names_of_our_own():
+    own = set()
+    for module in MODULES:
+        for node in ast.walk(ast.parse((PACKAGE / module).read_text("utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                own.add(node.name)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name):
+                own |= {node.attr} if node.value.id in ("self", "cls") else set()
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                own.add(node.id)
+    return own
+
+
+PRIVATE = "training/keras_private.py"  # says which, and why
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != PRIVATE])
+def test_no_private_attribute_of_another_library_is_touched(module):
+    assert foreign_privates((PACKAGE / module).read_text("utf-8"), names_of_our_own()) == TFF.get(module, [])
+
+
+def test_private_attributes_are_found_and_the_one_module_names_those_that_it_touches():
+    text = (PACKAGE / PRIVATE).read_text("utf-8")
+    touched = foreign_privates(text, names_of_our_own())
+    assert touched == ["_flatten_layers", "_keras_mask"] and "_var_key" in text
+    assert all(f"{name}" in ast.get_docstring(ast.parse(text)) for name in (*touched, "_var_key"))
+    assert foreign_privates("model._functional\ngetattr(x, '_made_up')", names_of_our_own()) == ["_functional", "_made_up"]

@@ -18,19 +18,19 @@ class Downlink:
     state, or the dense model, whichever is fewer bytes (law 4).
     """
 
-    def __init__(self, model: np.ndarray, state: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int = 0):
-        self.model, self.state = model, state
+    def __init__(self, model: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int = 0, state: np.ndarray | None = None):
+        self.model, self.state = model, np.zeros(0, np.float32) if state is None else state
         self._once_bytes = once_bytes  # of what never changes and goes with the first model: a mask, frozen weights
         self._memory = Residual(codec, error_feedback)
         self._payload_bytes: list[int] = []  # of each round's broadcast so far, without the state
         self._version: dict[int, int] = {}  # by client: how many broadcasts it has
 
-    def broadcast(self, update: np.ndarray, state: np.ndarray, rng: np.random.Generator) -> None:
+    def broadcast(self, update: np.ndarray, rng: np.random.Generator, state: np.ndarray | None = None) -> None:
         """Encode the round's update once; it reaches each client when it next takes part, with the state of then."""
         payload, received = self._memory.send(update, rng)
         self._payload_bytes.append(len(payload))
         self.model = self.model + received
-        self.state = state
+        self.state = self.state if state is None else state
 
     def bytes_to_serve(self, cohort: Iterable[int]) -> int:
         """Bytes that bring these clients up to date; they are up to date afterwards."""

@@ -46,7 +46,7 @@ class Server(Downlink):
 
     def __init__(self, model: np.ndarray, state: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int,
                  learning_rate: float, momentum: float):  # fmt: skip
-        super().__init__(model, state, codec, error_feedback, once_bytes)
+        super().__init__(model, codec, error_feedback, once_bytes, state)
         self._learning_rate, self._momentum = learning_rate, momentum
         self._velocity = np.zeros(model.size)
 
@@ -64,7 +64,7 @@ class Server(Downlink):
         """Move along the mean update (with momentum), take the mean state as it is, broadcast both."""
         self._velocity = self._momentum * self._velocity + self._update
         state = (self._states / self._share).astype(np.float32) if self._share else self.state  # nobody answered: as it was
-        self.broadcast((self._learning_rate * self._velocity).astype(np.float32), state, rng)
+        self.broadcast((self._learning_rate * self._velocity).astype(np.float32), rng, state)
 
 
 def simulate(
