@@ -8,7 +8,7 @@ EDITION ?= $(if $(filter zh%,$(or $(LC_ALL),$(LANG))),zh,en)
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab quick test notebooks tff test-tff bench update help
+.PHONY: lab quick test notebooks studies mutants tff test-tff bench update help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
@@ -31,6 +31,17 @@ test: .venv/.dev
 
 notebooks: .venv/.dev
 	.venv/bin/python notebooks/build.py
+
+# Long runs whose tables stand in data/results. make test trains one seed of each setting of trainings.csv again.
+studies: .venv/.dev
+	.venv/bin/python data/results/trainings.py
+	.venv/bin/python data/results/pruning.py
+
+# Faults that a tool plants, and whether a test notices: half a day; a run that was stopped goes on where it was.
+mutants: .venv/.dev
+	@test -x .venv-mutants/bin/python || .venv/bin/python -m venv .venv-mutants
+	.venv-mutants/bin/python -m pip install -qq --disable-pip-version-check cosmic-ray==8.7.0
+	.venv-mutants/bin/python tests/mutation.py mutants.jsonl
 
 # TensorFlow Federated needs a Python and a TensorFlow of its own. The kernel "fedlab-tff" is installed with the book.
 tff: .venv/.installed .venv-tff/.installed
@@ -57,6 +68,8 @@ help:
 	@echo 'make quick              lint, types, and what needs no TensorFlow'
 	@echo 'make test               lint, types, all tests, and every notebook against its outputs'
 	@echo 'make notebooks          build both editions from notebooks/source and execute them'
+	@echo 'make studies            the long runs behind data/results, ten minutes; git diff shows what moved'
+	@echo 'make mutants            plant faults and see whether the tests notice: half a day'
 	@echo 'make tff                what chapter 5 on TensorFlow Federated runs on, in .venv-tff: Python 3.11, Linux x86-64, 2 GB'
 	@echo 'make test-tff           the tests and notebooks that need it'
 	@echo 'make bench              codecs and simulation, with peers in environments of their own: half an hour, 6 GB'

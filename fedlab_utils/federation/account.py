@@ -18,7 +18,9 @@ class Downlink:
     state, or the dense model, whichever is fewer bytes (law 4).
     """
 
-    def __init__(self, model: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int = 0, state: np.ndarray | None = None):
+    def __init__(
+        self, model: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int = 0, state: np.ndarray | None = None
+    ):
         self.model, self.state = model, np.zeros(0, np.float32) if state is None else state
         self._once_bytes = once_bytes  # of what never changes and goes with the first model: a mask, frozen weights
         self._memory = Residual(codec, error_feedback)

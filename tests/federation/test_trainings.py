@@ -18,12 +18,16 @@ def settings_of_the_table():
     return list(trainings._table())
 
 
-@pytest.fixture(scope="module")
-def program():
-    spec = importlib.util.spec_from_file_location("trainings_program", PROGRAM)
+def loaded(path):
+    spec = importlib.util.spec_from_file_location(f"program_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def program():
+    return loaded(PROGRAM)
 
 
 @pytest.mark.training
@@ -68,3 +72,13 @@ def test_a_missing_or_damaged_table_is_told(monkeypatch, tmp_path, content):
     os.remove(tmp_path / "results" / "trainings.csv")
     with pytest.raises(FileNotFoundError, match=r"trainings.csv is missing.*git checkout"):
         trainings._table.__wrapped__()
+
+
+def test_tables_made_again_are_compared_with_a_tolerance():
+    differences = loaded(PROGRAM.with_name("compare.py")).differences
+    old = [{"setting": "a", "accuracy": "0.90", "bytes": "1000"}, {"setting": "b", "accuracy": "0.80", "bytes": "1000"}]
+    assert differences(old, [row | {"accuracy": str(float(row["accuracy"]) + 0.014), "bytes": "1019"} for row in old]) == []
+    assert differences(old, [old[0], old[1] | {"accuracy": "0.78"}]) == ["line 3, accuracy: 0.80 was committed, 0.78 was made"]
+    assert differences(old, [old[0] | {"bytes": "1021"}, old[1]]) == ["line 2, bytes: 1000 was committed, 1021 was made"]
+    assert differences(old, [old[0] | {"setting": "c"}, old[1]]) == ["line 2, setting: a was committed, c was made"]
+    assert differences(old, old[:1]) == ["2 rows were committed, 1 were made, or their columns differ"]

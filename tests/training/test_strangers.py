@@ -241,7 +241,7 @@ def test_other_bad_data_are_one_clear_error(keras, data):
         run(model, tuple(data))
     with pytest.raises(TypeError, match=r"data.x_train must be a NumPy array, got EagerTensor: pass data.x_train.numpy\(\)"):
         run(model, data._replace(x_train=tf.constant(data.x_train)))
-    with pytest.raises(ValueError, match="data.x_test must hold at least one sample"):
+    with pytest.raises(ValueError, match=r"data\.x_test must hold at least one sample"):
         run(model, data._replace(x_test=data.x_test[:0], y_test=data.y_test[:0]))
     with pytest.raises(
         TypeError, match=r"data.x_train must be float32 .* got uint8: pass data.x_train.astype\('float32'\) / 255"
