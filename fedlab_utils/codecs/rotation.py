@@ -155,11 +155,14 @@ def _grid(bits: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Eden(Pipeline):
-    """EDEN: `Rotate() | LloydMax(bits, unbiased)`. Its error depends on bits alone, not on x.
+    """EDEN: `Rotate() | LloydMax(bits, unbiased)`. Its error hardly depends on x, for all but short and very sparse vectors.
 
     bits: 1 … 8; below one bit, `RandomK(p) | Eden(1)`. unbiased: NMSE D / (1 - D) with D that of Lloyd–Max; otherwise D
-    itself, as for a `Residual`. At one bit DRIVE. n counts after padding to a power of two. Source: Vargaftik et al. 2022,
-    arXiv:2108.08842; without their code for levels, which here are entropy coded where that is shorter.
+    itself, as for a `Residual`. At one bit DRIVE. n counts after padding to a power of two. The constants, and the mean of
+    what is decoded, hold where the rotated weights are near Gaussian: for vectors of some hundred weights and more whose
+    energy many of them share. One Hadamard rotation is no uniform one: `[1, 0.5, 0, 0, …]` is decoded to 1.25 and 0 at one
+    bit, whatever the seed. Source: Vargaftik et al. 2022, arXiv:2108.08842, theorem 2.1, for uniform rotations; without their
+    code for levels, which here are entropy coded where that is shorter.
     """
 
     def __init__(self, bits: int, unbiased: bool = True):

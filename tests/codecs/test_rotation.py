@@ -93,3 +93,15 @@ def test_lloyd_max_scales_are_those_of_the_docstring(bits):
     q = grid.values[level]
     for unbiased, scale in ((False, x @ q / (q @ q)), (True, x @ x / (x @ q))):
         np.testing.assert_allclose(sent(fl.LloydMax(bits, unbiased), x), scale * q, rtol=1e-5)
+
+
+def test_edens_constant_holds_for_dense_vectors_and_not_for_the_sparsest():
+    """What its docstring says: two weights are decoded to 1.25 and 0 for every seed, 1,000 of any spread near the constant."""
+    x = np.zeros(1024, np.float32)
+    x[:2] = 1, 0.5
+    for seed in range(5):
+        np.testing.assert_allclose(fl.decode(fl.Eden(1).encode(x, np.random.default_rng(seed)))[:2], [1.25, 0], atol=1e-5)
+    for power in (1, 9):  # Gaussian, and a few weights that hold most of the energy
+        dense = np.random.default_rng(0).standard_normal(1024) ** power
+        errors = [fl.nmse(dense, fl.decode(fl.Eden(1).encode(dense, np.random.default_rng(seed)))) for seed in range(20)]
+        assert abs(np.mean(errors) - fl.Eden(1).stages[1].random_error(1024)) < 0.03
