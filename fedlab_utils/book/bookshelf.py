@@ -117,14 +117,14 @@ def shelve(language: str, root: Path = ROOT) -> dict[str, str]:
     return done
 
 
-def report(done: dict[str, str], language: str) -> list[str]:
-    """What the reader should know of it, in the language of the edition."""
+def report(done: dict[str, str], edition: str, language: str) -> list[str]:
+    """What the reader should know of it, in a language, mostly that of the edition."""
     beside = {name: what for name, what in done.items() if what.endswith(".ipynb")}
     copied, updated = (sum(what == kind for what in done.values()) for kind in ("copied", "updated"))
     texts = {
-        "zh": (f"已把 {copied} 章放进 my/zh", f"已更新 {updated} 章", "{} 你改过，原样保留；新版在旁边：{}"),
+        "zh": (f"已把 {copied} 章放进 my/{edition}", f"已更新 {updated} 章", "{} 你改过，原样保留；新版在旁边：{}"),
         "en": (
-            f"copied into my/en: {copied} chapters",
+            f"copied into my/{edition}: {copied} chapters",
             f"brought up to date: {updated} chapters",
             "{} is yours and stays as it is; the new version is beside it: {}",
         ),
@@ -140,7 +140,17 @@ def main(arguments: list[str]) -> None:
         done = shelve(arguments[0])
     except OSError as error:
         sys.exit(f"bookshelf: {error}")
-    print("\n".join(report(done, arguments[0])), flush=True)
+    for language in (arguments[0], "en"):  # English where the console cannot print Chinese
+        text = "\n".join(report(done, arguments[0], language))
+        if (shown := _printable(text)) == text:
+            break
+    print(shown, flush=True)
+
+
+def _printable(text: str) -> str:
+    """The text as this console can print it: what it cannot, as an escape."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,17 @@ def use_language(language: str) -> None:
         use_fonts()
 
 
-def use_fonts() -> None:
-    """Give Matplotlib the shipped Chinese font, as a fallback behind its own. Calling it again changes nothing."""
-    import matplotlib
+def add_fonts() -> None:
+    """Let Matplotlib know the shipped Chinese font. Calling it again changes nothing, and no setting is changed."""
     from matplotlib import font_manager
 
     if FONT_FAMILIES[1] not in font_manager.fontManager.get_font_names():
         font_manager.fontManager.addfont(str(FONT_FILE))
+
+
+def use_fonts() -> None:
+    """Give Matplotlib the shipped Chinese font, as a fallback behind its own, for the reader's own plots as well."""
+    import matplotlib
+
+    add_fonts()
     matplotlib.rcParams["font.family"] = FONT_FAMILIES

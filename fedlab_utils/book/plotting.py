@@ -9,6 +9,8 @@ import base64
 import html
 import io
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
@@ -16,11 +18,12 @@ import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from PIL import Image
 
 from ..language import say
-from .fonts import FONT_FAMILIES, use_fonts
+from .fonts import FONT_FAMILIES, add_fonts
 
 EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER = "#404040", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#B9BEC6"
 ROUNDING_COLOURS = {"floor": "#D55E00", "nearest": "#009E73", "stochastic": "#56B4E9"}
@@ -44,6 +47,17 @@ STYLE: dict[Any, Any] = {  # Matplotlib's types list every name that it may hold
 DRAWING = threading.RLock()
 
 
+@contextmanager
+def styled() -> Iterator[None]:
+    """The style of the book, for what is made within; afterwards Matplotlib's settings are the reader's own again.
+
+    The settings are one for all threads. So this is for the thread in which the reader calls: figures are made there, and
+    keep what they took. A thread that only draws new data takes `DRAWING`, and leaves the settings alone.
+    """
+    with DRAWING, matplotlib.rc_context(STYLE):  # the lock first: contexts that cross would restore each other's settings
+        yield
+
+
 def rounding_name(rounding: str) -> str:
     names = {
         "floor": ("floor", "向下取整"),
@@ -57,8 +71,8 @@ def new_figure(
     columns: int = 1, width: float = 9, height: float = 3.6, sharey: bool = False, **gridspec: Any
 ) -> tuple[Figure, np.ndarray]:
     """A figure in the style of the book, and its axes [columns]. width, height in inches."""
-    use_fonts()
-    with DRAWING, matplotlib.rc_context(STYLE):
+    add_fonts()
+    with styled():
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(1, columns, squeeze=False, sharey=sharey, gridspec_kw=gridspec or None)[0]
@@ -68,10 +82,11 @@ def new_figure(
 def png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file, written for speed: an app does this at every move of a slider.
 
-    The first call lays the figure out; later ones keep that layout, which is most of the time, and keeps the axes still.
+    The first call, in the reader's thread, lays the figure out and makes its ticks, in the style of the book. Later ones, in
+    any thread, keep that layout, which is most of the time, and keeps the axes still; they leave Matplotlib's settings alone.
     """
     buffer = io.BytesIO()
-    with DRAWING, matplotlib.rc_context(STYLE):
+    with styled() if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine) else DRAWING:
         canvas: Any = figure.canvas  # of the Agg kind, see `new_figure`
         canvas.draw()  # savefig would draw twice
         figure.set_layout_engine("none")
@@ -91,7 +106,7 @@ class Still:
 
     def __init__(self, figure: Figure, alt: str):
         self.alt = alt
-        with DRAWING, matplotlib.rc_context(STYLE):
+        with styled():
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 9})
         self._png = buffer.getvalue()
@@ -137,7 +152,7 @@ def colour_key() -> Still:
         (TOTAL, say("total", "总计")),
         (EARLIER, say("earlier", "先前")),
     )
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for place, (colour, meaning) in enumerate(meanings):
             ax.plot(place, 0, "s", ms=16, color=colour)
             ax.text(place + 0.14, 0, meaning, va="center", fontsize=11)

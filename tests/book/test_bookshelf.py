@@ -194,7 +194,7 @@ def test_the_real_book_on_the_shelf_has_links_that_lead_somewhere(language, tmp_
                         links += 1
                         assert (shelf / target).exists(), f"{path.name} links to {target}"
     assert links >= 2
-    assert len(bookshelf.report(done, language)) == 1
+    assert len(bookshelf.report(done, language, language)) == 1
 
 
 def test_as_a_command_it_says_what_it_did_and_how_it_is_called(shelf, monkeypatch, capsys):

@@ -7,7 +7,7 @@ import pytest
 
 import fedlab_utils as fl
 from fedlab_utils.book.exercises import practice
-from fedlab_utils.book.exercises.base import finished
+from fedlab_utils.book.exercises.memory import finished
 from fedlab_utils.federation.history import History
 
 CHINESE = re.compile("[\u4e00-\u9fff]")

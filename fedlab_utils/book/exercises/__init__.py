@@ -3,7 +3,8 @@
 from importlib import import_module
 
 from ..chapters import MODULES
-from .base import Exercise, Question, Verdict, Wrong, finished
+from .base import Exercise, Question, Verdict, Wrong
+from .memory import finished
 from .overview import answers, progress
 
 __all__ = ["Exercise", "Question", "Verdict", "Wrong", "answers", "finished", "progress", *MODULES]

@@ -9,19 +9,17 @@ from __future__ import annotations
 import contextlib
 import copy
 import html
-import json
-import os
 import reprlib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 import numpy as np
 
 from ...language import say
+from .memory import note_finished
 
 
 class Wrong(Exception):
@@ -101,9 +99,8 @@ class Exercise:
             return Verdict(
                 "wrong", say(f"Wrong: this answer could not be checked ({text}).", f"不对：无法检查这个答案（{text}）。")
             )
-        if remember:
-            note_finished(self.name)
-        return Verdict("right", (say("Right. ", "正确。") + say(*self.praise)).strip())
+        noted = note_finished(self.name) if remember else ""
+        return Verdict("right", _sentences(say("Right.", "正确。"), say(*self.praise), noted))
 
     def hint(self, number: int = 1) -> Verdict:
         """The number-th hint, counted from one; the last one if there are fewer."""
@@ -118,6 +115,10 @@ class Exercise:
     def solution(self) -> Verdict:
         """The solution, as code."""
         return Verdict("solution", say("One solution:", "参考答案："), self.code.strip())
+
+
+def _sentences(*texts: str) -> str:
+    return say(" ", "").join(filter(None, texts))
 
 
 @contextlib.contextmanager
@@ -216,39 +217,6 @@ def hold_levels(result: Any, bits: int) -> None:
         )
 
 
-# Finished exercises are remembered outside the book, so that an update of the book cannot touch them.
-def progress_file() -> Path:
-    """$FEDLAB_PROGRESS if set, else ~/.fedlab/progress.json."""
-    return Path(os.environ.get("FEDLAB_PROGRESS") or Path.home() / ".fedlab" / "progress.json")
-
-
-def finished() -> list[str]:
-    """Names of the exercises that were answered rightly, in the order of their first time. A damaged file counts as empty."""
-    try:
-        names = json.loads(progress_file().read_text(encoding="utf8"))
-    except (OSError, ValueError, RuntimeError, RecursionError):  # RuntimeError: no home directory
-        return []
-    return list(dict.fromkeys(name for name in names if isinstance(name, str))) if isinstance(names, list) else []
-
-
-def note_finished(name: str) -> None:
-    """Note a finished exercise. A folder that cannot be written is no reason to fail the reader."""
-    names = finished()
-    if name in names:
-        return
-    try:
-        file = progress_file()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(json.dumps([*names, name], indent=1), encoding="utf8")
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, RuntimeError):
-        pass
-
-
 @dataclass(frozen=True)
 class Question:
     """A concept question with choices. choices: (en, zh, why_en, why_zh); right: index of the right one."""
@@ -264,8 +232,7 @@ class Question:
             return Verdict("not attempted", say("Choose an answer.", "请选择一个答案。"))
         why = say(*self.choices[choice][2:])
         if choice == self.right:
-            note_finished(self.name)
-            return Verdict("right", say("Right. ", "正确。") + why)
+            return Verdict("right", _sentences(say("Right.", "正确。"), why, note_finished(self.name)))
         return Verdict("wrong", say("Not quite. ", "不太对。") + why)
 
     def solution(self) -> Verdict:

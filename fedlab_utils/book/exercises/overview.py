@@ -8,7 +8,8 @@ from importlib import import_module
 
 from ...language import say
 from ..chapters import MODULES
-from .base import Exercise, Question, finished
+from .base import Exercise, Question
+from .memory import finished
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...distillation import soften
 from ...language import itemize, message_name, say
-from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, STYLE, TOTAL, UPLINK, Still, new_figure, percent_axis, plain_log_axis
+from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, TOTAL, UPLINK, Still, new_figure, percent_axis, plain_log_axis, styled
 
 KIND_COLOURS = {"global": LOSSY, "layer": UPLINK, "node": DOWNLINK, "gradual": TOTAL}
 
@@ -33,7 +32,7 @@ def messages(parts: dict[tuple[float, int], tuple[int, int, int]]) -> Still:
     names = [message_name(k, bits) for k, bits in parts]
     sizes = np.array(list(parts.values()), np.float64)  # [n_messages, 3]
     labels = (say("header, checksum", "头部与校验和"), say("places", "位置"), say("values", "数值"))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for ax, widths in ((axes[0], sizes / 1000), (axes[1], sizes / sizes.sum(axis=1, keepdims=True))):
             left = np.zeros(len(parts))
             for number, (label, colour) in enumerate(zip(labels, (EXACT, UPLINK, LOSSY), strict=True)):
@@ -61,7 +60,7 @@ def pruning_curves(rows: list[dict]) -> Still:
     figure, axes = new_figure(2, height=3.7)
     dense = np.mean([row["after"] for row in rows if row["kind"] == "dense"])
     titles = (say("straight after the removal", "刚移除之后"), say("after 8 epochs of fine-tuning", "微调 8 个周期之后"))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for ax, field, title in zip(axes, ("before", "after"), titles, strict=True):
             for kind, colour in KIND_COLOURS.items():
                 if field == "before" and kind == "gradual":
@@ -92,7 +91,7 @@ def soft_targets(image: np.ndarray, logits: np.ndarray, temperatures: Sequence[f
     """One digit, and what its teacher says of it at several temperatures. image: float [28, 28], logits: float [n_classes]."""
     figure, (digit, *axes) = new_figure(1 + len(temperatures), width=10.2, height=2.4)
     classes = np.arange(len(logits))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         digit.imshow(image, cmap="Greys", interpolation="nearest")
         digit.set(xticks=[], yticks=[])
         digit.grid(False)
@@ -121,7 +120,7 @@ def students(accuracies: dict[tuple[int, str], list[float]], teacher: float) -> 
     """
     names = [f"{count:,} × {_lesson(what)}" for count, what in accuracies]
     figure, (ax,) = new_figure(1, height=0.9 + 0.42 * len(accuracies))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for place, values in enumerate(accuracies.values()):
             ax.plot(values, [place] * len(values), "o", ms=6, color=LOSSY, alpha=0.5, mew=0)
             ax.plot([np.mean(values)] * 2, [place - 0.28, place + 0.28], color=EXACT, lw=2)
@@ -148,7 +147,7 @@ def _lesson(what: str) -> str:
 def break_even(images: ArrayLike, logit_bytes: ArrayLike, model_bytes: int, crossing: int) -> Still:
     """Bytes of one message of logits against the number of public images, and of one model. images, logit_bytes: int [m]."""
     figure, (ax,) = new_figure(1, width=6.5, height=3.2)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         ax.loglog(images, np.asarray(logit_bytes) / 1000, color=LOSSY, lw=2, label=say("logits", "logits"))
         ax.axhline(model_bytes / 1000, color=EXACT, lw=1.5, ls="--", label=say("one dense model", "一个稠密模型"))
         ax.plot([crossing], [model_bytes / 1000], "o", color=LOSSY, ms=8)
@@ -173,7 +172,7 @@ def accuracy_for_bytes(runs: dict[str, tuple]) -> Still:
     runs = {words.get(name, name): run for name, run in runs.items()}
     figure, (ax,) = new_figure(1, width=7.5, height=3.6)
     colours = iter((EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for name, (sent, accuracy) in runs.items():
             ax.semilogx(np.asarray(sent) / 1e6, accuracy, "o-", ms=4, color=next(colours), label=name)
         ax.set_xlabel(say("total, uplink and downlink (MB)", "总计，上行加下行（MB）"))

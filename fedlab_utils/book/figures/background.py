@@ -6,7 +6,6 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from matplotlib.patches import FancyBboxPatch
 from numpy.typing import ArrayLike
@@ -16,13 +15,13 @@ from ..plotting import (
     DOWNLINK,
     EXACT,
     LOSSY,
-    STYLE,
     TOTAL,
     UPLINK,
     Still,
     new_figure,
     percent_axis,
     plain_log_axis,
+    styled,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def _show(ax, picture, title="", colour=EXACT, frame="#C8CCD2") -> None:
 def server_view(images: np.ndarray, labels: np.ndarray) -> Still:
     """What a server sees to which all data are sent: every image and its label. images: float [n, 28, 28], labels: int [n]."""
     figure, axes = new_figure(len(images), width=9, height=1.25)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for ax, image, label in zip(axes, images, labels, strict=True):
             _show(ax, image, str(label))
     shown = say(", ", "，").join(str(label) for label in labels)
@@ -77,7 +76,7 @@ def read_off(groups: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]]) -
     figure, _ = new_figure(1, width=10.2, height=2.35)
     figure.clear()
     figure.set_layout_engine("constrained", hspace=0, h_pad=0.03)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         grid = figure.add_gridspec(2, len(widths), width_ratios=widths)
         column = 0
         for title, images, candidates, similarities in groups:
@@ -108,7 +107,7 @@ def leak_by_images(counts: Sequence[int], similarities: ArrayLike, chance: Seque
     """
     figure, (ax,) = new_figure(1, width=6.6, height=3.3)
     table = np.asarray(similarities)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         ax.fill_between(counts[:-1], table[:-1].min(axis=1), table[:-1].max(axis=1), color=LOSSY, alpha=0.25, lw=0)
         ax.plot(
             counts[:-1], table[:-1].mean(axis=1), "o-", color=LOSSY, ms=5, label=say("read off the update", "从更新中读出的图片")
@@ -145,7 +144,7 @@ def through_codecs(rows: Sequence[tuple[str, np.ndarray, Sequence[np.ndarray], S
     """
     figure, _ = new_figure(1, width=10.2, height=1.42 * len(rows) + 0.35)
     figure.clear()
-    with matplotlib.rc_context(STYLE):
+    with styled():
         table = figure.subplots(len(rows), len(codecs) + 1, squeeze=False)
         for row, (axes, (title, image, candidates, similarities)) in enumerate(zip(table, rows, strict=True)):
             _show(axes[0], image, say("private", "私有图片") if row == 0 else "")
@@ -174,7 +173,7 @@ def one_round(images: np.ndarray, sizes: Sequence[int]) -> Still:
     """
     figure, axes = new_figure(4, width=10.2, height=3.1)
     places = np.linspace(0.17, 0.83, len(images))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for step, ax in enumerate(axes):
             ax.set(xlim=(0, 1), ylim=(0, 1))
             ax.set_axis_off()
@@ -228,7 +227,7 @@ def rounds(histories: Sequence[History], data_bytes: int) -> Still:
     number = np.arange(1, len(histories[0].accuracy) + 1)
     accuracy = np.array([history.accuracy for history in histories])
     up, down = (np.cumsum(getattr(histories[0], name)) / 1e6 for name in ("uplink_bytes", "downlink_bytes"))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         left.fill_between(number, accuracy.min(axis=0), accuracy.max(axis=0), color=EXACT, alpha=0.2, lw=0)
         left.plot(number, accuracy.mean(axis=0), "o-", color=EXACT, ms=4)
         left.set(xlabel=say("round", "轮次"), ylabel=say("accuracy", "准确率"))
@@ -255,7 +254,7 @@ def measured(runs: dict[str, Sequence[History]]) -> Still:
     total = up + down
     sums = [say(f"total {t:.1f} MB (1/{total[0] / t:.1f})", f"总计 {t:.1f} MB（1/{total[0] / t:.1f}）") for t in total]
     accuracy = np.array([[history.accuracy[-1] for history in h] for h in runs.values()])
-    with matplotlib.rc_context(STYLE):
+    with styled():
         left.barh(y + 0.19, up, 0.34, color=UPLINK, label=say("uplink", "上行"))
         left.barh(y - 0.19, down, 0.34, color=DOWNLINK, label=say("downlink", "下行"))
         for place, a, b in zip(y, up, down, strict=True):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from ...language import itemize, say
-from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, STYLE, UPLINK, Still, new_figure, percent_axis, plain_log_axis
+from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, UPLINK, Still, new_figure, percent_axis, plain_log_axis, styled
 
 # Who trains. Dark purple and amber are told apart from all colours of `plotting` by their lightness.
 FEDERATED, ALONE = "#5B2A86", "#E69F00"
@@ -50,7 +49,7 @@ def three_kinds() -> Still:
         (say("vertical", "纵向"), (0, 0, 2.9, 5), (3.1, 0, 2.9, 5)),
         (say("transfer", "迁移"), (0, 2.6, 2.9, 2.4), (3.1, 0, 2.9, 2.4)),
     )
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for ax, (title, *boxes) in zip(axes, kinds, strict=True):
             ax.add_patch(Rectangle((0, 0), 6, 5, fc="#F4F5F7", ec=EARLIER, ls=":"))
             for (x, y, wide, high), colour, party in zip(boxes, PARTIES, (first, second), strict=True):
@@ -81,7 +80,7 @@ def together_or_alone(groups: dict[str, dict[str, list[float]]]) -> Still:
     names = {"alone": say("alone (mean)", "单独训练（平均）"), "federated": say("federated", "联邦")}
     names["central"] = say("central", "集中")
     looks = {"alone": (ALONE, "s"), "federated": (FEDERATED, "o"), "central": (EXACT, "^")}
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for place, values in enumerate(groups.values()):
             for number, (who, accuracy) in enumerate(values.items()):
                 colour, marker = looks[who]
@@ -106,7 +105,7 @@ def joined_or_single(scores: dict[str, list[float]], by_codec: dict[str, tuple[f
     scores: name of the parties → R² by split. by_codec: name → (kilobytes of both directions, R², mean over the splits).
     """
     figure, (left, right) = new_figure(2, height=3.4)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for place, (values, colour) in enumerate(zip(scores.values(), (*PARTIES, FEDERATED), strict=True)):
             left.plot(place + np.linspace(-0.15, 0.15, len(values)), values, "o", color=colour, ms=6, alpha=0.8)
             left.plot([place - 0.25, place + 0.25], [np.mean(values)] * 2, color=colour, lw=2)
@@ -135,7 +134,7 @@ def kinds_of_digits(mnist: np.ndarray, shrunk: np.ndarray, target: np.ndarray) -
     figure, axes = new_figure(3, height=1.9)
     titles = (say("source: MNIST, 28×28", "源：MNIST，28×28"), say("source, shrunk to 8×8", "源，缩小到 8×8"),
               say("target: other writers, 8×8", "目标：另一批人写的，8×8"))  # fmt: skip
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for ax, images, title in zip(axes, (mnist, shrunk, target), titles, strict=True):
             framed = np.pad(images, ((0, 0), (0, 1), (0, 1)), constant_values=0.4)
             rows = np.split(framed, 2)
@@ -156,7 +155,7 @@ def transfer_gain(labels: Sequence[int], transferred: ArrayLike, scratch: ArrayL
     transferred, scratch = np.asarray(transferred), np.asarray(scratch)
     gain = transferred - scratch
     names = (say("with what was transferred", "用迁移来的模型"), say("from scratch", "从零开始"))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for series, colour, name in zip((transferred, scratch), (FEDERATED, ALONE), names, strict=True):
             left.fill_between(labels, series.min(axis=0), series.max(axis=0), color=colour, alpha=0.2, lw=0)
             left.plot(labels, series.mean(axis=0), "o-", color=colour, ms=5, label=name)
@@ -183,7 +182,7 @@ def joiners(counts: Sequence[int], accuracy: ArrayLike) -> Still:
     """Accuracy of the federated model against how many clients join. counts: int [m]; accuracy: float [seeds, m]."""
     figure, (ax,) = new_figure(1, width=6, height=3.2)
     accuracy = np.asarray(accuracy)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         ax.fill_between(counts, accuracy.min(axis=0), accuracy.max(axis=0), color=FEDERATED, alpha=0.2, lw=0)
         ax.plot(counts, accuracy.mean(axis=0), "o-", color=FEDERATED)
         ax.set(xscale="log", xlabel=say("clients that join, 100 images each", "参加的客户端数（每个 100 张图片）"))
@@ -199,7 +198,7 @@ def zip_sizes(rows: dict[str, tuple[int, int]]) -> Still:
     """What a lossless coder leaves of each thing. rows: name → (bytes before, bytes after)."""
     figure, (ax,) = new_figure(1, width=8, height=0.7 + 0.42 * len(rows))
     shares = {name: after / before for name, (before, after) in rows.items()}
-    with matplotlib.rc_context(STYLE):
+    with styled():
         places = np.arange(len(rows))[::-1]
         ax.barh(places, [1] * len(rows), color="#EEF0F2", height=0.62)
         ax.barh(places, list(shares.values()), color=EXACT, height=0.62)
@@ -222,7 +221,7 @@ def zip_sizes(rows: dict[str, tuple[int, int]]) -> Still:
 def messages(rows: dict[str, tuple[int, int, str]]) -> Still:
     """What travels in a round, as float32 and compressed. rows: name → (bytes float32, bytes coded, "up" or "down")."""
     figure, (ax,) = new_figure(1, width=9, height=0.8 + 0.5 * len(rows))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         places = np.arange(len(rows))[::-1]
         for place, (before, after, way) in zip(places, rows.values(), strict=True):
             colour = UPLINK if way == "up" else DOWNLINK

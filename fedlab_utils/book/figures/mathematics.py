@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
@@ -17,7 +16,6 @@ from ..plotting import (
     EXACT,
     LOSSY,
     ROUNDING_COLOURS,
-    STYLE,
     TOTAL,
     UPLINK,
     Still,
@@ -25,6 +23,7 @@ from ..plotting import (
     percent_axis,
     plain_log_axis,
     rounding_name,
+    styled,
 )
 
 
@@ -35,7 +34,7 @@ def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark: Sequence[float
     """
     figure, axes = new_figure(2, height=3.4)
     x = np.linspace(lo, hi, 1601)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for ax, rounding in zip(axes, ("floor", "nearest"), strict=True):
             ax.plot([lo, hi], [lo, hi], color=EXACT, lw=1, ls=":", label=say("exact", "原值"))
             y = dequantize(quantize(x, bits, rounding, lo, hi))
@@ -61,7 +60,7 @@ def rounding_errors(errors: dict[str, np.ndarray], step: float) -> Still:
     """How the errors x_hat - x of the three roundings are spread, in units of a step. errors: by rounding, float [n]."""
     figure, axes = new_figure(3, height=2.9)
     bins = np.linspace(-1, 1, 81)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for ax, rounding in zip(axes, ROUNDINGS, strict=True):
             relative = errors[rounding] / step
             ax.hist(relative, bins, color=ROUNDING_COLOURS[rounding], density=True)
@@ -89,7 +88,7 @@ def error_of_mean(clients: Sequence[int], agree: dict[str, np.ndarray], differ: 
     """
     figure, axes = new_figure(2, height=3.4, sharey=True)
     titles = (say("clients that agree", "各客户端的值相同"), say("clients that differ", "各客户端的值不同"))
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for ax, curves, title in zip(axes, (agree, differ), titles, strict=True):
             for rounding, curve in curves.items():
                 ax.loglog(clients, curve, "o-", color=ROUNDING_COLOURS[rounding], ms=4, label=rounding_name(rounding))
@@ -114,7 +113,7 @@ def magnitudes(x: ArrayLike, fractions: Sequence[float] = (0.001, 0.01, 0.1)) ->
     falling = np.sort(np.abs(np.ravel(x)).astype(np.float64))[::-1]
     energy = np.cumsum(falling**2) / np.sum(falling**2)
     share = np.arange(1, falling.size + 1) / falling.size
-    with matplotlib.rc_context(STYLE):
+    with styled():
         axes[0].loglog(share, np.where(falling > 0, falling, np.nan), color=EXACT)
         axes[1].semilogx(share, energy, color=EXACT)
         for fraction in fractions:
@@ -167,7 +166,7 @@ def planes(vectors: dict[str, dict[str, list[tuple[float, float]]]]) -> Still:
         "top-k, 8 bits": say("top-k, 8 bits", "top-k，8 位"),
     }
     figure, axes = new_figure(len(vectors), width=10.2, height=4.0, sharey=True)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for ax, (vector, families) in zip(axes, vectors.items(), strict=True):
             bits = np.linspace(0, 9, 50)
             ax.plot(bits, 2.0 ** (-2 * bits), "--", color=EXACT, lw=1.2, label=say("limit, Gaussian data", "高斯数据的极限"))

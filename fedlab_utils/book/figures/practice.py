@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 from matplotlib.patches import FancyArrowPatch
 
@@ -13,7 +12,6 @@ from ..plotting import (
     EXACT,
     LOSSY,
     ROUNDING_COLOURS,
-    STYLE,
     TOTAL,
     UPLINK,
     Still,
@@ -21,6 +19,7 @@ from ..plotting import (
     percent_axis,
     plain_log_axis,
     rounding_name,
+    styled,
 )
 
 STYLES = {8: "-", 4: "--", 2: ":"}  # by bits
@@ -45,7 +44,7 @@ def four_parts() -> Still:
         (say("3 aggregation", "3 聚合"), say("decode, then average", "解码，再平均")),
         (say("4 state", "4 状态"), say("weights, residuals, account", "权重、残差、账目")),
     )
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for place, (title, text) in enumerate(parts):
             box = {"boxstyle": "round,pad=0.6", "facecolor": "white", "edgecolor": EXACT}
             ax.text(place, 0, f"{title}\n{text}", ha="center", va="center", fontsize=10, linespacing=1.6, bbox=box)
@@ -74,7 +73,7 @@ def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
     """
     figure, (left, right) = new_figure(2, width=10.2, height=4.0, width_ratios=(1, 1.15))
     sentences = []
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for (bits, rounding), histories in runs.items():
             name, line = _setting(bits, rounding)
             accuracy = np.array([history.accuracy for history in histories])  # [seeds, rounds]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 
 from ...language import say
@@ -12,13 +11,13 @@ from ..plotting import (
     EXACT,
     LOSSY,
     ROUNDING_COLOURS,
-    STYLE,
     UPLINK,
     Still,
     new_figure,
     percent_axis,
     plain_log_axis,
     rounding_name,
+    styled,
     whole_numbers,
 )
 
@@ -43,7 +42,7 @@ def quantized(runs: dict[str, np.ndarray], message_bytes: dict[str, int], cohort
     """
     figure, (left, right) = new_figure(2, width=10.2, height=4.0, width_ratios=(1, 1.15))
     sentences = []
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for setting, accuracy in runs.items():
             line = {"color": EXACT, "lw": 6, "alpha": 0.3} if setting == "float32" else {"lw": 1.8, **STYLES[setting]}
             rounds = np.arange(1, accuracy.shape[1] + 1)
@@ -78,7 +77,7 @@ def bits_of_a_weight(sent: dict[int, int], ours: dict[int, int], n: int) -> Stil
     figure, (ax,) = new_figure(1, width=9, height=3.0)
     theirs = {bits: 8 * size / n for bits, size in sent.items()}
     book = {bits: 8 * size / n for bits, size in ours.items()}
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for place, bits in enumerate(sent):
             for shift, values, colour in ((0.2, theirs, LOSSY), (-0.2, book, DOWNLINK)):
                 ax.barh(place + shift, values[bits], 0.36, color=colour)
@@ -104,7 +103,7 @@ def rounding(place: np.ndarray, means: dict[str, np.ndarray]) -> Still:
     place: [bins] in 0 … 1; means: by name ("floor", "nearest", "stochastic", "TFF"), the mean decoded place [bins].
     """
     figure, (ax,) = new_figure(1, width=7, height=3.4)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for name in ("floor", "nearest", "stochastic"):
             ax.plot(place, means[name], color=ROUNDING_COLOURS[name], lw=5, alpha=0.45, label=rounding_name(name))
         ax.plot(place, means["TFF"], "o", color=EXACT, ms=5, label=say("TFF, measured", "TFF，实测"))
@@ -124,7 +123,7 @@ def against_simulator(theirs: np.ndarray, ours: np.ndarray) -> Still:
     figure, (left, right) = new_figure(2, width=10.2, height=3.6, width_ratios=(1.2, 1))
     rounds = np.arange(1, theirs.shape[1] + 1)
     names = {"TFF": (theirs, LOSSY), say("our simulator", "本书的模拟器"): (ours, DOWNLINK)}
-    with matplotlib.rc_context(STYLE):
+    with styled():
         for name, (accuracy, colour) in names.items():
             left.fill_between(rounds, accuracy.min(axis=0), accuracy.max(axis=0), color=colour, alpha=0.25, lw=0)
             left.plot(rounds, accuracy.mean(axis=0), color=colour, lw=2, label=name)

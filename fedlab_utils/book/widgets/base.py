@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import html
+import math
+import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -70,15 +73,16 @@ class Explorer(w.VBox):
 class Prediction(w.VBox):
     """Asks for a number before an app unlocks. One click skips it.
 
-    text: the question. answer: reveal text, a function of the guess (None if skipped).
+    text: the question. answer: reveal text, a function of the guess (None if skipped). asked: for an app that trains, the
+    position that the question asks about: only a training of exactly that, to its last round, answers it.
     """
 
-    def __init__(self, text: str, answer: Callable[[float | None], str]):
+    def __init__(self, text: str, answer: Callable[[float | None], str], asked: Any = None):
         self.guess = w.Text(placeholder=say("a number", "一个数"), layout=w.Layout(width="110px"))
         self.button = w.Button(description=say("This is my guess", "就猜这个数"), button_style="primary")
         self.skip = w.Button(description=say("Skip", "跳过"))
         self.reply = w.HTML()
-        self._answer = answer
+        self._answer, self.asked = answer, asked
         self._listeners: list[Callable[[float | None], None]] = []
         self.button.on_click(self._guess)
         self.skip.on_click(lambda _: self._done(None))
@@ -90,9 +94,8 @@ class Prediction(w.VBox):
         self._listeners.append(listener)
 
     def _guess(self, _sender) -> None:
-        try:
-            guess = float(self.guess.value.strip(" ~≈约%％"))
-        except ValueError:
+        guess = number(self.guess.value)
+        if guess is None:
             self.reply.value = say("Please type a number, such as 2.5.", "请输入一个数，例如 2.5。")
         else:
             self._done(guess)
@@ -102,6 +105,21 @@ class Prediction(w.VBox):
         self.reply.value = self._answer(guess)
         for listener in self._listeners:
             listener(guess)
+
+
+def number(text: str) -> float | None:
+    """The finite number that a reader has typed, None for anything else.
+
+    Full-width digits and signs are taken, and a decimal comma; commas that part thousands, as we print them, are not decimal.
+    """
+    text = unicodedata.normalize("NFKC", text).strip(" ~≈约%")
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", text):
+        text = text.replace(",", "")
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def set_disabled(controls: dict[str, w.Widget], disabled: bool) -> None:

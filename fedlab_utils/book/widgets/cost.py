@@ -10,13 +10,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import ipywidgets as w
-import matplotlib
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from ...language import say
 from ...validation import require_choice, require_integer, require_number
-from ..plotting import DOWNLINK, EARLIER, EXACT, STYLE, TOTAL, UPLINK, Still, new_figure
+from ..plotting import DOWNLINK, EARLIER, EXACT, TOTAL, UPLINK, Still, new_figure, styled
 from .base import CONTROL, LABEL, Explorer, Prediction, compare
 from .units import bytes_text, seconds_text, weights_text
 
@@ -103,7 +102,7 @@ class CostPicture:
     def __init__(self):
         self.guess: float | None = None
         self.figure, (self.size, self.time, self.lines) = new_figure(3, width=10.2, height=3.3)
-        with matplotlib.rc_context(STYLE):
+        with styled():
             rows = (
                 say("one uplink", "一次上行"),
                 say("one downlink", "一次下行"),

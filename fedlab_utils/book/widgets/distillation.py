@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import ipywidgets as w
-import matplotlib
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...distillation import soften
 from ...language import itemize, say
-from ..plotting import EARLIER, EXACT, LOSSY, STYLE, Still, new_figure, percent_axis, plain_log_axis
+from ..plotting import EARLIER, EXACT, LOSSY, Still, new_figure, percent_axis, plain_log_axis, styled
 from .base import CONTROL, LABEL, Explorer, Prediction, compare
 
 TEMPERATURES = (0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
@@ -61,7 +60,7 @@ class SoftTargetsPicture:
     def __init__(self, n_classes: int = 10):
         self.guess: float | None = None
         self.figure, (self.digit, self.bars, self.bits) = new_figure(3, width=10.2, height=3.4, width_ratios=(0.8, 1.5, 1.1))
-        with matplotlib.rc_context(STYLE):
+        with styled():
             self._image = self.digit.imshow(np.zeros((28, 28)), cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
             self.digit.set(xticks=[], yticks=[])
             self.digit.grid(False)

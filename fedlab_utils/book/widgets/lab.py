@@ -6,16 +6,15 @@ from collections.abc import Callable
 from itertools import zip_longest
 
 import ipywidgets as w
-import matplotlib
 import numpy as np
 
 from ...language import say
 from ...quantization import ROUNDINGS
 from ..plotting import (
+    DRAWING,
     EARLIER,
     EXACT,
     LOSSY,
-    STYLE,
     TOTAL,
     UPLINK,
     Still,
@@ -24,6 +23,7 @@ from ..plotting import (
     plain_log_axis,
     quick,
     rounding_name,
+    styled,
     whole_numbers,
 )
 from .base import LABEL, Prediction
@@ -40,7 +40,7 @@ from .lab_training import (
     describe,
     train_lab,
 )
-from .training import TrainingApp
+from .training import TrainingApp, waiting
 
 RUNS_KEPT = 12
 
@@ -52,7 +52,7 @@ class LabPicture:
         self.guess: float | None = None
         self.earlier: list[Run] = []
         self.figure, (self.rounds, self.bytes) = new_figure(2, width=10.2, height=4.0, width_ratios=(1, 1.25))
-        with matplotlib.rc_context(STYLE):
+        with styled():
             self._grey = [(self.rounds.plot([], [], color=EARLIER, lw=1)[0],
                            self.bytes.plot([], [], color=EARLIER, lw=1)[0],
                            self.bytes.plot([], [], color=EARLIER, lw=1, ls="--")[0]) for _ in range(RUNS_KEPT)]  # fmt: skip
@@ -173,8 +173,8 @@ class LiveLab(TrainingApp):
             "bits": slider([(str(b), b) for b in BITS], start.bits, say("bits", "量化位数")),
             "rounding": w.Dropdown(options=[(rounding_name(r), r) for r in ROUNDINGS], value=start.rounding,
                                    description=say("rounding", "舍入方式"), layout=wide, style=LABEL),
-            "error_feedback": w.Checkbox(value=start.error_feedback, description=say("error feedback", "误差反馈"),
-                                         indent=False, layout=w.Layout(width="160px")),
+            "error_feedback": w.Checkbox(value=start.error_feedback, indent=False, layout=w.Layout(width="260px"),
+                                         description=say("error feedback (where it helps)", "误差反馈（有益时）")),
             "downlink": w.Dropdown(options=[(downlinks[d], d) for d in DOWNLINKS], value=start.downlink,
                                    description=say("downlink", "下行"), layout=wide, style=LABEL),
             "rounds": slider([(str(r), r) for r in ROUNDS], start.rounds, say("rounds", "轮数")),
@@ -188,7 +188,8 @@ class LiveLab(TrainingApp):
                 w.HBox([self.run_button, self.stop_button, self.clear_button, self.bar.container])]  # fmt: skip
         super().__init__([*([self.question] if predict else []), *rows, self.message, self.image, self.fold])
         self.show(Run(start, [], [], []))
-        train_lab(start._replace(rounds=1))  # builds the graph, so that the reader's first training need not
+        # So that the reader's first training need not; the app is there meanwhile, and takes a position to train next.
+        self.prepare(say("Building the training graph …", "正在构建训练图……"), lambda: train_lab(start._replace(rounds=1)))
 
     def _question(self) -> Prediction:
         text = say(
@@ -197,7 +198,9 @@ class LiveLab(TrainingApp):
             "每个客户端只上传增量中 1 % 的分量，每个 8 位，字节数约为 float32 的 1/200。10 轮后准确率是百分之几？"
             "（不压缩时约为 93。）",
         )
-        return Prediction(text, lambda guess: say("The lab now trains exactly this.", "实验台现在就按这个设置训练。"))
+        asked = LabParameters(k=0.01)
+        what = describe(asked) + say(f"; {asked.rounds} rounds", f"；{asked.rounds} 轮")
+        return Prediction(text, lambda guess: waiting(guess, what), asked)
 
     def to_question(self) -> None:
         self.controls["k"].value = 0.01
@@ -211,6 +214,9 @@ class LiveLab(TrainingApp):
     def train(self, parameters: LabParameters, on_round: Callable[[Run], bool | None]) -> Run:
         return train_lab(parameters, on_round)
 
+    def rounds_done(self, run: Run) -> int:
+        return sum(map(len, run.accuracy))
+
     def percent(self, run: Run) -> float:
         return 100 * float(_means(run)[0][-1])
 
@@ -218,9 +224,10 @@ class LiveLab(TrainingApp):
         return formula(run)
 
     def _forget(self, _button) -> None:
-        self.picture.earlier = []
-        if self._last is not None:
-            self.show(self._last)
+        with DRAWING:
+            self.picture.earlier = []
+            if self._last is not None:
+                self.show(self._last)
 
 
 def formula(run: Run) -> str:

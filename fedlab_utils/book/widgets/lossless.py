@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import ipywidgets as w
-import matplotlib
 import numpy as np
 from PIL import Image
 
@@ -16,7 +15,7 @@ from ...codecs import Quantize, decode
 from ...data import load_client_delta, load_mnist
 from ...language import say
 from ...theory import nmse
-from ..plotting import EARLIER, EXACT, LOSSY, STYLE, UPLINK, Still, new_figure, quick
+from ..plotting import EARLIER, EXACT, LOSSY, UPLINK, Still, new_figure, quick, styled
 from .base import CONTROL, LABEL, Explorer, Prediction, compare
 
 QUALITIES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
@@ -108,7 +107,7 @@ class CompressionPicture:
         self._visited: dict[tuple, tuple[float, float]] = {}
         self.figure, (self.left, self.middle, self.trade) = new_figure(3, width=10.2, height=3.7, width_ratios=(1, 1, 1.45))
         limit = float(np.quantile(np.abs(tiles(load_client_delta())), 0.995))
-        with matplotlib.rc_context(STYLE):
+        with styled():
             self._picture = self.left.imshow(np.zeros((SHOWN, SHOWN)), cmap="gray", vmin=0, vmax=255)
             self._delta = self.middle.imshow(np.zeros((SHOWN, SHOWN)), cmap="RdBu_r", vmin=-limit, vmax=limit)
             for ax in (self.left, self.middle):

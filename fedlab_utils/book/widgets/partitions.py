@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import ipywidgets as w
-import matplotlib
 import numpy as np
 
 from ...federation.baselines import train_alone
@@ -18,10 +17,10 @@ from ...federation.simulate import simulate
 from ...language import say
 from ...training.models import document_mlp
 from ..figures.concepts import ALONE, FEDERATED
-from ..plotting import DRAWING, EARLIER, EXACT, STYLE, Still, image_tag, new_figure, percent_axis, png, quick, whole_numbers
-from .base import CONTROL, LABEL, Explorer, Prediction, compare, error_box
+from ..plotting import DRAWING, EARLIER, EXACT, Still, new_figure, percent_axis, quick, styled, whole_numbers
+from .base import CONTROL, LABEL, Prediction
 from .dealing import ALPHAS, KINDS, N_CLIENTS, ROUNDS, SEEDS, SHARDS, Position, deal, describe, some_mnist
-from .worker import Worker
+from .training import TrainingApp, waiting
 
 
 class Run(NamedTuple):
@@ -51,14 +50,14 @@ def look(position: Position, run: Run | None = None) -> View:
     return View(position, counts, skew, run or _finished.get(position.essential(), Run()))
 
 
-def compute(**position: Any) -> View:
-    return look(Position(**position))
-
-
 def train(position: Position, on_round: Callable[[Run], bool | None] = lambda run: None) -> Run:
-    """Really train, all together and each alone. on_round(run): after each round; returning False gives the training up."""
+    """Really train, all together and each alone. on_round(run): after each round; returning False gives the training up.
+
+    What has been trained once is remembered, and on_round is then called once, with the whole run.
+    """
     position = position.essential()
     if position in _finished:
+        on_round(_finished[position])
         return _finished[position]
     data, clients, model = some_mnist(), deal(position), document_mlp(seed=position.seed)
     alone = float(np.mean(train_alone(model, data, clients, epochs=ROUNDS, seed=position.seed).accuracy))
@@ -83,7 +82,7 @@ class PartitionsPicture:
         self.stopped = False  # what is drawn is all that comes
         self._visited: dict[Position, tuple[float, float, float]] = {}
         self.figure, (self.map, self.rounds, self.trail) = new_figure(3, width=10.2, height=3.7)
-        with matplotlib.rc_context(STYLE):
+        with styled():
             self._counts = self.map.imshow(np.zeros((N_CLIENTS, 10)), cmap="Blues", vmin=0, vmax=200, aspect="auto")
             self.map.grid(False)
             self.map.set(xlabel=say("digit", "数字"), ylabel=say("client", "客户端"), xticks=range(10), yticks=range(10))
@@ -98,6 +97,8 @@ class PartitionsPicture:
             (self._here,) = self.trail.plot([], [], "o", color=FEDERATED, ms=9)
             (self._here_alone,) = self.trail.plot([], [], "s", color=ALONE, ms=8)
             (self._guess,) = self.trail.plot([], [], "D", ms=8, mfc="none", mec=EXACT, label=say("your guess", "你的猜测"))
+            self._legend = self.trail.legend(loc="lower left")
+            self._legend.set_visible(False)  # until there is a guess
             self.trail.set(xlim=(0.1, 1.03), xlabel=say("share of a client's main digit", "客户端中占比最大的数字的份额"))
             self.trail.set_title(say("skew and accuracy", "偏斜程度与准确率"))
             percent_axis(self.trail.xaxis)
@@ -105,6 +106,11 @@ class PartitionsPicture:
                 ax.set_ylim(0, 1)
                 percent_axis(ax.yaxis)
             quick(self.figure)
+
+    def keep(self, view: View) -> None:
+        """Leave a finished training on the trail, in grey."""
+        if len(view.run.accuracy) == ROUNDS and view.run.alone is not None:
+            self._visited[view.position.essential()] = (view.skew, view.run.accuracy[-1], view.run.alone)
 
     def draw(self, view: View) -> None:
         key, run = view.position.essential(), view.run
@@ -119,7 +125,6 @@ class PartitionsPicture:
         for artist, value in ((self._here, run.accuracy[-1:]), (self._here_alone, (run.alone,) if done else ())):
             artist.set_data([view.skew] if done else [], list(value) if done else [])
         if done and run.alone is not None:
-            self._visited[key] = (view.skew, run.accuracy[-1], run.alone)
             together, alone = f"{100 * run.accuracy[-1]:.1f} %", f"{100 * run.alone:.1f} %"
             self.rounds.set_title(say(f"together {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
         elif self.stopped:
@@ -130,7 +135,7 @@ class PartitionsPicture:
             self.rounds.set_title(say("training …", "训练中……"))
         if self.guess is not None:
             self._guess.set_data([look(QUESTION).skew], [self.guess / 100])
-            self.trail.legend(loc="lower left")
+            self._legend.set_visible(True)
 
     def alt(self, view: View) -> str:
         held = float(np.mean(np.sum(view.counts > 0, axis=1)))
@@ -151,61 +156,82 @@ class PartitionsPicture:
 QUESTION = Position("shards")
 
 
-class PartitionsExplorer(Explorer):
-    """The app. `wait(timeout)` blocks until no training runs (for tests and scripts)."""
+class PartitionsExplorer(TrainingApp):
+    """The app; see `TrainingApp`. What it calls a run is a `View`: who holds what, and the training so far."""
 
-    def __init__(self, controls, question):
-        self.worker = Worker(self._train, self._failed)
-        self.stop_button = self.worker.stop_button
-        self.stop_button.on_click(self._stopped)
-        train(Position())  # the first picture is complete, and the graph is built before the reader waits for it
-        super().__init__(controls, compute, PartitionsPicture(), formula, question)
-        *above, fold = self.children
-        self.set_trait("children", (*above, self.stop_button, fold))
+    def __init__(self, predict: bool = True):
+        names = {
+            "iid": say("IID", "独立同分布"),
+            "shards": say("shards", "分片"),
+            "dirichlet": say("Dirichlet", "Dirichlet 分布"),
+        }
+        start = Position()
 
-    def refresh(self, _change: Any = None) -> None:
-        """Show who holds what at once; start the training of this position unless it is known."""
-        self.picture.stopped = False
-        with DRAWING:
-            super().refresh()
-        position = Position(**self.parameters())
-        if self.question is None or not self.controls["kind"].disabled:
+        def slider(options, value, text):
+            return w.SelectionSlider(
+                options=options, value=value, description=text, continuous_update=False, layout=CONTROL, style=LABEL
+            )
+
+        controls = {
+            "kind": w.ToggleButtons(options=[(names[k], k) for k in KINDS], value=start.kind,
+                                    description=say("dealt by", "划分方式"), style=LABEL | {"button_width": "110px"},
+                                    layout=w.Layout(width="500px", display="flex", margin="0 0 0 8px")),
+            "alpha": slider([(f"{a:g}", a) for a in ALPHAS], start.alpha, "α"),
+            "shards": slider([(str(s), s) for s in SHARDS], start.shards, say("shards each", "每客户端分片")),
+            "seed": slider([(str(s), s) for s in SEEDS], start.seed, say("deal again", "重新划分")),
+        }  # fmt: skip
+        question = self._question() if predict else None
+        self.frame(controls, PartitionsPicture(), question)
+        rows = [w.HBox(list(controls.values()), layout=w.Layout(flex_flow="row wrap")),
+                w.HBox([self.run_button, self.stop_button, self.bar.container])]  # fmt: skip
+        super().__init__([*([question] if predict else []), *rows, self.message, self.image, self.fold])
+        self.start()  # before any guess: the question is about another setting
+
+    def _question(self) -> Prediction:
+        text = say(
+            "Two shards a client: nearly everybody knows two digits only, and alone reaches about 24 % on all ten. "
+            "What accuracy, in percent, does the federated model reach after 10 rounds? (The picture shows another setting.)",
+            "每个客户端两个分片：多数客户端只见过两种数字，单独训练时在全部十种数字上的准确率约为 24 %。"
+            "联邦训练 10 轮后，准确率是百分之几？（下图是另一种设置。）",
+        )
+        what = describe(QUESTION) + say(f"; {ROUNDS} rounds", f"；{ROUNDS} 轮")
+        return Prediction(text, lambda guess: waiting(guess, what), QUESTION)
+
+    def to_question(self) -> None:
+        self.controls["kind"].value = QUESTION.kind
+
+    def begin(self, position: Position) -> None:
+        """Who holds what is shown at once, before its training."""
+        if not self.run_button.disabled:  # else all is locked
             self.controls["alpha"].disabled = position.kind != "dirichlet"
             self.controls["shards"].disabled = position.kind != "shards"
-        if self.worker.busy or position.essential() not in _finished:
-            self.worker.start(position)
+        self.picture.stopped = False
+        self.show(look(position))
 
-    def wait(self, timeout: float | None = None) -> None:
-        self.worker.wait(timeout)
+    def parameters(self) -> Position:
+        return Position(**{name: control.value for name, control in self.controls.items()}).essential()
 
-    def _train(self, position: Position) -> None:
-        self._show(position, train(position, lambda run: self._show(position, run)))
+    def rounds_of(self, position: Position) -> int:
+        return ROUNDS
 
-    def _stopped(self, _button) -> None:
+    def train(self, position: Position, on_round: Callable[[View], bool | None]) -> View:
+        return look(position, train(position, lambda run: on_round(look(position, run))))
+
+    def rounds_done(self, view: View) -> int:
+        return len(view.run.accuracy)
+
+    def percent(self, view: View) -> float:
+        return 100 * view.run.accuracy[-1]
+
+    def formula(self, view: View) -> str:
+        return formula(view)
+
+    def _stopped(self, button: Any) -> None:
         """Say so at once: a position that was still waiting for its turn is never trained, and nothing else would draw it."""
-        self.picture.stopped = True
+        super()._stopped(button)
         with DRAWING:
-            super().refresh()
-
-    def _failed(self, error: Exception) -> None:
-        self.message.value = error_box(error)
-
-    def _show(self, position: Position, run: Run) -> bool:
-        """Draw the training so far, unless a newer position is on the picture. False gives this training up."""
-        go_on = self.worker.go_on()
-        if not self.worker.overtaken:
-            with DRAWING:
-                view = look(position, run)
-                self.picture.draw(view)
-                self.image.value = image_tag(png(self.picture.figure), self.picture.alt(view))
-                self.mathematics.value = formula(view)
-        return go_on
-
-    def _unlock(self, guess: float | None) -> None:
-        self.picture.guess = guess
-        for control in self.controls.values():
-            control.disabled = False
-        self.controls["kind"].value = QUESTION.kind
+            self.picture.stopped = True
+            self.show(look(self.parameters()))
 
 
 def formula(view: View) -> str:
@@ -220,36 +246,7 @@ def formula(view: View) -> str:
 
 def partitions_explorer(predict: bool = True) -> PartitionsExplorer:
     """The app. predict: ask for a guess before the controls unlock."""
-    names = {
-        "iid": say("IID", "独立同分布"),
-        "shards": say("shards", "分片"),
-        "dirichlet": say("Dirichlet", "Dirichlet 分布"),
-    }
-    start = Position()
-
-    def slider(options, value, text):
-        return w.SelectionSlider(
-            options=options, value=value, description=text, continuous_update=False, layout=CONTROL, style=LABEL
-        )
-
-    controls = {
-        "kind": w.ToggleButtons(options=[(names[k], k) for k in KINDS], value=start.kind, description=say("dealt by", "划分方式"),
-                                style=LABEL | {"button_width": "110px"},
-                                layout=w.Layout(width="500px", display="flex", margin="0 0 0 8px")),
-        "alpha": slider([(f"{a:g}", a) for a in ALPHAS], start.alpha, "α"),
-        "shards": slider([(str(s), s) for s in SHARDS], start.shards, say("shards each", "每客户端分片")),
-        "seed": slider([(str(s), s) for s in SEEDS], start.seed, say("deal again", "重新划分")),
-    }  # fmt: skip
-    question = None
-    if predict:
-        text = say(
-            "Two shards a client: nearly everybody knows two digits only, and alone reaches about 24 % on all ten. "
-            "What accuracy, in percent, does the federated model reach after 10 rounds? (The picture shows another setting.)",
-            "每个客户端两个分片：多数客户端只见过两种数字，单独训练时在全部十种数字上的准确率约为 24 %。"
-            "联邦训练 10 轮后，准确率是百分之几？（下图是另一种设置。）",
-        )
-        question = Prediction(text, lambda guess: compare(guess, 100 * train(QUESTION).accuracy[-1], " %"))
-    return PartitionsExplorer(controls, question)
+    return PartitionsExplorer(predict)
 
 
 def partitions_still(kind: str = "shards", alpha: float = 0.3, shards: int = 2) -> Still:
@@ -261,4 +258,5 @@ def partitions_still(kind: str = "shards", alpha: float = 0.3, shards: int = 2) 
     for position in (*others, here):
         view = look(position, train(position))
         picture.draw(view)
+        picture.keep(view)
     return Still(picture.figure, picture.alt(view))

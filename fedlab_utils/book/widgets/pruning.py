@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import ipywidgets as w
-import matplotlib
 import numpy as np
 
 from ... import pruning
@@ -14,7 +13,7 @@ from ...codecs import Identity, Quantize
 from ...data import load_mnist
 from ...language import say
 from ...training import central
-from ..plotting import EARLIER, EXACT, LOSSY, STYLE, Still, new_figure, percent_axis
+from ..plotting import EARLIER, EXACT, LOSSY, Still, new_figure, percent_axis, styled
 from .base import CONTROL, LABEL, Explorer, Prediction, compare
 
 KINDS = ("global", "layer", "node")
@@ -99,7 +98,7 @@ class PruningPicture:
         self.guess: float | None = None
         self._visited: dict[tuple, PruningData] = {}
         self.figure, (self.map, self.curve, self.bars) = new_figure(3, width=10.2, height=3.6, width_ratios=(1, 1.35, 1.1))
-        with matplotlib.rc_context(STYLE):
+        with styled():
             self._image = self.map.imshow(np.zeros((28, 28)), cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
             self.map.set(xticks=[], yticks=[])
             self.map.grid(False)

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import ipywidgets as w
-import matplotlib
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -20,12 +19,12 @@ from ..plotting import (
     EXACT,
     LOSSY,
     ROUNDING_COLOURS,
-    STYLE,
     Still,
     new_figure,
     plain_log_axis,
     quick,
     rounding_name,
+    styled,
 )
 from .base import CONTROL, LABEL, Explorer, Prediction, compare
 
@@ -90,7 +89,7 @@ class QuantizationPicture:
         self.guess: float | None = None
         self._visited: dict[tuple, tuple[float, float]] = {}
         self.figure, (self.values, self.stairs, self.trade) = new_figure(3, width=10.2, height=3.5)
-        with matplotlib.rc_context(STYLE):
+        with styled():
             (self._exact,) = self.values.step([0], [1], where="mid", color=EXACT, lw=1.2, label=say("before", "量化前"))
             (self._lossy,) = self.values.step([0], [1], where="mid", color=LOSSY, lw=1.2, label=say("after", "量化后"))
             self.values.set(yscale="log", xlabel=say("value", "数值"), ylabel=say("weights", "权重个数"))

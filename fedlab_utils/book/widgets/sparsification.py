@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import ipywidgets as w
-import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter
@@ -17,7 +16,7 @@ from ...data import load_client_delta
 from ...language import say
 from ...sparsification import top_k
 from ...theory import log2_binomial
-from ..plotting import EARLIER, EXACT, LOSSY, STYLE, UPLINK, Still, new_figure, quick
+from ..plotting import EARLIER, EXACT, LOSSY, UPLINK, Still, new_figure, quick, styled
 from .base import LABEL, Explorer, Prediction, compare
 
 # 0.1 % … 100 %, ten stops a decade.
@@ -88,7 +87,7 @@ class SparsificationPicture:
         self.guess: float | None = None
         self.figure, (self.mosaic, self.cost) = new_figure(2, width=10.2, height=3.8, width_ratios=(1.55, 1))
         all_k = curves()
-        with matplotlib.rc_context(STYLE):
+        with styled():
             signs = LinearSegmentedColormap.from_list("signs", [UPLINK, "#FFFFFF", LOSSY])
             colours = signs.with_extremes(over="#D9DCE0")
             blank = np.zeros((TILES[0] * 29 - 1, TILES[1] * 29 - 1))

@@ -8,7 +8,6 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 import ipywidgets as w
-import matplotlib
 import numpy as np
 
 from ...data import load_client_delta, load_mnist, partition_iid
@@ -18,20 +17,21 @@ from ..plotting import (
     EARLIER,
     EXACT,
     LOSSY,
-    STYLE,
     UPLINK,
     Still,
     new_figure,
     percent_axis,
     plain_log_axis,
     quick,
+    styled,
     whole_numbers,
 )
 from .base import LABEL, Prediction
-from .training import TrainingApp
+from .training import TrainingApp, waiting
 
 BITS = (2, 4, 8, 16)
 ROUNDS = 10
+ASKED = 2  # the bits of the question
 
 
 class TffRun(NamedTuple):
@@ -61,7 +61,7 @@ class BitsPicture:
         self.guess: float | None = None
         self.earlier: list[TffRun] = []
         self.figure, (self.rounds, self.bytes) = new_figure(2, width=10.2, height=3.8, width_ratios=(1, 1.15))
-        with matplotlib.rc_context(STYLE):
+        with styled():
             numbers, dense = np.arange(1, ROUNDS + 1), 4 * 101_770 * tff.COHORT / 1e6
             broad = {"color": EXACT, "lw": 6, "alpha": 0.3}
             self.rounds.plot(numbers, exact(), label="float32", **broad)
@@ -148,10 +148,11 @@ class BitsApp(TrainingApp):
             "TFF with 2 bits a weight, no memory of what was not sent: accuracy, in percent, after ten rounds? (float32: 93.)",
             "TFF 每个权重只用 2 位，也没有残差：十轮后准确率是百分之几？（float32 是 93。）",
         )
-        return Prediction(text, lambda guess: say("TFF now trains exactly this.", "TFF 现在就按这个设置训练。"))
+        what = say(f"{ASKED} bits; {ROUNDS} rounds", f"{ASKED} 位；{ROUNDS} 轮")
+        return Prediction(text, lambda guess: waiting(guess, what), ASKED)
 
     def to_question(self) -> None:
-        self.bits.value = 2
+        self.bits.value = ASKED
 
     def parameters(self) -> int:
         return self.bits.value
@@ -168,6 +169,9 @@ class BitsApp(TrainingApp):
 
         tff.train(tff.quantized(bits), self._data, self._clients, rounds=ROUNDS, on_round=note)
         return run
+
+    def rounds_done(self, run: TffRun) -> int:
+        return len(run.accuracy)
 
     def percent(self, run: TffRun) -> float:
         return 100 * run.accuracy[-1]

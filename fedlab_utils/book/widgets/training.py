@@ -15,13 +15,27 @@ from .base import Prediction, compare, error_box, set_disabled
 from .worker import Worker
 
 
+def waiting(guess: float | None, what: str) -> str:
+    """What to say when a guess is in and its training is not. True also where the reader moves on before that."""
+    if guess is None:
+        return say(f"Skipped. The question is about {what}.", f"已跳过。问题问的是：{what}。")
+    return say(
+        f"Your guess of {guess:,.4g} % is judged when this has been trained to its last round, all other controls as they were: "
+        f"{what}.",
+        f"你猜的是 {guess:,.4g} %。按下面的设置（其余控件不变）训练完最后一轮时给出答案：{what}。",
+    )
+
+
 class TrainingApp(w.VBox):
     """Every position of the controls is a training, drawn round by round, off the main thread.
 
     A subclass calls `frame`, and gives `parameters()`, the present position; `rounds_of(position)`; `train(position,
     on_round)`, which calls on_round(run so far) after every round, stops where that returns False, and returns the run;
-    `percent(run)`, its last accuracy; `formula(run)`; and `to_question()`, which moves a control to what the question
-    asks, and so starts that training.
+    `rounds_done(run)`; `percent(run)`, its last accuracy; `formula(run)`; and `to_question()`, which moves a control to
+    what the question asks, and so starts that training.
+
+    What the picture, the bar and the texts hold is changed under `DRAWING` only, and by a training only while no newer
+    position waits: so an older run is never drawn over a newer position.
     """
 
     def frame(
@@ -45,6 +59,7 @@ class TrainingApp(w.VBox):
         self.mathematics = w.HTMLMath()
         self.fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         self._last = None
+        self._open: float | None = None  # a guess that no training has answered yet
         for control in controls.values():
             control.observe(self.start, "value")
         self.run_button.on_click(self.start)
@@ -56,39 +71,69 @@ class TrainingApp(w.VBox):
         set_disabled({**self.controls, "run": self.run_button}, locked)
 
     def _unlock(self, guess: float | None) -> None:
-        self.picture.guess = guess
+        self.picture.guess = self._open = guess
         self._lock(False)
         self.to_question()
 
+    def prepare(self, text: str, job: Callable[[], Any]) -> None:
+        """Do a job off the main thread before any training; meanwhile the message is this text."""
+
+        def work() -> None:
+            job()
+            with DRAWING:
+                if self.message.value == text:
+                    self.message.value = ""
+
+        self.message.value = text
+        self.worker.prepare(work)
+
     def start(self, _change: Any = None) -> None:
         """Train with the present position of the controls; a training under way is given up for it."""
-        self.worker.start(self.parameters())
+        with DRAWING:
+            if self._last is not None:
+                self.picture.keep(self._last)
+                self._last = None
+            position = self.parameters()
+            self.begin(position)
+            self.worker.start(position)
+
+    def begin(self, position: Any) -> None:
+        """What an app shows of a new position before its first round; most show nothing."""
 
     def wait(self, timeout: float | None = None) -> Any:
         """Block until no training runs, or for `timeout` seconds; returns the last run. For tests and scripts."""
         self.worker.wait(timeout)
         return self._last
 
-    def _train(self, position) -> None:
-        self.message.value = ""
-        self.bar.container.layout.visibility = "visible"
-        self.bar.reset(total=self.rounds_of(position))
-        if self._last is not None:
-            self.picture.keep(self._last)
-            self._last = None
+    def _train(self, position: Any) -> None:
+        with DRAWING:
+            if self.worker.go_on():  # else the message says why not
+                self.message.value = ""
+            self.bar.container.layout.visibility = "visible"
+            self.bar.reset(total=self.rounds_of(position))
         run = self.train(position, self._on_round)
-        # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
-        self._last = None if self.worker.overtaken else run
-        if self.question is not None and self.picture.guess is not None and self._last is not None:
-            self.question.reply.value = compare(self.picture.guess, self.percent(run), " %")
-            self.picture.guess = None
+        with DRAWING:
+            self._judge(position, run)
+            # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
+            self._last = None if self.worker.overtaken else run
 
-    def _on_round(self, run) -> bool:
-        self.bar.update()
-        self.show(run)
+    def _on_round(self, run: Any) -> bool:
+        with DRAWING:
+            if not self.worker.overtaken:
+                self.bar.update(self.rounds_done(run) - self.bar.n)
+                self.show(run)
         return self.worker.go_on()
 
-    def _stopped(self, _button) -> None:
+    def _judge(self, position: Any, run: Any) -> None:
+        """Answer an open guess by the training that it was asked of, to its last round, and by no other."""
+        question = self.question
+        if question is None or self._open is None or position != question.asked:
+            return
+        if self.rounds_done(run) == self.rounds_of(position):
+            question.reply.value = compare(self._open, self.percent(run), " %")
+            self._open = None
+
+    def _stopped(self, _button: Any) -> None:
         self.message.value = say("Stopped. Run trains the setting that the controls now show.",
                                  "已停止。按“运行”，就按控件现在的设置训练。")  # fmt: skip
 
@@ -100,4 +145,4 @@ class TrainingApp(w.VBox):
         with DRAWING:
             self.picture.draw(run)
             self.image.value = image_tag(png(self.picture.figure), self.picture.alt(run))
-        self.mathematics.value = self.formula(run)
+            self.mathematics.value = self.formula(run)

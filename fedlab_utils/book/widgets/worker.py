@@ -22,6 +22,7 @@ class Worker:
     def __init__(self, work: Callable, failed: Callable[[Exception], None], around=nullcontext):
         self._work, self._failed, self._around = work, failed, around
         self._lock = threading.Lock()
+        self._first: Callable[[], None] | None = None  # a job to be done before any other
         self._wanted = None  # the newest position; what is under way is given up for it
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -45,9 +46,18 @@ class Worker:
         """Do the work for this position; work under way is given up for it."""
         with self._lock:
             self._wanted, self._stopped = position, False
-            if not self.busy:
-                self._thread = threading.Thread(target=self._run, daemon=True)
-                self._thread.start()
+            self._begin()
+
+    def prepare(self, job: Callable[[], None]) -> None:
+        """Do this before the work for any position that comes from now on; it cannot be stopped."""
+        with self._lock:
+            self._first = job
+            self._begin()
+
+    def _begin(self) -> None:
+        if not self.busy:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
 
     def stop(self, _button: Any = None) -> None:
         """Stop after the round under way; what has been drawn stays."""
@@ -62,12 +72,17 @@ class Worker:
         with self._around():
             while True:
                 with self._lock:
-                    position, self._wanted = self._wanted, None
-                    if position is None or self._stopped:
-                        self._thread, self.stop_button.disabled = None, True
-                        return
-                self.stop_button.disabled = False
+                    first, self._first = self._first, None
+                    if first is None:
+                        position, self._wanted = self._wanted, None
+                        if position is None or self._stopped:
+                            self._thread, self.stop_button.disabled = None, True
+                            return
+                self.stop_button.disabled = first is not None
                 try:
-                    self._work(position)
+                    if first is not None:
+                        first()
+                    else:
+                        self._work(position)
                 except Exception as error:  # shown where the reader looks; nothing is swallowed
                     self._failed(error)
