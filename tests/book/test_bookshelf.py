@@ -1,6 +1,8 @@
 """A reader's own work never stands in the way of updating the book, and the update never overwrites it."""
 
+import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -208,6 +210,28 @@ def test_as_a_command_it_says_what_it_did_and_how_it_is_called(shelf, monkeypatc
     for arguments in ([], ["fr"], ["zh", "en"]):
         with pytest.raises(SystemExit, match="usage"):
             bookshelf.main(arguments)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "gbk", "utf-8"])
+def test_a_console_that_cannot_print_chinese_is_told_in_english(shelf, encoding):
+    (shelf.root / "notebooks" / "zh").mkdir()
+    (shelf.root / "notebooks" / "zh" / "04_x.ipynb").write_bytes(notebook("1"))
+    program = "import sys; from pathlib import Path; from fedlab_utils.book import bookshelf as b; real = b.shelve\n"
+    program += "b.shelve = lambda language: real(language, Path(sys.argv[1])); b.main(['zh'])"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", program, shelf.root], cwd=ROOT, env=environment, capture_output=True)
+    assert done.stderr == b"" and done.returncode == 0
+    chinese = encoding in ("gbk", "utf-8")
+    assert done.stdout.decode(encoding).strip() == ("已把 1 章放进 my/zh" if chinese else "copied into my/zh: 1 chapters")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_names_that_a_console_cannot_print_are_escaped(shelf, monkeypatch, language):
+    monkeypatch.setattr(bookshelf, "shelve", lambda _: {"04_数学.ipynb": "04_数学.new.ipynb"})
+    console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", console)
+    bookshelf.main([language])
+    assert b"04_\\u6570\\u5b66.ipynb is yours" in console.buffer.getvalue()
 
 
 def test_the_shelf_needs_neither_tensorflow_nor_matplotlib():

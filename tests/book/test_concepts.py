@@ -341,7 +341,9 @@ def test_the_compression_explorer_unlocks(guess):
 
 @pytest.fixture(scope="module")
 def explorer():
-    return widgets.partitions_explorer(predict=False)
+    app = widgets.partitions_explorer(predict=False)
+    app.wait(120)
+    return app
 
 
 def go(app, **values):
@@ -375,7 +377,7 @@ def test_the_partitions_explorer_shows_every_stop(explorer, monkeypatch):
     for kind, name in (("dirichlet", "alpha"), ("shards", "shards"), ("iid", "seed")):
         for stop in stops[name]:
             go(explorer, kind=kind, **{name: stop})
-            view = partitions.compute(**explorer.parameters())
+            view = partitions.look(explorer.parameters())
             assert len(view.run.accuracy) == partitions.ROUNDS and explorer.message.value == ""
             assert f"{100 * view.run.accuracy[-1]:.1f} %" in alt(explorer) and explorer.stop_button.disabled
             n_images = len(partitions.some_mnist().y_train)
@@ -444,15 +446,15 @@ def test_the_picture_of_who_holds_what_does_not_wait_for_the_training(explorer, 
 def test_stop_ends_the_training_of_the_partitions(explorer, monkeypatch):
     monkeypatch.setattr(partitions, "_finished", {})
     rounds = []
-    show = explorer._show
+    on_round = explorer._on_round
 
-    def stop_after_two(position, run):
-        rounds.append(len(run.accuracy))
+    def stop_after_two(view):
+        rounds.append(len(view.run.accuracy))
         if len(rounds) == 2:
             explorer.stop_button.click()
-        return show(position, run)
+        return on_round(view)
 
-    monkeypatch.setattr(explorer, "_show", stop_after_two)
+    monkeypatch.setattr(explorer, "_on_round", stop_after_two)
     explorer.controls["kind"].value = "dirichlet"
     explorer.wait(60)
     assert max(rounds) < partitions.ROUNDS and explorer.stop_button.disabled

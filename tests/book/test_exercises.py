@@ -7,6 +7,8 @@ import copy
 import json
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 
 import fedlab_utils as fl
 from fedlab_utils.book.chapters import MODULES
-from fedlab_utils.book.exercises import algorithms, background, concepts, mathematics, overview, practice
+from fedlab_utils.book.exercises import algorithms, background, concepts, mathematics, memory, overview, practice
 from fedlab_utils.book.exercises.base import (
     Exercise,
     Question,
@@ -23,14 +25,18 @@ from fedlab_utils.book.exercises.base import (
     as_array,
     as_number,
     attempt,
-    finished,
-    note_finished,
 )
+from fedlab_utils.book.exercises.memory import finished, note_finished
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 pytestmark = pytest.mark.usefixtures("progress")
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_yet(monkeypatch):
+    monkeypatch.setattr(memory, "_said", set())
 
 
 def examine_seven(answer):
@@ -51,7 +57,8 @@ def test_right_is_praised_and_remembered_once(progress, language):
     assert verdict.state == "right" and repr(verdict) == {"en": "✓ Right. Yes!", "zh": "✓ 正确。是的！"}[language]
     SEVEN.check(lambda: 7)
     assert finished() == ["trial.seven"] == json.loads(progress.read_text(encoding="utf8"))
-    assert [path.name for path in progress.parent.iterdir()] == ["progress.json"], "a temporary file was left"
+    left = sorted(path.name for path in progress.parent.iterdir())
+    assert left == ["progress.json", "progress.json.lock"], "a temporary file was left"
 
 
 def test_the_books_own_solution_is_not_remembered_as_the_readers(progress):
@@ -143,12 +150,68 @@ def test_as_array_takes_what_numpy_takes():
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"\xff\xfe\x00", b"null", b"3", b"[" * 100_000])
-def test_a_damaged_progress_file_counts_as_empty_and_is_mended(progress, content):
+def test_a_damaged_progress_file_counts_as_empty_is_kept_aside_and_mended(progress, content):
     progress.parent.mkdir()
     progress.write_bytes(content)
     assert finished() == []
     note_finished("a.b")
-    assert finished() == ["a.b"]
+    assert finished() == ["a.b"] == json.loads(progress.read_bytes())
+    assert [path.read_bytes() for path in progress.parent.glob("*.unreadable-*")] == [content] * bool(content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_progress_file_that_an_editor_has_saved_in_another_encoding_is_read(progress, encoding):
+    progress.parent.mkdir()
+    progress.write_bytes(json.dumps(["a.b", "c.d"], indent=1).encode(encoding))
+    assert finished() == ["a.b", "c.d"]
+    assert SEVEN.check(lambda: 7).message == "Right. Yes!"
+    assert json.loads(progress.read_bytes()) == ["a.b", "c.d", "trial.seven"]
+    assert not list(progress.parent.glob("*.unreadable-*"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_of_a_progress_file_that_was_cut_off_nothing_is_lost(progress, encoding, language):
+    progress.parent.mkdir()
+    content = '[\n "a.b",\n "c.d",\n "mathematics.exac'.encode(encoding)
+    progress.write_bytes(content)
+    (progress.parent / "progress.json.unreadable-1").write_text("an earlier one")
+    assert finished() == ["a.b", "c.d"]
+    message = SEVEN.check(lambda: 7).message
+    assert "progress.json.unreadable-2" in message and "2" in message and bool(CHINESE.search(message)) == (language == "zh")
+    assert json.loads(progress.read_bytes()) == ["a.b", "c.d", "trial.seven"]
+    assert (progress.parent / "progress.json.unreadable-1").read_text() == "an earlier one"
+    assert (progress.parent / "progress.json.unreadable-2").read_bytes() == content
+
+
+def test_two_kernels_that_finish_exercises_at_once_lose_none(progress):
+    program = "import sys; from fedlab_utils.book.exercises.memory import note_finished\n"
+    program += "print('ready', flush=True); input()\nfor i in range(100): assert note_finished(f'{sys.argv[1]}.n{i}') == ''"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    kernels = [subprocess.Popen([sys.executable, "-c", program, who], **pipes) for who in ("a", "b", "c")]
+    for kernel in kernels:
+        assert kernel.stdout.readline().strip() == b"ready"
+    for kernel in kernels:
+        kernel.stdin.write(b"\n")
+        kernel.stdin.flush()
+    assert [kernel.communicate()[0] for kernel in kernels] == [b""] * 3 and not any(kernel.returncode for kernel in kernels)
+    assert set(finished()) == {f"{who}.n{i}" for who in "abc" for i in range(100)}
+
+
+def test_a_file_that_cannot_be_read_is_told_once_and_stays(progress, monkeypatch, language):
+    progress.parent.mkdir()
+    progress.write_text('["a.b"]', encoding="utf8")
+
+    def closed(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    message = SEVEN.check(lambda: 7).message
+    assert {"en": "could not be noted", "zh": "无法记下"}[language] in message and "Permission denied" in message
+    why = ("One.", "一。") * 2
+    question = Question("trial.one", ("?", "？"), (why,), 0)
+    assert question.verdict(0).message == {"en": "Right. One.", "zh": "正确。一。"}[language]  # not told again
+    monkeypatch.undo()
+    assert progress.read_text(encoding="utf8") == '["a.b"]' and len(list(progress.parent.iterdir())) == 2  # and the lock
 
 
 def test_strange_entries_are_left_out(progress):

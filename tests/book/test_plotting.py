@@ -2,13 +2,18 @@
 
 import base64
 import io
+import threading
 
+import matplotlib
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import fedlab_utils as fl
-from fedlab_utils.book import plotting
+from fedlab_utils.book import plotting, widgets
 from fedlab_utils.book.figures import mathematics
+from fedlab_utils.book.widgets import tff
 
 
 def figures():
@@ -38,3 +43,92 @@ def test_magnitudes_reports_the_energy_share_of_a_vector_worked_out_by_hand():
 
 def test_an_image_tag_escapes_its_alternative_text():
     assert 'alt="a &lt;b&gt; &quot;c&quot;"' in plotting.image_tag(b"", 'a <b> "c"')
+
+
+# The reader's own settings
+
+HERS = {"font.family": ["serif"], "font.size": 17, "axes.grid": False, "grid.color": "r", "axes.spines.top": True,
+        "legend.frameon": True, "axes.edgecolor": "g", "lines.linewidth": 7}  # fmt: skip
+
+
+@pytest.fixture
+def hers():
+    with matplotlib.rc_context(HERS):
+        before = dict(matplotlib.rcParams)
+        yield
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_figures_and_apps_leave_the_settings_of_the_reader_alone(hers):
+    before = dict(matplotlib.rcParams)
+    for still in figures():
+        assert still.alt and dict(matplotlib.rcParams) == before
+    for make in (widgets.quantization_explorer, widgets.sparsification_explorer, widgets.cost_calculator):
+        app = make(predict=False)
+        app.refresh()
+        assert dict(matplotlib.rcParams) == before, make
+
+
+def a_run(rounds):
+    return tff.TffRun(4, [0.81 + 0.01 * n for n in range(rounds)], 20_000)
+
+
+def test_while_an_app_draws_in_its_thread_the_reader_plots_with_her_own_settings(hers):
+    picture = tff.BitsPicture()
+    picture.draw(a_run(1))
+    plotting.png(picture.figure)
+    inside, leave, draw = threading.Event(), threading.Event(), picture.figure.canvas.draw
+
+    def slow():
+        inside.set()
+        leave.wait(30)
+        draw()
+
+    picture.figure.canvas.draw = slow
+    thread = threading.Thread(target=plotting.png, args=(picture.figure,))
+    thread.start()
+    assert inside.wait(30)
+    ax = Figure().subplots()
+    line, text = *ax.plot([1, 2]), ax.set_xlabel("x")
+    assert all(matplotlib.rcParams[name] == value for name, value in HERS.items())
+    assert line.get_linewidth() == 7 and ax.spines.top.get_visible() and text.get_family() == ["serif"]
+    leave.set()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_picture_keeps_its_style_whatever_the_reader_sets_later():
+    def pictures(settings):
+        picture = tff.BitsPicture()
+        for rounds in (0, 1, 3):
+            picture.guess = 20.0 if rounds == 3 else None  # which makes the axis longer
+            picture.draw(a_run(rounds))
+            with matplotlib.rc_context(settings if rounds else {}):
+                yield plotting.png(picture.figure)
+
+    settings = {name: value for name, value in HERS.items() if name != "font.size"}  # of which the number of ticks depends
+    assert list(pictures(settings)) == list(pictures({}))
+
+
+def test_two_threads_are_never_in_the_style_at_once(hers):
+    """Contexts that cross restore each other's settings, and the style of the book would stay for good."""
+    inside, leave, second = threading.Event(), threading.Event(), threading.Event()
+
+    def first():
+        with plotting.styled():
+            inside.set()
+            leave.wait(30)
+
+    def other():
+        with plotting.styled():
+            second.set()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=other)]
+    threads[0].start()
+    assert inside.wait(30)
+    threads[1].start()
+    assert not second.wait(0.2)
+    leave.set()
+    for thread in threads:
+        thread.join(30)
+    assert second.is_set()

@@ -184,8 +184,10 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
             stages = [] if parameters.k == 1 else [fl.TopK(parameters.k)]
             stages += [] if parameters.bits == 32 else [fl.Quantize(parameters.bits, parameters.rounding)]
             assert list(last["uplink"].stages) == (stages or [fl.Identity()])
-            assert last["downlink"] == {"float32": fl.Identity(), "8 bits": fl.Quantize(8), "uplink": last["uplink"]}[
-                parameters.downlink]
+            assert (
+                last["downlink"]
+                == {"float32": fl.Identity(), "8 bits": fl.Quantize(8), "uplink": last["uplink"]}[parameters.downlink]
+            )
             assert run.total_mb[0][-1] > run.uplink_mb[0][-1] > 0
             live.picture.draw(run)
 

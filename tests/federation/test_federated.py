@@ -604,9 +604,7 @@ def test_what_is_no_codec_is_named(small, direction, codec):
 
 @pytest.mark.parametrize("learning_rate", [1e10, 1e30])
 def test_an_exploding_learning_rate_is_told(small, learning_rate):
-    with pytest.raises(
-        FloatingPointError, match=r"round \d, client \d: .* no longer finite; try a smaller learning_rate"
-    ):
+    with pytest.raises(FloatingPointError, match=r"round \d, client \d: .* no longer finite; try a smaller learning_rate"):
         simulate(models.document_mlp(), small, UNEQUAL, rounds=5, learning_rate=learning_rate, uplink=fl.Quantize(8))
 
 
