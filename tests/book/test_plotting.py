@@ -3,6 +3,7 @@
 import base64
 import io
 import threading
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -132,3 +133,9 @@ def test_two_threads_are_never_in_the_style_at_once(hers):
     for thread in threads:
         thread.join(30)
     assert second.is_set()
+
+
+def test_the_style_is_entered_in_one_place():
+    book = Path(plotting.__file__).parent
+    assert [path.name for path in book.rglob("*.py") if "rc_context(" in path.read_text("utf-8")] == ["plotting.py"]
+    assert Path(plotting.__file__).read_text("utf-8").count("rc_context(") == 1

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 from later import Later
 
-import fedlab_utils as fl
 from fedlab_utils.book import widgets
 from fedlab_utils.book.plotting import DRAWING
 from fedlab_utils.book.widgets import tff
