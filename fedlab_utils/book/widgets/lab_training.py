@@ -27,7 +27,10 @@ DOWNLINKS = ("float32", "8 bits", "uplink")
 
 
 class LabParameters(NamedTuple):
-    """One position of all controls. bits: 32 means float32. k: fraction kept, 1.0 means all. downlink "uplink": as the uplink."""
+    """One position of all controls. bits: 32 means float32. k: fraction kept, 1.0 means all. downlink "uplink": as the uplink.
+
+    error_feedback: as the codec says of itself, that is where it helps; False is none at all.
+    """
 
     partition: str = "iid"
     n_clients: int = 100
@@ -96,7 +99,7 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
         simulate(
             document_mlp(seed=seed), load_mnist(), clients_of(parameters.partition, parameters.n_clients),
             rounds=parameters.rounds, clients_per_round=COHORT, uplink=codec_of(parameters), downlink=downlink_of(parameters),
-            error_feedback=parameters.error_feedback, seed=seed, on_round=note,
+            error_feedback=None if parameters.error_feedback else False, seed=seed, on_round=note,
         )  # fmt: skip
         if stopped:
             break
