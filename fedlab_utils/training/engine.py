@@ -9,6 +9,7 @@ long as it is.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ def is_vectorized(model: keras.Model) -> bool:
 
 
 _kept: dict[tuple, Graphs] = {}
+_one_at_a_time = threading.RLock()  # apps train in threads of their own: two of them build a graph once
 
 
 @nothing_drawn()
@@ -74,17 +76,18 @@ def graphs(
     optimizer_key = identity.describe(optimizer, leave_out=rate)
     shapes = (x.shape[1:], str(x.dtype), y.shape[1:], str(y.dtype))
     key = (described, loss_key, optimizer_key, shapes, together)
-    if None not in key[:3] and key in _kept:
-        return _kept[key]
-    own = identity.twin(model, copy) if described is not None else None
-    if own is None:  # the reader's very model is traced
-        return _build(model, loss, optimizer, x, y, vectorized=False)
-    built = _build(own, loss, optimizer, x, y, together)
-    if None not in key[:3]:
-        while len(_kept) >= GRAPHS_KEPT:
-            del _kept[next(iter(_kept))]
-        _kept[key] = built
-    return built
+    with _one_at_a_time:
+        if None not in key[:3] and key in _kept:
+            return _kept[key]
+        own = identity.twin(model, copy) if described is not None else None
+        if own is None:  # the reader's very model is traced
+            return _build(model, loss, optimizer, x, y, vectorized=False)
+        built = _build(own, loss, optimizer, x, y, together)
+        if None not in key[:3]:
+            while len(_kept) >= GRAPHS_KEPT:
+                del _kept[next(iter(_kept))]
+            _kept[key] = built
+        return built
 
 
 def _moving(model, others, x) -> set[int]:

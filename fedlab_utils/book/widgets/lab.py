@@ -174,7 +174,7 @@ class LiveLab(TrainingApp):
             "rounding": w.Dropdown(options=[(rounding_name(r), r) for r in ROUNDINGS], value=start.rounding,
                                    description=say("rounding", "舍入方式"), layout=wide, style=LABEL),
             "error_feedback": w.Checkbox(value=start.error_feedback, indent=False, layout=w.Layout(width="260px"),
-                                         description=say("error feedback (where it helps)", "误差反馈（有益时）")),
+                                         description=say("error feedback", "误差反馈")),
             "downlink": w.Dropdown(options=[(downlinks[d], d) for d in DOWNLINKS], value=start.downlink,
                                    description=say("downlink", "下行"), layout=wide, style=LABEL),
             "rounds": slider([(str(r), r) for r in ROUNDS], start.rounds, say("rounds", "轮数")),
