@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,7 @@ def foreign_privates(source, own):
     return sorted(name for name in read - own - NAMED_TUPLE if name.startswith("_") and not name.startswith("__"))
 
 
+@cache
 def names_of_our_own():
     own = set()
     for module in MODULES:

@@ -194,6 +194,7 @@ def test_the_estimate_refuses_what_is_out_of_range(name, value):
         cost.estimate_cost(**{name: value})
 
 
+@pytest.mark.slow
 def test_every_stop_of_the_calculator(language):
     app = widgets.cost_calculator(predict=False)
     assert app.controls["line"].value == "4G"

@@ -283,6 +283,7 @@ def test_bad_input_of_training_alone_is_named():
 # Lossless and lossy: the app
 
 
+@pytest.mark.slow
 def test_the_compression_explorer_shows_the_bytes_of_every_stop(language):
     app = widgets.compression_explorer(predict=False)
     pixels, n, seen = lossless.digits_picture(), 101_770, set()

@@ -30,6 +30,7 @@ def lab_stops():
     }
 
 
+@pytest.mark.slow
 def test_the_quantization_explorer_shows_the_bytes_of_every_stop(language):
     app = widgets.quantization_explorer(predict=False)
     x = fl.load_client_delta()
@@ -56,6 +57,7 @@ def test_the_quantization_explorer_reports_the_error_of_the_vector_it_names():
     assert quantization.compute("delta", 5, "floor").nmse == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_sparsification_explorer_visits_every_stop(language):
     app = widgets.sparsification_explorer(predict=False)
     seen = set()

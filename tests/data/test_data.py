@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import fedlab_utils as fl
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.training
 def test_the_recipe_makes_a_delta_of_the_kind_that_is_shipped(tmp_path):
     """Other dropout masks, the same client: the same dead pixels, as long, and as easy to compress."""
     section = (ROOT / "data" / "README.md").read_text(encoding="utf8").split("## client_delta.npy")[1]
