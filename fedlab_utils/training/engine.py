@@ -91,13 +91,18 @@ def graphs(
 
 
 def _moving(model, others, x) -> set[int]:
-    """The ids of the variables that no gradient trains and one step of training changes all the same."""
-    if not others:
-        return set()
-    before = [tf.convert_to_tensor(v.value) for v in others]
-    trainable = [tf.convert_to_tensor(v.value) for v in model.trainable_variables]
-    _, after = model.stateless_call(trainable, before, x[:2], training=True)
-    return {id(v) for v, old, new in zip(others, before, after, strict=True) if new is not old}
+    """The ids of the variables that no gradient trains and one step of training changes all the same.
+
+    ValueError where it changes trained ones too (SpectralNormalization does): that change would be lost.
+    """
+    variables = [*model.trainable_variables, *others]
+    before = [tf.convert_to_tensor(v.value) for v in variables]
+    with keras.StatelessScope(state_mapping=list(zip(variables, before, strict=True))) as scope:
+        model(x[:2], training=True)
+        moved = [v for v, old in zip(variables, before, strict=True) if scope.get_current_value(v) is not old]
+    if trained := [v.path for v in moved if any(v is one for one in model.trainable_variables)]:
+        raise ValueError(f"{trained[0]} is trained by gradients and set by its layer as well, which is not supported here")
+    return {id(v) for v in moved}
 
 
 def _build(model, loss: Loss, optimizer, x, y, vectorized: bool) -> Graphs:

@@ -56,6 +56,10 @@ def get(loss: Any) -> Loss:
     if isinstance(given, _k.Loss) and given.reduction not in _MEANS:
         raise ValueError(f"loss has reduction={given.reduction!r}, but a client's loss is the mean of its samples: leave it out")
 
+    for option, allowed in (("ignore_class", None), ("axis", -1)):
+        if getattr(given, option, allowed) != allowed:
+            raise ValueError(f"loss has {option}={getattr(given, option)!r}, which is not supported here: leave it out")
+
     def among(kinds):
         return any(type(given) is kind or given is kind for kind in kinds)
 

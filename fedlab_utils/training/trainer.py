@@ -47,6 +47,9 @@ def require_model(model: Any) -> None:
     """TypeError or ValueError naming what of a model cannot be trained here, and what is allowed."""
     if not isinstance(model, keras.Sequential) and not (isinstance(model, keras.Model) and hasattr(model, "operations")):
         raise TypeError(f"model must be a Sequential or functional Keras model, got {type(model).__name__}")
+    for method in ("train_step", "compute_loss"):
+        if getattr(type(model), method) is not getattr(keras.Model, method):
+            raise ValueError(f"model has a {method} of its own, which would not be used here: pass loss and optimizer instead")
     if not model.built:
         raise ValueError("model has no weights yet: give it a keras.Input as its first layer")
     for end, tensors in (("input", model.inputs), ("output", model.outputs)):

@@ -257,11 +257,22 @@ def test_no_two_models_of_the_table_find_each_others_graph(keras):
 
 
 REFUSED = {
+    "spectral normalization": (
+        lambda L, keras: L.SpectralNormalization(L.Dense(4)),
+        "is trained by gradients and set by its layer as well",
+    ),
+    "a stateful layer": (lambda L, keras: stateful(L), "is stateful"),
     "an adapted Normalization": (lambda L, keras: adapted(L), "Normalization that was adapted"),
     "mixed precision": (lambda L, keras: L.Dense(4, dtype="mixed_float16"), "dtype policy 'mixed_float16'"),
     "float16": (lambda L, keras: L.Dense(4, dtype="float16"), "float16"),
     "float64 beside float32": (lambda L, keras: L.Dense(4, dtype="float64"), "dtype policy"),
 }
+
+
+def stateful(L):
+    layer = L.Dense(4)
+    layer.stateful = True  # as the recurrent ones say it, which want a batch of fixed length besides
+    return layer
 
 
 def adapted(L):
@@ -286,6 +297,16 @@ def test_several_inputs_or_outputs_are_refused(keras):
     for model, message in ((two_outputs, "model has 2 outputs, one is supported"), (two_inputs, "model has 2 inputs")):
         with pytest.raises(ValueError, match=message):
             fl.simulate(model, numbers(), CLIENTS, rounds=1, clients_per_round=3)
+
+
+def test_a_model_that_trains_itself_is_refused(keras):
+    class Own(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    start = keras.Input((6,))
+    with pytest.raises(ValueError, match="model has a train_step of its own"):
+        fl.simulate(Own(start, keras.layers.Dense(3, "softmax")(start)), numbers(), CLIENTS, rounds=1, clients_per_round=3)
 
 
 def test_an_optimizer_that_is_not_tested_is_refused_by_name(keras):

@@ -99,11 +99,21 @@ def test_which_losses_want_integers_is_decided_by_class(keras, data):
         (("softmax", 2), lambda k: k.SparseCategoricalCrossentropy(from_logits=True), "from_logits=True, but model gives probab"),
         (("sigmoid", 1), lambda k: k.BinaryCrossentropy(from_logits=True), "from_logits=True, but model gives probabilities"),
         (("softmax", 2), lambda k: k.CategoricalCrossentropy(reduction="sum"), "loss has reduction='sum'"),
+        (("softmax", 2), lambda k: k.SparseCategoricalCrossentropy(ignore_class=1), "loss has ignore_class=1"),
     ],
 )
 def test_a_loss_that_does_not_suit_the_outputs_is_refused(keras, data, last, loss, message):
     with pytest.raises(ValueError, match=message):
         run(net(keras, last), data, loss=loss(keras.losses))
+
+
+def test_a_loss_whose_attributes_say_another_thing_is_not_taken_for_that_thing(keras, data):
+    """Keras calls a loss with what it was made with; the graph of one that was changed since must not be found by others."""
+    from fedlab_utils.training.identity import describe
+
+    changed, honest = keras.losses.SparseCategoricalCrossentropy(), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    changed.from_logits = True
+    assert describe(changed) is None and describe(honest) is not None
 
 
 @pytest.mark.parametrize(("last", "logits"), [(("sigmoid", 1), False), ((None, 1), True)])
