@@ -23,6 +23,9 @@ quick: .venv/.dev
 
 # --nbval compares every output; the weekly workflow, with other versions of everything, runs the cells only: --nbval-lax.
 NBVAL = --nbval
+# Two workers on two cores: one thread of TensorFlow each.
+test: export TF_NUM_INTRAOP_THREADS = 1
+test: export TF_NUM_INTEROP_THREADS = 1
 test: .venv/.dev
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m mypy
