@@ -61,10 +61,15 @@ def cannot_change(array: np.ndarray) -> bool:
 _tensors: dict[int, tuple[np.ndarray, Any]] = {}
 
 
+def _is_kept(array: Any) -> bool:
+    """Whether an array has a tensor already, and still cannot have changed since: its owner may have unlocked it."""
+    return id(array) in _tensors and cannot_change(array)
+
+
 def tensor(array: np.ndarray) -> Any:
     """The array as a tensor. Kept for arrays that cannot change; the last eight."""
-    if (found := _tensors.get(id(array))) is not None and found[0] is array:
-        return found[1]
+    if _is_kept(array):
+        return _tensors[id(array)][1]
     made = tf.constant(array)
     if cannot_change(array):
         while len(_tensors) >= 8:
@@ -84,8 +89,10 @@ def require_dataset(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     arrays: list[np.ndarray] = []
     for x, y in (names[:2], names[2:]):
         inputs = getattr(data, x)
-        seen = id(inputs) in _tensors  # by an earlier training, and nobody can have changed it since
-        arrays += [require_inputs(f"data.{x}", inputs, seen), require_labels(f"data.{y}", getattr(data, y), len(inputs))]
+        arrays += [
+            require_inputs(f"data.{x}", inputs, seen=_is_kept(inputs)),
+            require_labels(f"data.{y}", getattr(data, y), len(inputs)),
+        ]
     if arrays[0].shape[1:] != arrays[2].shape[1:] or arrays[1].shape[1:] != arrays[3].shape[1:]:
         raise ValueError(f"data.x_train has samples of shape {arrays[0].shape[1:]}, data.x_test of {arrays[2].shape[1:]}; labels "
                          f"{arrays[1].shape[1:]} and {arrays[3].shape[1:]}: training and test must be alike")  # fmt: skip

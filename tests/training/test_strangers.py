@@ -279,6 +279,17 @@ def test_samples_changed_in_place_are_seen(keras, entry):
     assert any(np.abs(a - b).max() > 1e-6 for a, b in zip(first, trained(), strict=True))
 
 
+def test_an_array_that_its_owner_unlocks_is_read_again():
+    images, labels = np.random.default_rng(0).random((50, 28, 28)).astype("float32"), np.arange(50) % 10
+    images.flags.writeable = False
+    first = fl.central.train(fl.central.mlp(8), images, labels)
+    again = fl.central.train(fl.central.mlp(8), images, labels)
+    assert all(map(np.array_equal, first, again))
+    images.flags.writeable = True
+    images[:] = 1 - images
+    assert not all(map(np.array_equal, first, fl.central.train(fl.central.mlp(8), images, labels)))
+
+
 def test_a_penalty_of_the_layers_and_batch_normalization_are_trained_centrally_too(keras):
     images, labels = np.random.default_rng(0).random((64, 28, 28)).astype("float32"), np.arange(64) % 10
     L = keras.layers
