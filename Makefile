@@ -5,6 +5,9 @@ PYTHONS = python3.11 python3.12 python3.13 python3
 USABLE = import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 EDITION ?= $(if $(filter zh%,$(or $(LC_ALL),$(LANG))),zh,en)
 
+# Some machines forbid Python to keep what it has compiled: every kernel and every worker would compile TensorFlow anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 

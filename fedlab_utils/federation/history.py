@@ -6,11 +6,13 @@ import csv
 import importlib.metadata
 import platform
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 
+@cache  # reading what is installed takes a millisecond, a table of trainings has hundreds
 def _versions() -> dict[str, str]:
     """Of what decides the numbers: Python, NumPy, Keras, TensorFlow."""
     found = {"python": platform.python_version()}
@@ -42,7 +44,7 @@ class History:
     weights: list[np.ndarray] = field(default_factory=list, repr=False)
     setup_seconds: float = 0.0
     seed: int = 0
-    versions: dict[str, str] = field(default_factory=_versions)
+    versions: dict[str, str] = field(default_factory=lambda: dict(_versions()))
 
     def total_bytes(self) -> np.ndarray:
         """Uplink and downlink bytes together, added up from the first round: int64 [rounds]."""

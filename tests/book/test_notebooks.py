@@ -254,6 +254,7 @@ display(figure, metadata={"image/png": {"alt": "an empty square"}})"""
 WIDGET = "import ipywidgets\nipywidgets.interact(lambda bits: bits, bits=(1, 8));"
 
 
+@pytest.mark.slow  # kernels
 def test_build_executes_keeps_outputs_and_gives_the_same_file_again(root, capsys):
     cells = [code(PRINTS), code("%matplotlib inline\n" + FIGURE), twins("好", "good"), code(WIDGET, IGNORE)]
     cells.append(code('import pathlib\npathlib.Path("here").write_text("")\nNone', ":jupyter: {source_hidden: true}\n"))
@@ -283,6 +284,7 @@ def test_build_executes_keeps_outputs_and_gives_the_same_file_again(root, capsys
     assert files(root) == before
 
 
+@pytest.mark.slow  # kernels
 def test_no_execute_keeps_the_outputs_of_unchanged_code_only(root, capsys):
     write(root, chapter_of(twins("好", "good"), code("print(1)"), code("print(2)")))
     run(root)
@@ -325,6 +327,7 @@ def test_a_faultless_output_has_no_faults():
     assert build.faults(output("display_data", data=picture, metadata={"image/png": {"alt": "a line"}})) == []
 
 
+@pytest.mark.slow  # kernels
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [
@@ -390,6 +393,7 @@ def test_build_writes_the_tables_of_chapters_in_readmes_and_sources(root, capsys
     assert "its table of chapters is new" not in capsys.readouterr().out
 
 
+@pytest.mark.slow  # kernels
 def test_a_source_whose_table_is_new_is_built_too_and_keeps_its_outputs(root):
     marks = "<!-- chapters: readme {} -->\n<!-- end of chapters -->"
     write(root, chapter_of(twins(f"好\n\n{marks.format('zh')}", f"good\n\n{marks.format('en')}")))
