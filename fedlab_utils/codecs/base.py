@@ -8,19 +8,21 @@ A stage is one class: what it writes (`forward`), what reads it again (`read`), 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..validation import require_finite, require_rng
+from ..layout import Shapes, is_list_of_arrays
+from ..validation import require_finite
 from .wire import Reader, finite, seal, varint
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-SEED_BYTES = 3  # of a seed that travels; 16.7 million different draws
-Inner = Callable[[int], np.ndarray]  # decodes the layer within, of so many weights
+MAX_DIMENSIONS = 32  # of an array in a layout
+Inner = Callable[..., np.ndarray]  # decodes the layer within, of so many weights; also given: how many belong to each array
 
 _STAGES: dict[int, type[Codec]] = {}  # by tag
 
@@ -34,6 +36,8 @@ class Codec:
 
     ends_in_bytes: bool = False  # a stage that turns all of its input into bytes, so that none can follow
     lossless: bool = False
+    follows_layout: bool = False  # treats the arrays of a list each by itself, so that their shapes have to travel
+    keeps_layout: bool = False  # what it leaves is in the order of the arrays, and `forward_arrays` says how many of each
     biased: bool = True  # whether the mean of what is decoded, over the stage's random numbers, is another vector than x
     tags: Iterable[int] = ()  # of its layers, one byte each; a stage that writes another's layers inherits its tags
 
@@ -60,21 +64,29 @@ class Codec:
     def encode(self, x: ArrayLike, rng: np.random.Generator | None = None) -> bytes:
         """Encode an array of any shape as float32 [n] in row-major order; returns the whole message.
 
-        x: also a list of arrays, as model.get_weights() gives it: one after the other.
+        x: also a list of arrays, as model.get_weights() gives it: one after the other. Their shapes travel too (Layout: a tag,
+        their number, and the dimensions of each, counted in bytes) where a stage follows them, as `Quantize(8, "array")` does.
         rng: for stages that draw random numbers; ValueError where one does and has none, or where x holds NaN, infinity
         or a value beyond float32 (naming the first). TypeError for a stage without a tag.
         """
         with np.errstate(all="ignore"):  # what leaves float32 is told below, by name
-            return self._encode(_vector(x), rng)
+            return self._encode(_vector(x), rng, [np.shape(part) for part in x] if is_list_of_arrays(x) else None)
 
-    def _encode(self, x: np.ndarray, rng) -> bytes:
+    def _encode(self, x: np.ndarray, rng, shapes: Shapes | None) -> bytes:
         if x.size and max(-x.min(), x.max()) > FLOAT32_MAX:
             place = int(np.abs(x).argmax())
             raise ValueError(f"x must be within float32, ±{FLOAT32_MAX:.3g}, but x[{place}] is {x[place]:g}")
         rest: Any = x.astype(np.float32, copy=False)  # None once a stage has turned all into bytes
         body = [varint(x.size)]
+        counts: Sequence[int] | None = None
+        if shapes is not None and self.follows_layout:
+            body.append(_Layout.layer(shapes))
+            counts = [math.prod(shape) for shape in shapes]
         for stage in self.stages:
-            layer, rest = stage.forward(rest, rng)
+            if counts is None:
+                layer, rest = stage.forward(rest, rng)
+            else:
+                layer, rest, counts = stage.forward_arrays(rest, rng, counts)
             if not layer or layer[0] not in _STAGES:
                 raise TypeError(f"{stage} has no tag, so that nobody could decode it: give its class `tags` and `read`")
             body.append(layer)
@@ -114,9 +126,19 @@ class Codec:
         """One layer: its bytes (tag first), and the float32 vector that is left to encode, or None when none is."""
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(x, rng)")
 
+    def forward_arrays(
+        self, x: np.ndarray, rng: np.random.Generator | None, counts: Sequence[int]
+    ) -> tuple[bytes, np.ndarray | None, Sequence[int] | None]:
+        """`forward` of a vector made of arrays of so many weights each; and how many of each are left, None if that is lost."""
+        return *self.forward(x, rng), None
+
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        """The inverse of `forward`: float32 [n] from what stands behind the tag; ValueError for what no encoder wrote."""
+        """The inverse of `forward`: float32 [n] from what stands behind the tag; ValueError for what no encoder wrote.
+
+        inner(count) decodes the layer within. Of a stage that keeps or follows the layout, reader.counts says how many weights
+        belong to each array, None where no layout was sent; inner(count, counts) hands on how many are left of each.
+        """
         raise NotImplementedError(f"{cls.__name__} needs a class method read(reader, tag, n, inner)")
 
     @classmethod
@@ -141,7 +163,8 @@ class Codec:
             if value == parameter.default:
                 by_name = True  # what follows a parameter that is left out
             else:
-                shown.append(f"{parameter.name}={value!r}" if by_name or isinstance(value, bool) else repr(value))
+                by_name = by_name or isinstance(value, bool)
+                shown.append(f"{parameter.name}={value!r}" if by_name else repr(value))
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
@@ -171,9 +194,33 @@ class Identity(Codec):
         return finite(np.frombuffer(reader.take(4 * n), "<f4").astype(np.float32))
 
 
+class _Layout(Codec):
+    """How the vector is made of arrays, for stages that follow it. Layer: tag, number of arrays, and of each how many
+    dimensions it has and their lengths, all as varints."""
+
+    tags = (0xA0,)
+
+    @staticmethod
+    def layer(shapes: Shapes) -> bytes:
+        numbers = [len(shapes), *(number for shape in shapes for number in (len(shape), *shape))]
+        return bytes([0xA0]) + b"".join(map(varint, numbers))
+
+    @classmethod
+    def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
+        counts = []
+        for _ in range(reader.varint()):
+            dimensions = reader.varint()
+            if dimensions > MAX_DIMENSIONS:
+                raise ValueError(f"damaged payload: an array of {dimensions} dimensions")
+            counts.append(math.prod(reader.varint() for _ in range(dimensions)))
+        if sum(counts) != n:
+            raise ValueError(f"damaged payload: arrays of {sum(counts)} weights, a vector of {n}")
+        return inner(n, counts)
+
+
 def _vector(x) -> np.ndarray:
     """x as one finite vector; a list of arrays is taken in order. ValueError naming the first NaN or infinity."""
-    if isinstance(x, (list, tuple)) and any(np.ndim(part) for part in x):
+    if is_list_of_arrays(x):
         parts = [require_finite(f"x[{place}]", part) for place, part in enumerate(x)]
         return np.concatenate([part.ravel() for part in parts])
     return require_finite("x", x).ravel()
@@ -193,7 +240,11 @@ class Pipeline(Codec):
                 raise TypeError(f"{before} turns all that it is given into bytes: {after} cannot follow it")
         if len({_family(stage) for stage in stages}) < len(stages):
             raise TypeError(f"{' | '.join(map(repr, stages))} holds a kind of stage twice, one of each is allowed")
+        for place, stage in enumerate(stages):
+            if stage.follows_layout and (mixes := [before for before in stages[:place] if not before.keeps_layout]):
+                raise TypeError(f"{stage} follows the arrays of a model, which {mixes[0]} does not keep apart")
         self._stages = stages
+        self.follows_layout = any(stage.follows_layout for stage in stages)
         self.biased, self.lossless = any(s.biased for s in stages), all(s.lossless for s in stages)
 
     @property
@@ -233,24 +284,12 @@ def require_codec(name: str, codec: Codec | None) -> Codec:
     return codec
 
 
-def _decode_layer(reader: Reader, n: int, outer: frozenset[type[Codec]]) -> np.ndarray:
+def _decode_layer(reader: Reader, n: int, outer: frozenset[type[Codec]], counts: Sequence[int] | None = None) -> np.ndarray:
     tag = reader.byte()
     stage = _STAGES.get(tag)
     if stage is None:
         raise ValueError(f"damaged payload: no stage has the tag 0x{tag:02x}")
     if stage in outer:  # so that hostile bytes cannot nest without end
         raise ValueError(f"damaged payload: a stage {stage.__name__} within another")
-    return stage.read(reader, tag, n, lambda count: _decode_layer(reader, count, outer | {stage}))
-
-
-def draw_seed(stage: Codec, rng: np.random.Generator | None) -> bytes:
-    """A seed for the layer of `stage`, drawn from `rng`. ValueError without one."""
-    if rng is None:
-        raise ValueError(f"{stage} draws random numbers: pass rng=numpy.random.default_rng(seed)")
-    return require_rng("rng", rng).bytes(SEED_BYTES)
-
-
-def random_bytes(seed: bytes, count: int) -> np.ndarray:
-    """uint8 [count], the raw stream of PCG64: NumPy promises that it is the same in every version (NEP 19)."""
-    words = np.random.PCG64(int.from_bytes(seed, "little")).random_raw(-(-count // 8))
-    return words.astype("<u8", copy=False).view(np.uint8)[:count]
+    reader.counts = counts
+    return stage.read(reader, tag, n, lambda count, left=None: _decode_layer(reader, count, outer | {stage}, left))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..layout import Shapes, flatten, is_list_of_arrays, unflatten
 from .base import Codec, decode
 
 
@@ -12,23 +16,26 @@ class Residual:
 
     One memory belongs to one sender and one direction. Sources: Seide et al. 2014 (1-bit SGD); Karimireddy et al. 2019,
     arXiv:1901.09847. With `enabled=False` it forgets, which is how the codec behaves alone.
+    shapes: of the arrays that a flat x is made of, for a codec that follows them, such as `Quantize(8, ranges="array")`.
     """
 
-    def __init__(self, codec: Codec, enabled: bool = True):
-        self.codec, self.enabled = codec, enabled
+    def __init__(self, codec: Codec, enabled: bool = True, shapes: Shapes | None = None):
+        self.codec, self.enabled, self._shapes = codec, enabled, shapes
         self.value: np.ndarray | float = 0.0  # float32 [n] after the first message
 
-    def send(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[bytes, np.ndarray]:
+    def send(self, x: ArrayLike | Sequence[np.ndarray], rng: np.random.Generator | None = None) -> tuple[bytes, np.ndarray]:
         """Encode x plus the residual. Returns the payload and what its receiver decodes, float32 [n].
 
-        x: array of any shape. ValueError if it has another number of weights than what was sent before.
+        x: array of any shape, or a list of arrays. ValueError if it has another number of weights than what was sent before.
         """
-        x = np.asarray(x, np.float32).ravel()
+        shapes = [np.shape(part) for part in x] if is_list_of_arrays(x) else self._shapes
+        x = flatten(x) if is_list_of_arrays(x) else np.asarray(x, np.float32).ravel()
         if isinstance(self.value, np.ndarray) and self.value.size != x.size:
             raise ValueError(f"x has {x.size} weights, but the residual of this sender has {self.value.size}")
         with np.errstate(all="ignore"):  # the codec tells what is beyond float32
             meant = x + np.float32(self.value)
-        payload = self.codec.encode(meant, rng)
+        told = unflatten(meant, shapes) if shapes is not None and self.codec.follows_layout else meant
+        payload = self.codec.encode(told, rng)
         received = decode(payload, max_weights=meant.size)
         if self.enabled:
             with np.errstate(all="ignore"):

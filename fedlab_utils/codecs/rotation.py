@@ -14,8 +14,9 @@ import numpy as np
 from ..quantization import BLOCK
 from ..theory import lloyd_max
 from ..validation import require_integer
-from .base import FLOAT32_MAX, SEED_BYTES, Codec, Inner, Pipeline, draw_seed, random_bytes
+from .base import FLOAT32_MAX, Codec, Inner, Pipeline
 from .entropy import decode_levels, encode_levels
+from .seeds import SEED_BYTES, draw_seed, random_bytes
 from .wire import Reader, pack_bits, packed_bytes, unpack_bits
 
 STRIP = 64  # columns that are transformed at a time

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..layout import counts_of
 from ..sparsification import Sparse, count_kept, top_k
 from ..validation import require_number
-from .base import SEED_BYTES, Codec, Inner, draw_seed, random_bytes
+from .base import Codec, Inner
+from .seeds import SEED_BYTES, draw_seed, random_bytes
 from .supports import FORMS, decode_cheapest, encode_cheapest
 from .wire import Reader, varint
 
 
-class _Support(Codec):
+class _Keeping(Codec):
+    """A stage that keeps some of the weights as they stand, in their order: `keep` says which."""
+
+    keeps_layout = True
+
+    def keep(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray, np.ndarray]:
+        """The layer, the places that are kept (int64 [k], rising), and the values that go on (float32 [k])."""
+        raise NotImplementedError
+
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
+        layer, _, values = self.keep(x, rng)
+        return layer, values
+
+    def forward_arrays(
+        self, x: np.ndarray, rng: np.random.Generator | None, counts: Sequence[int]
+    ) -> tuple[bytes, np.ndarray | None, Sequence[int] | None]:
+        layer, indices, values = self.keep(x, rng)
+        return layer, values, counts_of(indices, counts)
+
+
+def _scattered(indices: np.ndarray, n: int, reader: Reader, inner: Inner) -> np.ndarray:
+    counts = None if reader.counts is None else counts_of(indices, reader.counts)
+    return Sparse(indices, inner(indices.size, counts), (n,)).to_dense()
+
+
+class _Support(_Keeping):
     """What `TopK` and `Threshold` have in common. Layer: tag and form of the support, k, the support in its cheapest form."""
 
     tags = tuple(0x20 | form for form in FORMS)
@@ -28,9 +57,8 @@ class _Support(Codec):
         if k > n:
             raise ValueError(f"damaged payload: a support of {k} in {n} weights")
         if k == n:  # all are kept: nothing to scatter
-            return inner(n)
-        indices = decode_cheapest(reader, tag & 0x0F, k, n)
-        return Sparse(indices, inner(k), (n,)).to_dense()
+            return inner(n, reader.counts)
+        return _scattered(decode_cheapest(reader, tag & 0x0F, k, n), n, reader, inner)
 
 
 class TopK(_Support):
@@ -46,9 +74,9 @@ class TopK(_Support):
     def left(self, n: int) -> int:
         return count_kept(self.k, n)
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
+    def keep(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray, np.ndarray]:
         s = top_k(x, self.k)
-        return self.layer(s.indices, x.size), s.values
+        return self.layer(s.indices, x.size), s.indices, s.values
 
 
 class Threshold(_Support):
@@ -60,12 +88,12 @@ class Threshold(_Support):
     def __init__(self, threshold: float):
         self.threshold = require_number("threshold", threshold, 0)
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
+    def keep(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray, np.ndarray]:
         indices = np.flatnonzero(np.abs(x) >= self.threshold)
-        return self.layer(indices, x.size), x[indices]
+        return self.layer(indices, x.size), indices, x[indices]
 
 
-class RandomK(Codec):
+class RandomK(_Keeping):
     """Keep k weights drawn at random; their places cost three bytes, the seed that draws them again.
 
     k: a fraction (float in (0, 1]) or a count (int). unbiased: what is kept is multiplied by n / k, so that its mean is x;
@@ -86,21 +114,21 @@ class RandomK(Codec):
     def random_error(self, n: int) -> float:
         return n / count_kept(self.k, n) - 1 if self.unbiased else 0.0  # without the factor nothing grows
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
+    def keep(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray, np.ndarray]:
         seed, kept = draw_seed(self, rng), count_kept(self.k, x.size)
-        values = x[_random_support(seed, kept, x.size)]
+        indices = _random_support(seed, kept, x.size)
+        values = x[indices]
         if self.unbiased and kept:
             with np.errstate(over="ignore"):
                 values = values * np.float32(x.size / kept)
-        return bytes([0x90]) + seed + varint(kept), values
+        return bytes([0x90]) + seed + varint(kept), indices, values
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         seed, k = bytes(reader.take(SEED_BYTES)), reader.varint()
         if k > n:
             raise ValueError(f"damaged payload: {k} weights drawn of {n}")
-        values = inner(k)
-        return Sparse(_random_support(seed, k, n), values, (n,)).to_dense()
+        return _scattered(_random_support(seed, k, n), n, reader, inner)
 
 
 def _random_support(seed: bytes, k: int, n: int) -> np.ndarray:

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 
+from ..layout import flatten, split
 from ..quantization import ROUNDINGS, Quantized, dequantize, quantize
 from ..validation import require_choice, require_integer, require_number
 from .base import FLOAT32_MAX, Codec, Inner
 from .entropy import MAX_SPAN, decode_levels, encode_levels
 from .wire import Reader, pack_bits, packed_bytes, unpack_bits, varint
 
+RANGES = ("model", "array")
 MAX_LEVEL = 2**15  # on either side of zero
+_KINDS = {0x10: (False, False), 0x30: (True, False), 0xB0: (False, True), 0xD0: (True, True)}  # entropy coded, range an array
 SAMPLE = 2**14  # weights on which the step is sought before all are asked
 
 
@@ -23,15 +27,21 @@ class Quantize(Codec):
 
     bits: 1 … 16. rounding: "nearest" (default), "floor" (the document's), "stochastic" (encode then needs rng).
     entropy: the same levels, entropy coded where that is shorter; `EntropyQuantize` chooses better levels for it.
-    Layer: tag and bits in one byte, lo and hi as float32, then ceil(n bits / 8) bytes of levels.
+    ranges: "model", one least and one largest value for all; "array", one of each for every array of the list that `encode`
+    is given (one for all where it is given a vector), which costs 8 bytes an array and the shapes.
+    Layer: tag and bits in one byte, lo and hi as float32 (of each array that is not empty), then ceil(n bits / 8) bytes of
+    levels.
     """
 
-    ends_in_bytes, tags = True, (*range(0x10, 0x20), *range(0x30, 0x40))  # packed, entropy coded; the low half is bits - 1
+    ends_in_bytes = True
+    tags = tuple(kind | low for kind in _KINDS for low in range(16))  # the low half is bits - 1
 
-    def __init__(self, bits: int, rounding: str = "nearest", entropy: bool = False):
+    def __init__(self, bits: int, rounding: str = "nearest", entropy: bool = False, ranges: str = "model"):
         self.bits = require_integer("bits", bits, 1, 16)
         self.rounding = require_choice("rounding", rounding, ROUNDINGS)
         self.entropy, self.biased = bool(entropy), rounding != "stochastic"
+        self.ranges = require_choice("ranges", ranges, RANGES)
+        self.follows_layout = ranges == "array"
 
     def random_error(self, n: int) -> float:
         """A step squared over 6: n Gaussian weights reach from about -sqrt(2 ln n) to sqrt(2 ln n) deviations."""
@@ -39,24 +49,40 @@ class Quantize(Codec):
         return 0.0 if self.biased else step**2 / 6
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
-        q = quantize(x, self.bits, self.rounding, rng=rng)
-        kind = 0x30 if self.entropy else 0x10
-        levels = encode_levels(q.levels.astype(np.int64)) if self.entropy else pack_bits(q.levels, q.bits)
-        return struct.pack("<Bff", kind | self.bits - 1, q.lo, q.hi) + levels, None
+        return self._layer([quantize(x, self.bits, self.rounding, rng=rng)], False), None
+
+    def forward_arrays(
+        self, x: np.ndarray, rng: np.random.Generator | None, counts: Sequence[int]
+    ) -> tuple[bytes, np.ndarray | None, Sequence[int] | None]:
+        parts = [quantize(part, self.bits, self.rounding, rng=rng) for part in split(x, counts) if part.size]
+        return self._layer(parts, True), None, None
+
+    def _layer(self, parts: list[Quantized], by_array: bool) -> bytes:
+        levels = np.concatenate([q.levels for q in parts]) if parts else np.zeros(0, np.uint16)
+        coded = encode_levels(levels.astype(np.int64)) if self.entropy else pack_bits(levels, self.bits)
+        kind = next(kind for kind, what in _KINDS.items() if what == (self.entropy, by_array))
+        return bytes([kind | self.bits - 1]) + b"".join(struct.pack("<ff", q.lo, q.hi) for q in parts) + coded
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        bits = (tag & 0x0F) + 1
-        lo, hi = reader.float32(), reader.float32()
-        if hi < lo:
-            raise ValueError(f"damaged payload: the range of the levels is {lo:g} … {hi:g}")
-        if tag < 0x20:
-            levels = unpack_bits(reader.take(packed_bytes(n, bits)), bits, n)
-        else:
+        bits, counts = (tag & 0x0F) + 1, [n]
+        entropy, by_array = _KINDS[tag & 0xF0]
+        if by_array:
+            if reader.counts is None:
+                raise ValueError("damaged payload: a range for each array, but no arrays")
+            counts = [count for count in reader.counts if count]
+        ranges = [(reader.float32(), reader.float32()) for _ in counts]
+        for lo, hi in ranges:
+            if hi < lo:
+                raise ValueError(f"damaged payload: the range of the levels is {lo:g} … {hi:g}")
+        if entropy:
             levels = decode_levels(reader, n)
             if n and (levels.min() < 0 or levels.max() >= 2**bits):
                 raise ValueError(f"damaged payload: levels {levels.min()} … {levels.max()} of {bits} bits")
-        return dequantize(Quantized(levels, lo, hi, bits, (n,)))
+        else:
+            levels = unpack_bits(reader.take(packed_bytes(n, bits)), bits, n)
+        parts = zip(split(levels, counts), ranges, strict=True)
+        return flatten([dequantize(Quantized(part, *ends, bits, part.shape)) for part, ends in parts])
 
 
 class EntropyQuantize(Codec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -103,6 +104,8 @@ def unzigzag(values: Integers) -> Integers:
 
 class Reader:
     """Reads a sealed message from front to back. Every method raises ValueError where the bytes do not suffice."""
+
+    counts: Sequence[int] | None = None  # of the layer that is read: how many of its weights belong to each array of a layout
 
     def __init__(self, payload: bytes):
         view = memoryview(payload).cast("B")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..codecs import Codec, Identity, Residual, decode
+from ..layout import Shapes
 
 
 class Downlink:
@@ -15,15 +16,16 @@ class Downlink:
     model: float32 [n], what every client holds that is up to date. state: float32 [m], what belongs to it and is no
     direction to move along (running means and variances); it travels exactly, as a payload of its own, whatever the codec.
     A client that never took part is sent the dense model; one that missed rounds the payloads that it missed and the last
-    state, or the dense model, whichever is fewer bytes (law 4).
+    state, or the dense model, whichever is fewer bytes (law 4). shapes: of the arrays that the model is made of.
     """
 
     def __init__(
-        self, model: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int = 0, state: np.ndarray | None = None
-    ):
+        self, model: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int = 0, state: np.ndarray | None = None,
+        shapes: Shapes | None = None,
+    ):  # fmt: skip
         self.model, self.state = model, np.zeros(0, np.float32) if state is None else state
         self._once_bytes = once_bytes  # of what never changes and goes with the first model: a mask, frozen weights
-        self._memory = Residual(codec, error_feedback)
+        self._memory = Residual(codec, error_feedback, shapes)
         self._payload_bytes: list[int] = []  # of each round's broadcast so far, without the state
         self._version: dict[int, int] = {}  # by client: how many broadcasts it has
 

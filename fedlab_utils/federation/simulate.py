@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike
 
 from ..codecs import Codec, Identity, Residual, decode_mask, encode_mask, require_codec
 from ..data import Dataset
+from ..layout import Shapes, flatten, unflatten
 from ..streams import Purpose, require_seed, stream
-from ..training.arrays import flatten, plan_batches, unflatten
+from ..training.arrays import plan_batches
 from ..training.models import keras
 from ..training.trainer import Trainer
 from ..validation import require_clients, require_fraction, require_integer, require_mask, require_number
@@ -29,10 +30,11 @@ from .history import Diverged, History
 class Client:
     """One participant: its samples, what its codec has not sent yet, and the weights that it keeps to itself."""
 
-    def __init__(self, number: int, samples: np.ndarray, codec: Codec, error_feedback: bool, own: dict[int, np.ndarray]) -> None:
+    def __init__(self, number: int, samples: np.ndarray, codec: Codec, error_feedback: bool, own: dict[int, np.ndarray],
+                 shapes: Shapes) -> None:  # fmt: skip
         self.number, self.samples = number, samples
         self.own = own  # by place in model.get_weights()
-        self._memory = Residual(codec, error_feedback)
+        self._memory = Residual(codec, error_feedback, shapes)
 
     def send(self, delta: np.ndarray, state: np.ndarray, rng: np.random.Generator) -> tuple[int, np.ndarray, np.ndarray]:
         """Send what local training moved, and the state as it is: bytes, and what the server decodes of each."""
@@ -45,8 +47,8 @@ class Server(Downlink):
     """The global model: it averages what it receives, moves along the mean, and broadcasts the step."""
 
     def __init__(self, model: np.ndarray, state: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int,
-                 learning_rate: float, momentum: float):  # fmt: skip
-        super().__init__(model, codec, error_feedback, once_bytes, state)
+                 learning_rate: float, momentum: float, shapes: Shapes):  # fmt: skip
+        super().__init__(model, codec, error_feedback, once_bytes, state, shapes)
         self._learning_rate, self._momentum = learning_rate, momentum
         self._velocity = np.zeros(model.size)
 
@@ -102,7 +104,8 @@ def simulate(
     server_learning_rate, server_momentum: of the server's step along the mean update (FedAvgM, Hsu et al. 2019,
     arXiv:1909.06335); 1 and 0 are plain averaging, weighted by samples. Running means and variances are averaged and take
     neither; they travel as float32, whatever the codec.
-    uplink, downlink: codecs of the model delta, by default `Identity()` (float32). error_feedback: None does what each codec
+    uplink, downlink: codecs of the model delta, by default `Identity()` (float32); they are told of what arrays it is made.
+    error_feedback: None does what each codec
     says of itself (`Codec.feedback_helps`); True keeps a residual for every lossy direction, one for each client up and one
     for the server down, and warns where that does harm; False keeps none. mask: arrays of 0 and 1 in the shapes of
     model.get_weights(), agreed once: it goes to each client with the first model; removed weights are zero from the start, and
@@ -138,8 +141,10 @@ def simulate(
         once_bytes += len(Identity().encode(flatten(unshared)))
     start = trainer.gather(weights)
     up, down = (feedback(name, codec, error_feedback, start.size) for name, codec in (("uplink", uplink), ("downlink", downlink)))
-    server = Server(start, trainer.gather_state(weights), downlink, down, once_bytes, server_learning_rate, server_momentum)
-    everybody = [Client(n, part, uplink, up, {p: weights[p] for p in trainer.own}) for n, part in enumerate(parts)]
+    server = Server(start, trainer.gather_state(weights), downlink, down, once_bytes, server_learning_rate, server_momentum,
+                    trainer.sent_shapes)  # fmt: skip
+    own = {place: weights[place] for place in trainer.own}
+    everybody = [Client(n, part, uplink, up, dict(own), trainer.sent_shapes) for n, part in enumerate(parts)]
     history = History(seed=seed)
     history.setup_seconds = time.perf_counter() - begun
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,18 +11,6 @@ from ..validation import require_inputs, require_labels
 from .models import tf
 
 Arrays = Sequence[np.ndarray]
-
-
-def flatten(weights: Arrays) -> np.ndarray:
-    """The arrays of a model one after the other, row-major: float32 [n]."""
-    parts = [np.ravel(array) for array in weights]
-    return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.zeros(0, np.float32)
-
-
-def unflatten(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """The inverse of `flatten` for arrays of these shapes."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes], dtype=int)
-    return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)] if len(shapes) else []
 
 
 def plan_batches(

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..layout import flatten, unflatten
 from ..validation import require_choice, require_mask
 from . import losses
-from .arrays import Arrays, flatten, require_dataset, tensor, unflatten
+from .arrays import Arrays, require_dataset, tensor
 from .engine import graphs
 from .identity import is_seed, nothing_drawn
 from .keras_private import flatten_layers, mask_of
@@ -102,6 +103,7 @@ class Learner:
 
     shared, averaged, own, frozen: the places in model.get_weights() of the arrays that gradients train, of the state that is
     averaged, of the state that each client keeps, and of those that nobody changes.
+    sent_shapes: of the arrays that `gather` lays one after the other; with a mask only what it keeps of each, flat.
     """
 
     def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, optimizer: keras.optimizers.Optimizer, loss: losses.Loss,
@@ -132,6 +134,9 @@ class Learner:
             self._kept = np.flatnonzero(np.concatenate([np.ravel(mask[place]) for place in self.shared]))
             if not self._kept.size:
                 raise ValueError("mask removes every weight: nothing is left to train")
+        self.sent_shapes: list[tuple[int, ...]] = self._shapes
+        if mask is not None:
+            self.sent_shapes = [(int(np.count_nonzero(mask[place])),) for place in self.shared]
         with nothing_drawn():
             fresh = type(optimizer).from_config(optimizer.get_config())
             fresh.build(model.trainable_variables)

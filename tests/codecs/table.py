@@ -125,6 +125,9 @@ ROWS = [
     Row(fl.Quantize(12), grid(12)),
     Row(fl.Quantize(16), grid(16)),
     Row(fl.Quantize(6, entropy=True), grid(6)),
+    Row(fl.Quantize(5, ranges="array"), grid(5)),  # of a vector: one range
+    Row(fl.Quantize(2, "stochastic", entropy=True, ranges="array"), grid(2, "stochastic"), draws=True, unbiased=True),
+    Row(fl.TopK(0.1) | fl.Quantize(6, ranges="array"), largest(0.1, grid(6))),
     Row(fl.EntropyQuantize(0.5), lambda x: energy(x) * 0.617, rel=0.05),  # by integration: the gap closes at low rates
     Row(fl.EntropyQuantize(2), gap(2), rel=0.05),
     Row(fl.EntropyQuantize(5), gap(5), rel=0.1),

@@ -31,7 +31,7 @@ def test_a_stage_without_a_row_is_noticed(monkeypatch):
     class Forgotten(fl.Codec):
         tags = (0xEE,)
 
-    assert without_a_row([*base._STAGES.values(), fl.Sign]) == ["Forgotten", "_Support"]
+    assert without_a_row([*base._STAGES.values(), fl.Sign]) == ["Forgotten", "_Layout", "_Support"]
 
 
 def test_every_row_is_another_codec():
