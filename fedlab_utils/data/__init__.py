@@ -1,10 +1,10 @@
 """The data of the book, and ways to deal it out to clients."""
 
 from .files import data_directory
-from .mnist import Dataset, load_client_delta, load_mnist
+from .mnist import DELTA_SHAPES, Dataset, load_client_delta, load_mnist
 from .partitions import partition_dirichlet, partition_iid, partition_shards, partition_vertical
 
 __all__ = [
-    "Dataset", "data_directory", "load_client_delta", "load_mnist", "partition_dirichlet", "partition_iid", "partition_shards",
-    "partition_vertical",
+    "DELTA_SHAPES", "Dataset", "data_directory", "load_client_delta", "load_mnist", "partition_dirichlet", "partition_iid",
+    "partition_shards", "partition_vertical",
 ]  # fmt: skip

@@ -53,11 +53,14 @@ def load_mnist() -> Dataset:
     return Dataset(**arrays)
 
 
+DELTA_SHAPES = ((784, 128), (128,), (128, 10), (10,))  # of the arrays that a client's delta is made of
+
+
 @functools.cache
 def load_client_delta() -> np.ndarray:
     """A real model delta: float32 [101770], read-only, of one client of 100 after five rounds of the document's model.
 
-    In the order of model.get_weights(): hidden kernel 784×128, its bias, output kernel 128×10, its bias. From
+    In the order of model.get_weights(), of arrays `DELTA_SHAPES`: hidden kernel, its bias, output kernel, its bias. From
     `data/client_delta.npy`; data/README.md says how it was made. FileNotFoundError where the file is missing, ValueError
     where it is damaged.
     """

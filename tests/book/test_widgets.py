@@ -23,6 +23,7 @@ def lab_stops():
         "k": lab.FRACTIONS,
         "bits": lab.BITS,
         "rounding": ("floor", "nearest", "stochastic"),
+        "ranges": ("model", "array"),
         "error_feedback": (False, True),
         "downlink": lab.DOWNLINKS,
         "rounds": lab.ROUNDS,
@@ -45,7 +46,12 @@ def test_the_quantization_explorer_shows_the_bytes_of_every_stop(language):
                 # n levels of b bits, a header of 13 bytes and a checksum of 4: worked out by hand.
                 assert f"{-(-x.size * bits // 8) + 17:,}" in alt(app)
                 seen.add(app.image.value)
-    assert len(seen) == 2 * 3 * 16, "two positions show the same picture"
+    app.controls["ranges"].value = "array"
+    for bits in range(1, 17):
+        app.controls["bits"].value = bits
+        assert f"{-(-x.size * bits // 8) + 17 + 40:,}" in alt(app)  # shapes, and three more ranges
+        seen.add(app.image.value)
+    assert len(seen) == 2 * 3 * 16 + 16, "two positions show the same picture"
     assert picture(app).width > 900
 
 
@@ -55,6 +61,17 @@ def test_the_quantization_explorer_reports_the_error_of_the_vector_it_names():
     x_hat = x.min() + np.floor((x - x.min()) / step) * step
     expected = np.sum((x - x_hat) ** 2) / np.sum(x**2)
     assert quantization.compute("delta", 5, "floor").nmse == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_quantization_explorer_gives_each_array_its_range():
+    x = fl.load_client_delta().astype(np.float64)
+    error = 0.0
+    for part in np.split(x, np.cumsum([784 * 128, 128, 1280])):
+        step = np.ptp(part) / (2**2 - 1)
+        error += np.sum((part.min() + np.rint((part - part.min()) / step) * step - part) ** 2)
+    data = quantization.compute("delta", 2, "nearest", "array")
+    assert data.nmse == pytest.approx(error / np.sum(x**2), rel=1e-4)
+    assert (data.lo, data.hi) == (x[: 784 * 128].min(), x[: 784 * 128].max())
 
 
 @pytest.mark.slow
@@ -186,7 +203,7 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
             assert len(last["clients"]) == parameters.n_clients and last["rounds"] == parameters.rounds
             assert last["feedback"] is parameters.error_feedback
             stages = [] if parameters.k == 1 else [fl.TopK(parameters.k)]
-            stages += [] if parameters.bits == 32 else [fl.Quantize(parameters.bits, parameters.rounding)]
+            stages += [] if parameters.bits == 32 else [fl.Quantize(parameters.bits, parameters.rounding, ranges=parameters.ranges)]
             assert list(last["uplink"].stages) == (stages or [fl.Identity()])
             assert (
                 last["downlink"]

@@ -173,6 +173,8 @@ class LiveLab(TrainingApp):
             "bits": slider([(str(b), b) for b in BITS], start.bits, say("bits", "量化位数")),
             "rounding": w.Dropdown(options=[(rounding_name(r), r) for r in ROUNDINGS], value=start.rounding,
                                    description=say("rounding", "舍入方式"), layout=wide, style=LABEL),
+            "ranges": w.Dropdown(options=[(say("of the model", "全模型"), "model"), (say("of each array", "逐数组"), "array")],
+                                 value=start.ranges, description=say("one range", "范围"), layout=wide, style=LABEL),
             "error_feedback": w.Checkbox(value=start.error_feedback, indent=False, layout=w.Layout(width="260px"),
                                          description=say("error feedback", "误差反馈")),
             "downlink": w.Dropdown(options=[(downlinks[d], d) for d in DOWNLINKS], value=start.downlink,

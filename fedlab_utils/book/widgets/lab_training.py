@@ -38,6 +38,7 @@ class LabParameters(NamedTuple):
     k: float = 1.0
     bits: int = 8
     rounding: str = "nearest"
+    ranges: str = "model"
     error_feedback: bool = True
     downlink: str = "float32"
     rounds: int = 10
@@ -58,7 +59,7 @@ def codec_of(parameters: LabParameters) -> Codec:
     if parameters.k < 1:
         stages.append(TopK(parameters.k))
     if parameters.bits < 32:
-        stages.append(Quantize(parameters.bits, parameters.rounding))
+        stages.append(Quantize(parameters.bits, parameters.rounding, ranges=parameters.ranges))
     if not stages:
         return Identity()
     return stages[0] if len(stages) == 1 else stages[0] | stages[1]
@@ -127,6 +128,7 @@ def describe(parameters: LabParameters) -> str:
         {"float32": "", "8 bits": say("down 8 bits", "下行 8 位"), "uplink": say("both ways", "下行相同")}[parameters.downlink],
         {"iid": "", "shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"}[parameters.partition],
         "" if exact or rounding == "nearest" else rounding_name(rounding),
+        "" if exact or parameters.ranges == "model" else say("range an array", "逐数组范围"),
         "" if parameters.error_feedback or (exact and parameters.k == 1) else say("no feedback", "无误差反馈"),
     ]
     return say("; ", "；").join(filter(None, texts))

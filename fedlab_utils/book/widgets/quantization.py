@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ...codecs import Quantize, decode
-from ...data import load_client_delta
+from ...data import DELTA_SHAPES, load_client_delta
 from ...language import say
+from ...layout import unflatten
 from ...quantization import ROUNDINGS, dequantize, quantize
 from ...theory import bits_per_weight, nmse
 from ..plotting import (
@@ -35,11 +36,13 @@ HISTOGRAM_BINS = 120
 
 
 class QuantizationData(NamedTuple):
-    """What the picture shows. centres, exact, lossy: histogram [HISTOGRAM_BINS]; stair_x, stair_y: the staircase."""
+    """What the picture shows. lo, hi: the range of all, or with ranges="array" of the hidden layer's kernel, whose staircase
+    is stair_x, stair_y. centres, exact, lossy: histogram of all values [HISTOGRAM_BINS]."""
 
     source: str
     bits: int
     rounding: str
+    ranges: str
     lo: float
     hi: float
     n: int
@@ -63,20 +66,22 @@ def _vector(source: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=128)
-def compute(source: str, bits: int, rounding: str) -> QuantizationData:
+def compute(source: str, bits: int, rounding: str, ranges: str = "model") -> QuantizationData:
     """Really encode and decode the vector. source: "delta" (a client's, 101,770 weights) or "gaussian"."""
     x = _vector(source)
-    payload = Quantize(bits, rounding).encode(x, np.random.default_rng(SEED))
+    arrays = unflatten(x, DELTA_SHAPES)
+    payload = Quantize(bits, rounding, ranges=ranges).encode(arrays, np.random.default_rng(SEED))
     x_hat = decode(payload)
-    lo, hi = float(x.min()), float(x.max())
-    edges = np.linspace(lo, hi, HISTOGRAM_BINS + 1)
+    edges = np.linspace(x.min(), x.max(), HISTOGRAM_BINS + 1)
+    ranged = arrays[0] if ranges == "array" else x
+    lo, hi = float(ranged.min()), float(ranged.max())
     # A window of eight steps around zero shows the stairs also where there are thousands.
     half = min(hi - lo, 8 * (hi - lo) / (2**bits - 1)) / 2
     middle = min(max(0.0, lo + half), hi - half)
     stair_x = np.linspace(middle - half, middle + half, 801)
     stair_y = dequantize(quantize(stair_x, bits, rounding, lo, hi, np.random.default_rng(SEED)))
     return QuantizationData(
-        source, bits, rounding, lo, hi, x.size, len(payload), bits_per_weight(payload, x.size), nmse(x, x_hat),
+        source, bits, rounding, ranges, lo, hi, x.size, len(payload), bits_per_weight(payload, x.size), nmse(x, x_hat),
         np.unique(x_hat).size, (edges[1:] + edges[:-1]) / 2, np.histogram(x, edges)[0], np.histogram(x_hat, edges)[0],
         stair_x, stair_y,
     )  # fmt: skip
@@ -97,7 +102,6 @@ class QuantizationPicture:
             (self._diagonal,) = self.stairs.plot([0], [0], color=EXACT, lw=1, ls=":")
             (self._stair,) = self.stairs.plot([0], [0], color=LOSSY, lw=2)
             self.stairs.set(xlabel=say("before", "量化前"), ylabel=say("after", "量化后"))
-            self.stairs.set_title(say("The staircase near zero", "零附近的阶梯"))
             for axis in (self.stairs.xaxis, self.stairs.yaxis):
                 axis.set_major_locator(MaxNLocator(4))
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
@@ -118,13 +122,15 @@ class QuantizationPicture:
 
     def draw(self, data: QuantizationData) -> None:
         here = (data.payload_bytes / 1000, data.nmse)
-        earlier = [p for key, p in self._visited.items() if key != data[:3]]
-        self._visited[data[:3]] = here
+        earlier = [p for key, p in self._visited.items() if key != data[:4]]
+        self._visited[data[:4]] = here
         self._exact.set_data(data.centres, np.maximum(data.exact, 0.5))
         self._lossy.set_data(data.centres, np.maximum(data.lossy, 0.5))
-        self.values.set_xlim(data.lo * 1.05, data.hi * 1.05)
+        self.values.set_xlim(data.centres[0] * 1.05, data.centres[-1] * 1.05)
         self.values.set_ylim(0.5, data.n * 2)
         self.values.set_title(say(f"{data.levels_used:,} levels in use", f"用到 {data.levels_used:,} 个量化级"))
+        hidden = say(" of the hidden layer", "（隐藏层）") if data.ranges == "array" else ""
+        self.stairs.set_title(say(f"The staircase{hidden} near zero", f"零附近的阶梯{hidden}"))
         colour = ROUNDING_COLOURS[data.rounding]
         for line in (self._lossy, self._stair, self._here):
             line.set_color(colour)
@@ -147,10 +153,11 @@ class QuantizationPicture:
         self.trade.set_title(say(f"{factor:.2f} times fewer bytes", f"字节数降到 1/{factor:.2f}"))
 
     def alt(self, data: QuantizationData) -> str:
+        ranged = say(", a range for each array", "，每个数组一个范围") if data.ranges == "array" else ""
         return say(
-            f"Quantization to {data.bits} bits, {data.rounding}: histogram of the values before and after, the staircase near "
-            f"zero, and error against bytes. {data.payload_bytes:,} bytes, NMSE {data.nmse:.3g}.",
-            f"{data.bits} 位量化，{rounding_name(data.rounding)}：数值在量化前后的直方图、零附近的阶梯、误差与字节数。"
+            f"Quantization to {data.bits} bits, {data.rounding}{ranged}: histogram of the values before and after, the "
+            f"staircase near zero, and error against bytes. {data.payload_bytes:,} bytes, NMSE {data.nmse:.3g}.",
+            f"{data.bits} 位量化，{rounding_name(data.rounding)}{ranged}：数值在量化前后的直方图、零附近的阶梯、误差与字节数。"
             f"{data.payload_bytes:,} 字节，NMSE {data.nmse:.3g}。",
         )
 
@@ -165,8 +172,9 @@ def formula(data: QuantizationData) -> str:
     left, right = bracket[data.rounding]
     levels = rf"Q(x)={left}\frac{{x-({data.lo:.4f})}}{{{data.hi:.4f}-({data.lo:.4f})}}\cdot(2^{{{data.bits}}}-1){right}"
     count = rf"\frac{{8\cdot{data.payload_bytes}}}{{{data.n}}}={data.bits_per_weight:.4f}"
+    whose = say("\\quad(\\text{hidden layer})", "\\quad(\\text{隐藏层})") if data.ranges == "array" else ""
     words = say("bits per weight, everything counted", "位/权重（头部等全部计入）")
-    return rf"$${levels},\qquad\Delta={step:.3g}$$ $${count}\ \text{{{words}}}$$"
+    return rf"$${levels},\qquad\Delta={step:.3g}{whose}$$ $${count}\ \text{{{words}}}$$"
 
 
 def quantization_explorer(predict: bool = True) -> Explorer:
@@ -181,6 +189,12 @@ def quantization_explorer(predict: bool = True) -> Explorer:
             options=[(rounding_name(r), r) for r in ROUNDINGS],
             description=say("rounding", "舍入方式"),
             style=LABEL | {"button_width": "90px"},
+            layout=w.Layout(width="440px", display="flex"),
+        ),
+        "ranges": w.ToggleButtons(
+            options=[(say("of the model", "全模型"), "model"), (say("of each array", "逐数组"), "array")],
+            description=say("one range", "范围"),
+            style=LABEL | {"button_width": "110px"},
             layout=w.Layout(width="440px", display="flex"),
         ),
     }
