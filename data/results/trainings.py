@@ -145,6 +145,8 @@ SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the trainin
     "100 clients, 2 bits, range an array, forgetting": (
         10, partial(of_a_hundred, uplink=fl.Quantize(2, ranges="array"), error_feedback=False)),
     "100 clients, 1 bit, range an array": (10, partial(of_a_hundred, uplink=fl.Quantize(1, ranges="array"))),
+    "100 clients, 1 bit, range an array, forgetting": (
+        10, partial(of_a_hundred, uplink=fl.Quantize(1, ranges="array"), error_feedback=False)),
     "100 clients, 2 bits, stochastic": (5, partial(of_a_hundred, uplink=fl.Quantize(2, **STOCHASTIC), error_feedback=False)),
     "100 clients, 1 bit, stochastic": (3, partial(of_a_hundred, uplink=fl.Quantize(1, **STOCHASTIC), error_feedback=False)),
     "100 clients, 1 bit, stochastic, error feedback": (

@@ -23,6 +23,7 @@ from ..plotting import (
 )
 
 STYLES = {8: "-", 4: "--", 2: ":"}  # by bits
+BY_ARRAY = "#7A5195"  # nearest, with a range for each array
 
 
 def _setting(bits: int, rounding: str) -> tuple[str, dict]:
@@ -30,6 +31,8 @@ def _setting(bits: int, rounding: str) -> tuple[str, dict]:
     if bits == 32:
         return "float32", {"color": EXACT, "lw": 6, "alpha": 0.35}
     name = say(f"{bits} bits", f"{bits} 位")
+    if rounding == "nearest, range an array":
+        return f"{name}{say(', range an array', '，逐数组范围')}", {"color": BY_ARRAY, "lw": 2, "ls": "--"}
     if rounding == "nearest":
         return name, {"color": LOSSY, "lw": 2, "ls": STYLES.get(bits, "-.")}
     return f"{name}{say(', ', '，')}{rounding_name(rounding)}", {"color": ROUNDING_COLOURS[rounding], "lw": 2}
@@ -69,7 +72,8 @@ def four_parts() -> Still:
 def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
     """Accuracy by round, and final accuracy against megabytes; mean and range of the seeds.
 
-    runs: by (bits, rounding), 32 bits for float32, one History for each seed. Document, section 5.2.
+    runs: by (bits, rounding), 32 bits for float32, rounding also "nearest, range an array"; one History for each seed.
+    Document, section 5.2.
     """
     figure, (left, right) = new_figure(2, width=10.2, height=4.0, width_ratios=(1, 1.15))
     sentences = []
