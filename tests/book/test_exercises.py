@@ -434,6 +434,12 @@ def test_exactly_k_tells_wrong_answers_apart(part):
     assert part in message and sum(other in message for other in WRONG_TOP_K) == 1
 
 
+def test_exactly_k_takes_no_wrong_place_for_a_tie():
+    """As many as wanted, each as it stood, but others than the largest; and the largest, put elsewhere."""
+    for wrong in (lambda x, k: np.where(np.arange(x.size) < k, x, 0), lambda x, k: by_sorting(x, k)[::-1]):
+        assert "the result should be" in mathematics.exactly_k.check(wrong).message
+
+
 def written_out(gaps, r):
     """The code itself, bit by bit; its length is the answer."""
     return len("".join("0" * (g >> r) + "1" + format(g, "032b")[32 - r :] for g in gaps.tolist()))

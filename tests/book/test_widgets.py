@@ -203,7 +203,9 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
             assert len(last["clients"]) == parameters.n_clients and last["rounds"] == parameters.rounds
             assert last["feedback"] is parameters.error_feedback
             stages = [] if parameters.k == 1 else [fl.TopK(parameters.k)]
-            stages += [] if parameters.bits == 32 else [fl.Quantize(parameters.bits, parameters.rounding, ranges=parameters.ranges)]
+            stages += (
+                [] if parameters.bits == 32 else [fl.Quantize(parameters.bits, parameters.rounding, ranges=parameters.ranges)]
+            )
             assert list(last["uplink"].stages) == (stages or [fl.Identity()])
             assert (
                 last["downlink"]

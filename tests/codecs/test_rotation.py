@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from table import HEADER, gaussian, rng, sent
+from table import HEADER, gaussian, rng, sealed, sent
 
 import fedlab_utils as fl
 from fedlab_utils import theory
 from fedlab_utils.codecs import (
+    encode_levels,
     rotation,
 )
 
@@ -105,3 +106,10 @@ def test_edens_constant_holds_for_dense_vectors_and_not_for_the_sparsest():
         dense = np.random.default_rng(0).standard_normal(1024) ** power
         errors = [fl.nmse(dense, fl.decode(fl.Eden(1).encode(dense, np.random.default_rng(seed)))) for seed in range(20)]
         assert abs(np.mean(errors) - fl.Eden(1).stages[1].random_error(1024)) < 0.03
+
+
+@pytest.mark.parametrize("levels", [[0, -1, 1], [0, 4, 1]])
+def test_coded_levels_outside_those_of_the_bits_are_damage(levels):
+    coded = encode_levels(np.array(levels))
+    with pytest.raises(ValueError, match=f"levels {min(levels)} … {max(levels)} of 2 bits"):
+        fl.decode(sealed(b"\x03" + bytes([0x60 | 8 | 1]) + np.float32(1).tobytes() + coded))

@@ -91,7 +91,10 @@ def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
             for megabytes, marker, colour in ((up, "o", UPLINK), (total, "s", TOTAL)):
                 spread = [[mean - low], [high - mean]]
                 right.errorbar(megabytes, mean, spread, fmt=marker, color=colour, ms=7, capsize=3, lw=1.2)
-            right.annotate(name, (up, low), (0, -4), textcoords="offset points", ha="center", va="top", fontsize=8)
+            place = {"xy": (up, low), "xytext": (0, -4), "va": "top"}
+            if rounding == "nearest, range an array":  # above: below is the name of another of as many bytes
+                place = {"xy": (up, high), "xytext": (0, 4), "va": "bottom"}
+            right.annotate(name, **place, textcoords="offset points", ha="center", fontsize=8)
             sentences.append((name, 100 * mean, up, total))
         left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), title=say("Accuracy", "准确率"))
         left.legend(loc="lower right")
