@@ -123,9 +123,10 @@ def count(picture: np.ndarray, colour) -> int:
     return int((np.abs(picture - colour).sum(axis=2) < 40).sum())
 
 
-def app(page, index: int):
-    """The index-th app of the notebook: the output cell that holds sliders and a picture."""
-    found = page.locator(".jp-OutputArea-output:has(.jupyter-widgets img)").nth(index)
+def app(page, code: str):
+    """The app that a cell with this code shows: the output that holds sliders and a picture."""
+    cell = page.locator(".jp-CodeCell", has_text=code)
+    found = cell.locator(".jp-OutputArea-output:has(.jupyter-widgets img)").first
     found.wait_for(timeout=120_000)
     found.scroll_into_view_if_needed()
     return found
@@ -156,7 +157,7 @@ def test_the_apps_of_chapter_4(page, server, language):
     page.on("pageerror", lambda error: errors.append(str(error)))
     open_and_run(page, server, f"{language}/04_mathematics.ipynb")
 
-    explorer = app(page, 0)
+    explorer = app(page, "quantization_explorer(")
     assert explorer.locator(".noUi-handle").first.is_visible()
     explorer.get_by_role("button", name=text["skip"]).click()
     image = explorer.locator("img")
@@ -168,7 +169,7 @@ def test_the_apps_of_chapter_4(page, server, language):
     assert after.shape == before.shape and (after != before).any() and count(after, LOSSY) > 200
     shoot(page, f"quantization_{language}")
 
-    explorer = app(page, 1)
+    explorer = app(page, "sparsification_explorer(")
     explorer.get_by_role("button", name=text["skip"]).click()
     image = explorer.locator("img")
     handle = unlocked(explorer)
@@ -180,7 +181,7 @@ def test_the_apps_of_chapter_4(page, server, language):
     assert count(few, UPLINK) + count(few, LOSSY) < 0.6 * (count(many, UPLINK) + count(many, LOSSY)), "fewer survive"
     shoot(page, f"sparsification_{language}")
 
-    lab = app(page, 2)
+    lab = app(page, "live_lab(")
     lab.get_by_role("button", name=text["skip"]).click()  # trains top 1 %, 8 bits
     image = lab.locator("img")
     wait_for_alt(image, text["keep"].format(1), 30)
@@ -210,8 +211,8 @@ def test_the_apps_of_chapters_1_to_3(page, server, language):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     open_and_run(page, server, f"{language}/apps.ipynb")
-    for place, (name, (_, slider)) in enumerate(APPS.items()):
-        explorer = app(page, place)
+    for name, (code, slider) in APPS.items():
+        explorer = app(page, code.partition("(")[0])
         image = explorer.locator("img")
         skip = explorer.get_by_role("button", name=TEXT[language]["skip"])
         assert explorer.locator(".noUi-target:not([disabled])").count() == 0, "locked until the reader has guessed or skipped"

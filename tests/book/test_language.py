@@ -51,7 +51,8 @@ fm.fontManager.ttflist = [f for f in fm.fontManager.ttflist if f.fname.startswit
 import fedlab_utils as fl
 fl.use_language("zh")
 fl.figures.mathematics.staircase(); fl.plotting.colour_key(); fl.figures.mathematics.magnitudes(fl.load_client_delta())
-fl.widgets.quantization_still(); fl.widgets.sparsification_still()
+for name in ("quantization", "sparsification", "compression", "cost"):
+    getattr(fl.widgets, name + "_still")()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
