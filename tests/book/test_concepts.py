@@ -355,8 +355,12 @@ def go(app, **values):
 
 @pytest.mark.training
 def test_the_partitions_explorer_shows_every_stop(explorer, monkeypatch):
-    """Every stop is dealt, and drawn with what the trainings give: here numbers of the position, so that none is mixed up."""
+    """Every stop is dealt, and drawn with what the trainings give: here numbers of the position, so that none is mixed up.
+
+    Two rounds a stop: that a training draws all of its rounds is told in other tests.
+    """
     asked = []
+    monkeypatch.setattr(partitions, "ROUNDS", 2)
 
     def stub_alone(model, data, clients, epochs, seed):
         asked.append((clients, seed))
