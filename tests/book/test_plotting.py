@@ -52,7 +52,8 @@ def test_an_image_tag_escapes_its_alternative_text():
 # The reader's own settings
 
 HERS = {"font.family": ["serif"], "font.size": 17, "axes.grid": False, "grid.color": "r", "axes.spines.top": True,
-        "legend.frameon": True, "axes.edgecolor": "g", "lines.linewidth": 7}  # fmt: skip
+        "legend.frameon": True, "axes.edgecolor": "g", "lines.linewidth": 7,
+        "axes.titlesize": 23}  # fmt: skip
 
 
 @pytest.fixture
@@ -108,8 +109,8 @@ def test_a_picture_keeps_its_style_whatever_the_reader_sets_later():
         picture = tff.BitsPicture()
         for rounds in (0, 1, 3):
             picture.guess = 20.0 if rounds == 3 else None  # which makes the axis longer
-            picture.draw(a_run(rounds))
             with matplotlib.rc_context(settings if rounds else {}):
+                picture.draw(a_run(rounds))
                 yield plotting.png(picture.figure)
 
     settings = {name: value for name, value in HERS.items() if name != "font.size"}  # of which the number of ticks depends

@@ -87,16 +87,16 @@ class SoftTargetsPicture:
 
     def draw(self, data: SoftTargets) -> None:
         self._image.set_data(data.image)
-        self.digit.set_title(say(f"label {data.label}", f"标签 {data.label}"))
+        self.digit.title.set_text(say(f"label {data.label}", f"标签 {data.label}"))
         for bars, values in ((self._soft, data.soft), (self._sharp, data.sharp)):
             for bar, value in zip(bars, values, strict=True):
                 bar.set_height(value)
         first, second = np.argsort(-data.soft)[:2]
         shares = say(", ", "，").join(f"{c} ({100 * data.soft[c]:.1f} %)" for c in (first, second))
-        self.bars.set_title(f"T = {data.temperature:g}{say(': ', '：')}{shares}")
+        self.bars.title.set_text(f"T = {data.temperature:g}{say(': ', '：')}{shares}")
         self._curve.set_data(CURVE, data.curve)
         self._here.set_data([data.temperature], [data.bits])
-        self.bits.set_title(say(f"entropy {data.bits:.2f} bits", f"熵 {data.bits:.2f} 位"))
+        self.bits.title.set_text(say(f"entropy {data.bits:.2f} bits", f"熵 {data.bits:.2f} 位"))
 
     def alt(self, data: SoftTargets) -> str:
         order = np.argsort(-data.soft)[:3]

@@ -104,8 +104,8 @@ class LabPicture:
         seeds = say(f", {len(every)} seeds", f"，{len(every)} 个种子") if len(every) > 1 else ""
         title = f"{describe(run.parameters)}{say(': ', '：')}{100 * accuracy[-1]:.1f} %{seeds}"
         columns = sum(2 if ord(sign) > 0x2E80 else 1 for sign in title)
-        self.rounds.set_title(title, fontsize=min(11, 11 * 46 / columns))  # the longest still fits
-        self.bytes.set_title(
+        self.rounds.title.set(text=title, fontsize=min(11, 11 * 46 / columns))  # the longest still fits
+        self.bytes.title.set_text(
             say(
                 f"up {uplink[-1]:.3g} MB, total {total[-1]:.3g} MB",
                 f"上行 {uplink[-1]:.3g} MB，总计 {total[-1]:.3g} MB",

@@ -139,10 +139,10 @@ class CompressionPicture:
         self._jpeg.set_data([data.picture.bits], [data.picture.error])
         self._quantized.set_data([data.delta.bits], [data.delta.error])
         by = say("JPEG, quality", "JPEG，质量")
-        self.left.set_title(f"{by} {data.quality}\n{data.picture.payload_bytes:,} " + say("bytes", "字节"))
+        self.left.title.set_text(f"{by} {data.quality}\n{data.picture.payload_bytes:,} " + say("bytes", "字节"))
         zipped = say(", then ZIP", "，再用 ZIP") if data.zipped else ""
         how = say(f"delta, {data.bits} bits{zipped}", f"增量，{data.bits} 位{zipped}")
-        self.middle.set_title(f"{how}\n{data.delta.payload_bytes:,} " + say("bytes", "字节"))
+        self.middle.title.set_text(f"{how}\n{data.delta.payload_bytes:,} " + say("bytes", "字节"))
         if self.guess:
             self._guess.set_data([8 * 1000 * self.guess / digits_picture().size], [code_picture(50).error])
 

@@ -115,7 +115,7 @@ class PartitionsPicture:
     def draw(self, view: View) -> None:
         key, run = view.position.essential(), view.run
         self._counts.set_data(view.counts)
-        self.map.set_title(describe(view.position))
+        self.map.title.set_text(describe(view.position))
         self._together.set_data(np.arange(1, len(run.accuracy) + 1), run.accuracy)
         self._alone.set_ydata([-1 if run.alone is None else run.alone] * 2)
         done = len(run.accuracy) == ROUNDS
@@ -126,13 +126,13 @@ class PartitionsPicture:
             artist.set_data([view.skew] if done else [], list(value) if done else [])
         if done and run.alone is not None:
             together, alone = f"{100 * run.accuracy[-1]:.1f} %", f"{100 * run.alone:.1f} %"
-            self.rounds.set_title(say(f"together {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
+            self.rounds.title.set_text(say(f"together {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
         elif self.stopped:
             number = len(run.accuracy)
             after = say(f"stopped after round {number}", f"训练到第 {number} 轮停止")
-            self.rounds.set_title(after if number else say("stopped", "已停止"))
+            self.rounds.title.set_text(after if number else say("stopped", "已停止"))
         else:
-            self.rounds.set_title(say("training …", "训练中……"))
+            self.rounds.title.set_text(say("training …", "训练中……"))
         if self.guess is not None:
             self._guess.set_data([look(QUESTION).skew], [self.guess / 100])
             self._legend.set_visible(True)

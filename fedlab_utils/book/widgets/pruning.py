@@ -133,7 +133,7 @@ class PruningPicture:
         self._visited[data[:2]] = data
         self._image.set_data(data.survivors)
         self._image.set_clim(0, data.survivors.max())
-        self.map.set_title(say(f"{data.weights:,} weights left,\n{data.multiplications:,} non-zero products",
+        self.map.title.set_text(say(f"{data.weights:,} weights left,\n{data.multiplications:,} non-zero products",
                                f"留下 {data.weights:,} 个权重，\n{data.multiplications:,} 个非零乘积"))  # fmt: skip
         self._dense.set_ydata([data.base] * 2)
         for kind, (before, after) in self._grey.items():
@@ -145,7 +145,7 @@ class PruningPicture:
         guesses = [] if self.guess is None or data.kind != "global" else [self.guess / 100]
         self._guess.set_data([ASKED] * len(guesses), guesses)
         before, after = f"{100 * data.before:.1f} %", f"{100 * data.after:.1f} %"
-        self.curve.set_title(say(f"{before}, fine-tuned {after}", f"不微调 {before}，微调后 {after}"))
+        self.curve.title.set_text(say(f"{before}, fine-tuned {after}", f"不微调 {before}，微调后 {after}"))
         sizes = (data.bytes_dense, data.bytes_float32, data.bytes_8bit)
         for bar, note, size in zip(self._bars, self._notes, sizes, strict=True):
             bar.set_height(size / 1000)

@@ -128,9 +128,9 @@ class QuantizationPicture:
         self._lossy.set_data(data.centres, np.maximum(data.lossy, 0.5))
         self.values.set_xlim(data.centres[0] * 1.05, data.centres[-1] * 1.05)
         self.values.set_ylim(0.5, data.n * 2)
-        self.values.set_title(say(f"{data.levels_used:,} levels in use", f"用到 {data.levels_used:,} 个量化级"))
+        self.values.title.set_text(say(f"{data.levels_used:,} levels in use", f"用到 {data.levels_used:,} 个量化级"))
         hidden = say(" of the hidden layer", "（隐藏层）") if data.ranges == "array" else ""
-        self.stairs.set_title(say(f"The staircase{hidden} near zero", f"零附近的阶梯{hidden}"))
+        self.stairs.title.set_text(say(f"The staircase{hidden} near zero", f"零附近的阶梯{hidden}"))
         colour = ROUNDING_COLOURS[data.rounding]
         for line in (self._lossy, self._stair, self._here):
             line.set_color(colour)
@@ -150,7 +150,7 @@ class QuantizationPicture:
             )
             self.trade.legend(loc="upper left")
         factor = 4 * data.n / data.payload_bytes
-        self.trade.set_title(say(f"{factor:.2f} times fewer bytes", f"字节数降到 1/{factor:.2f}"))
+        self.trade.title.set_text(say(f"{factor:.2f} times fewer bytes", f"字节数降到 1/{factor:.2f}"))
 
     def alt(self, data: QuantizationData) -> str:
         ranged = say(", a range for each array", "，每个数组一个范围") if data.ranges == "array" else ""

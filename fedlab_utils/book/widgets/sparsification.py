@@ -121,7 +121,7 @@ class SparsificationPicture:
         self._previous = data
         self._image.set_data(data.signs)
         share = 100 * data.kept_hidden / (HIDDEN[0] * HIDDEN[1])
-        self.mosaic.set_title(
+        self.mosaic.title.set_text(
             say(
                 f"{data.kept_hidden:,} of 100,352 weights survive ({share:.3g} %)",
                 f"100,352 个权重中留下 {data.kept_hidden:,} 个（{share:.3g} %）",
@@ -132,7 +132,7 @@ class SparsificationPicture:
         if self.guess:
             self._guess.set_data([0.01], [4 * data.n / 1000 / self.guess])
         factor = 4 * data.n / data.bytes_8bit
-        self.cost.set_title(
+        self.cost.title.set_text(
             say(f"{100 * data.energy:.0f} % of the energy, 1/{factor:.0f} of the bytes",
                 f"保住 {100 * data.energy:.0f} % 的能量，字节数降到 1/{factor:.0f}")
         )  # fmt: skip

@@ -96,8 +96,8 @@ class BitsPicture:
         if run is not None and run.accuracy:
             up = run.message_bytes * tff.COHORT * len(run.accuracy) / 1e6
             bits, last = run.bits, 100 * run.accuracy[-1]
-            self.rounds.set_title(say(f"{bits} bits: {last:.1f} %", f"{bits} 位：{last:.1f} %"))
-            self.bytes.set_title(say(f"up {up:.3g} MB", f"上行 {up:.3g} MB"))
+            self.rounds.title.set_text(say(f"{bits} bits: {last:.1f} %", f"{bits} 位：{last:.1f} %"))
+            self.bytes.title.set_text(say(f"up {up:.3g} MB", f"上行 {up:.3g} MB"))
         if self.guess:
             low = min(0.8, self.guess / 100 - 0.02)
             for ax in (self.rounds, self.bytes):
