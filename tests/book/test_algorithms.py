@@ -30,12 +30,24 @@ def trained(mnist):
 # The pruning explorer
 
 
+@pytest.fixture(scope="module")
+def pruner(trained):
+    """Every stop once for both languages: removed and encoded for real; fine-tuned, which takes long, in the next test."""
+    made = pruning.Pruner(trained)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fl.pruning, "fine_tune", lambda model, weights, *_, **__: weights)
+        for kind in pruning.KINDS:
+            for sparsity in pruning.SPARSITIES:
+                made(kind, sparsity)
+    return made
+
+
 @pytest.mark.training
-def test_the_pruning_explorer_shows_every_stop(trained, language, monkeypatch):
-    """Removed and encoded for real; fine-tuned, which takes long and changes none of this, in the next test."""
-    monkeypatch.setattr(fl.pruning, "fine_tune", lambda model, weights, *_, **__: weights)
+def test_the_pruning_explorer_shows_every_stop(trained, pruner, language, monkeypatch):
+    monkeypatch.setattr(pruning, "Pruner", lambda weights: pruner if weights is trained else None)
     app = widgets.pruning_explorer(trained, predict=False)
-    pruner, seen = app.compute, set()
+    assert app.compute is pruner
+    seen = set()
     for kind in pruning.KINDS:
         app.controls["kind"].value = kind
         for sparsity in pruning.SPARSITIES:
