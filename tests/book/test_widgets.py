@@ -255,14 +255,18 @@ def test_a_training_starts_by_moving_a_control_and_its_curve_grows(live):
 
 
 @pytest.mark.training
-def test_the_newest_position_wins(live):
-    settle(live, rounds=20, k=0.1)
-    before = len(live.picture.earlier)
+def test_the_newest_position_wins(live, monkeypatch):
+    settle(live, rounds=10, k=0.1)
+    drawn, draw = [], live.picture.draw
+    monkeypatch.setattr(live.picture, "draw", lambda run: (drawn.append((run.parameters.bits, len(run.accuracy[0]))), draw(run)))
+    before, deadline = len(live.picture.earlier), time.time() + 30
     live.controls["bits"].value = 2
-    time.sleep(0.3)
+    while not 1 <= live.bar.n < 10 and time.time() < deadline:  # at 10 it is still that of the training before
+        time.sleep(0.01)
     live.controls["bits"].value = 6
     run = live.wait(120)
-    assert run.parameters.bits == 6 and len(run.accuracy[0]) == 20
+    assert run.parameters.bits == 6 and len(run.accuracy[0]) == 10
+    assert max(rounds for bits, rounds in drawn if bits == 2) < 10, "what was overtaken goes on"
     assert [r.parameters.bits for r in live.picture.earlier[before:]].count(2) == 0, "what was overtaken is not drawn"
 
 
