@@ -1,4 +1,4 @@
-"""Make trainings.csv: what the book and its tests say of trainings over several seeds. Five minutes on two cores.
+"""Make trainings.csv: what the book and its tests say of trainings over several seeds. Six minutes on two cores.
 
     .venv/bin/python data/results/trainings.py
 
@@ -120,6 +120,33 @@ def logits_exchanged(seed: int) -> fl.History:
     return fl.History(accuracy=means, uplink_bytes=done.uplink_bytes, downlink_bytes=done.downlink_bytes)
 
 
+@cache
+def teacher():
+    """The model that is trained on 39,500 labelled images, and its logits on the other 20,500, which are the student's."""
+    order = np.random.default_rng(0).permutation(60_000)
+    yours, theirs = order[:20_500], order[20_500:]
+    model, rates = fl.central.mlp(300), {"learning_rate": (3e-3, 0.0)}
+    weights = fl.central.train(model, DATA.x_train[theirs], DATA.y_train[theirs], epochs=6, **rates)
+    logits_of = np.full((60_000, 10), np.nan, np.float32)
+    logits_of[yours] = fl.central.logits(model, DATA.x_train[yours], weights)
+    return yours, logits_of
+
+
+def student(seed: int, images: int, temperature: float | None = None, guesses: bool = False) -> fl.History:
+    """One that has a ninth of the teacher's weights, on 500 or the other 20,000 images. From labels; from the teacher's soft
+    targets where there is a temperature; from its guesses, the first choice only."""
+    yours, logits_of = teacher()
+    mixed, model = np.random.default_rng(seed).permutation(yours), fl.central.mlp(32, seed=seed)
+    which = mixed[:500] if images == 500 else mixed[500:]
+    how = {"epochs": 60, "batch_size": 50, "seed": seed} if images == 500 else {"epochs": 8, "seed": seed}
+    if temperature is None:
+        labels = logits_of[which].argmax(axis=1) if guesses else DATA.y_train[which]
+        weights = fl.central.train(model, DATA.x_train[which], labels, **how)
+    else:
+        weights = fl.distillation.teach(model, DATA.x_train[which], logits_of[which], temperature=temperature, **how)
+    return constant(fl.central.accuracy(model, DATA.x_test, DATA.y_test, weights))
+
+
 def of_a_hundred(seed: int, clients=HUNDRED, **options) -> fl.History:
     return train(seed, clients, **options)
 
@@ -181,12 +208,19 @@ SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the trainin
     "one rich client, the poor alone": (
         5, lambda seed: constant(np.mean(alone(seed, one_rich_client(seed)[1:], MORE).accuracy))),
     "drawn, dense": (3, lambda seed: train(seed, drawn(seed), rounds=15)),
+    # Three settings before "logits", of which it is a part: so test_trainings makes both again with one seed, and one training.
+    "100 images each, alone": (3, lambda seed: constant(np.mean(logits(seed).alone))),
     "drawn, mask agreed once": (3, mask_agreed_once),
     "drawn, top 10 % both": (
         3, lambda seed: train(seed, drawn(seed), rounds=15, uplink=fl.TopK(0.1), downlink=fl.TopK(0.1))),
-    "100 images each, alone": (3, lambda seed: constant(np.mean(logits(seed).alone))),
     "100 images each, logits": (3, logits_exchanged),
     "100 images each, FedAvg": (3, lambda seed: train(seed, drawn(seed, 100), rounds=20, local_epochs=5)),
+    "student of 500, labels": (10, partial(student, images=500)),
+    "student of 500, soft 1": (10, partial(student, images=500, temperature=1)),
+    "student of 500, soft 4": (10, partial(student, images=500, temperature=4)),
+    "student of 20,000, hard": (10, partial(student, images=20_000, guesses=True)),
+    "student of 20,000, soft 4": (10, partial(student, images=20_000, temperature=4)),
+    "student of 20,000, labels": (10, partial(student, images=20_000)),
 }  # fmt: skip
 
 
