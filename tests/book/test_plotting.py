@@ -16,7 +16,6 @@ from fedlab_utils.book import plotting, widgets
 from fedlab_utils.book.figures import mathematics
 from fedlab_utils.book.widgets import tff
 
-
 NEED_A_MODEL = {"partitions_explorer", "pruning_explorer", "distillation_explorer"}  # drawn in tests with the mark `training`
 
 
