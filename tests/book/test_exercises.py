@@ -17,9 +17,9 @@ import pytest
 import fedlab_utils as fl
 from fedlab_utils.book.chapters import MODULES
 from fedlab_utils.book.exercises import algorithms, background, concepts, mathematics, memory, overview, practice
+from fedlab_utils.book.exercises.asking import Question
 from fedlab_utils.book.exercises.base import (
     Exercise,
-    Question,
     Verdict,
     Wrong,
     as_array,

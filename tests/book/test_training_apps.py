@@ -12,9 +12,9 @@ import pytest
 from later import Later
 
 from fedlab_utils.book import widgets
+from fedlab_utils.book.exercises.asking import number
 from fedlab_utils.book.plotting import DRAWING
 from fedlab_utils.book.widgets import tff
-from fedlab_utils.book.widgets.base import number
 
 lab = Later("fedlab_utils.book.widgets.lab")
 partitions = Later("fedlab_utils.book.widgets.partitions")
