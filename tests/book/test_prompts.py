@@ -114,6 +114,7 @@ def faults(book, copy, answers, language):
         seen += [("the reply to an earlier question", told[other.id][1]) for other in cells[:place] if other.id in answers]
         below = list(enumerate(copy.cells, 1))[place + 1 :]
         seen += [(f"the output of cell {n}, below it", shown(other)) for n, other in below]
+        seen += [("the code that reveals", other.source) for other in revealing(cells, place)]
         found += [f"{name}: {match.group()!r} stands in {where}" for where, text in seen if (match := re.search(pattern, text))]
         if not any(re.search(pattern, text) for text in [told[cell.id][1], *map(shown, revealing(cells, place))]):
             found.append(f"{name}: nothing that reveals says {pattern!r}")
@@ -240,6 +241,7 @@ def test_an_answer_that_stands_nowhere_too_early_is_no_fault():
         (lambda book, copy: book.cells[0].update(source="Afterwards you can say that they win nine of ten."), "cell 1 before it"),
         (lambda book, copy: book.cells[1].update(source="# nine of ten"), "cell 2 before it"),
         (lambda book, copy: book.cells[1].outputs[0].update(text="nine of ten"), "cell 2 before it"),
+        (lambda book, copy: book.cells[3].update(source="assert wins  # nine of ten"), "the code that reveals"),
         (lambda book, copy: copy.cells[3].update(outputs=book.cells[3].outputs), "the output of cell 4, below"),
         (lambda book, copy: last(copy).data.update({"text/html": '<img alt="nine of ten">'}), "the output of cell 5, below"),
         (lambda book, copy: last(copy).data.update({"text/html": "<b>nine</b> of ten"}), "the output of cell 5, below"),
