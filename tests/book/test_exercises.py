@@ -482,6 +482,17 @@ def test_texts_exist_in_both_languages(item):
         assert not CHINESE.search(en) and CHINESE.search(zh), (en, zh)
 
 
+@pytest.mark.parametrize("item", [i for i in every_item() if isinstance(i, Question)], ids=lambda item: item.name)
+def test_each_choice_of_a_question_has_a_reason_of_its_own(item, language):
+    verdicts = [item.verdict(choice) for choice in range(len(item.choices))]
+    assert [verdict.state == "right" for verdict in verdicts] == [choice == item.right for choice in range(len(item.choices))]
+    assert len({verdict.message for verdict in verdicts}) == len(verdicts) >= 3 and finished() == [item.name]
+    box = item.ask()
+    for choice, verdict in enumerate(verdicts):
+        box.children[1].value = choice
+        assert html.escape(verdict.message) in box.reply.value and last_guess(item.name) == choice
+
+
 SOURCES = sorted((Path(__file__).parents[2] / "notebooks" / "source").glob("*.md"))
 
 

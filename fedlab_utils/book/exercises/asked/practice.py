@@ -79,7 +79,8 @@ two_bits_again = Question(
         ),
         (
             "either of them", "两个都能",
-            "Errors of chance mostly cancel over ten clients and ten rounds; with a range of its own, no layer lies on one level.",
+            "Errors of chance mostly cancel over ten clients and ten rounds; "
+            "with a range of its own, no layer lies on one level.",
             "偶然的误差在 10 个客户端、10 轮之间大多抵消；有了自己的范围，也就没有哪一层会全落在一级上。",
         ),
         (
