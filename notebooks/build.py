@@ -40,9 +40,12 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
   `use_language("…")` and the build puts the edition's language there: the only difference.
 - **Options** stand in the first lines of a code cell: `:tags: [nbval-ignore-output]` where the output is a widget or
   may differ by machine, `:jupyter: {source_hidden: true}` to fold the code.
+- **Prompts.** A code cell that asks before it tells carries the tag `prompt` and an option that no edition shows: what
+  would give its answer away, a regular expression a language, such as `:answer: {en: 'It is 9\b', zh: '答案是 9\b'}`.
+  The cells after it that show the answer carry the tag `reveal`: a reader's copy has them without outputs.
 - **Outputs.** Nothing may raise or write to stderr, not even inside an `Output` widget; nothing shows a path or an
   address of the machine; every picture carries alt text. Widgets are not stored: without a kernel they would read
-  "model not found".
+  "model not found". What stands for one in HTML is, such as the text of a question.
 """
 
 import argparse
@@ -90,6 +93,15 @@ class BuildError(RuntimeError):
 
 def editions(source: str, chapter: str) -> dict[str, NotebookNode]:
     """The editions of one chapter by language, not executed. ValueError says which cell is at fault and what to do."""
+    return _read(source, chapter)[0]
+
+
+def answers(source: str, chapter: str) -> dict[str, dict[str, str]]:
+    """What would give the answer of each prompt of a chapter away: by cell id, a regular expression a language."""
+    return _read(source, chapter)[1]
+
+
+def _read(source, chapter):
     try:
         parsed = jupytext.reads(source, fmt={"extension": ".md", "format_name": "myst"})
         kernelspec = {key: parsed.metadata.kernelspec[key] for key in ("display_name", "language", "name")}
@@ -100,12 +112,15 @@ def editions(source: str, chapter: str) -> dict[str, NotebookNode]:
         raise ValueError(f"{chapter}: {message}") from error
 
     cells, seen, first_code, rest = {language: [] for language in LANGUAGES}, Counter(), True, parsed.cells
+    answers, asked = {}, False
     while rest:
         try:
             pair = _pair(*rest[:2])
             kind, texts = pair["zh"].cell_type, (pair["zh"].source, pair["en"].source)
             if kind == "code":
                 _check_code(texts[0], first_code)
+                _check_prompt(pair["zh"].metadata, asked)
+                asked = asked or "prompt" in pair["zh"].metadata.get("tags", [])
             else:
                 _check_prose(*texts, twins=pair["zh"] is not pair["en"])
         except ValueError as problem:
@@ -115,7 +130,7 @@ def editions(source: str, chapter: str) -> dict[str, NotebookNode]:
         seen[kind, texts] += 1  # equal cells are told apart by their order
         key = "\0".join([chapter, kind, *texts, str(seen[kind, texts])])
         for language in LANGUAGES:
-            metadata = {name: value for name, value in pair[language].metadata.items() if name != "lang"}
+            metadata = {name: value for name, value in pair[language].metadata.items() if name not in ("lang", "answer")}
             cell = {"cell_type": kind, "id": hashlib.sha256(key.encode()).hexdigest()[:12], "metadata": metadata}
             cell["source"] = pair[language].source
             if kind == "code":
@@ -123,6 +138,8 @@ def editions(source: str, chapter: str) -> dict[str, NotebookNode]:
                 if first_code:
                     cell["source"] = LANGUAGE_CALL.sub(f'use_language("{language}")', cell["source"])
             cells[language].append(cell)
+        if "answer" in pair["zh"].metadata:
+            answers[cell["id"]] = dict(pair["zh"].metadata["answer"])
         first_code = first_code and kind != "code"
 
     result = {}
@@ -131,7 +148,7 @@ def editions(source: str, chapter: str) -> dict[str, NotebookNode]:
         notebook = {"cells": cells[language], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
         result[language] = nbformat.from_dict(notebook)
         nbformat.validate(result[language])
-    return result
+    return result, answers
 
 
 def _pair(cell, following=None):
@@ -158,6 +175,24 @@ def _check_code(code, first):
         raise ValueError("empty code cell; take it out")
     if match := CJK.search(code):
         raise ValueError(f"{match.group()!r} in code; comments are English, and texts of apps belong to the package")
+
+
+def _check_prompt(metadata, asked):
+    tags, answer = metadata.get("tags", []), metadata.get("answer")
+    if "reveal" in tags and not asked:
+        raise ValueError("a cell tagged reveal, and no prompt before it; tag the cell that asks")
+    if "prompt" not in tags:
+        if answer is not None:
+            raise ValueError("an answer on a cell that asks nothing; tag it prompt, or take the answer out")
+        return
+    given = answer.items() if isinstance(answer, dict) else ()
+    if {language for language, pattern in given if pattern and isinstance(pattern, str)} != set(LANGUAGES):
+        raise ValueError("a prompt must say what gives its answer away in both languages, :answer: {en: '…', zh: '…'}")
+    for language, pattern in answer.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"the {language} answer {pattern!r} is no regular expression: {error}") from None
 
 
 def _check_prose(zh, en, twins):
@@ -245,14 +280,17 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> None:
 
 
 def _tidy(cell):
-    """Take widgets out and join neighbouring pieces of stdout. True if there was a widget."""
+    """Take widgets out, but what stands for them in HTML, and join neighbouring pieces of stdout. True if there was a widget."""
     outputs, cell.outputs = cell.outputs, []
+    found = any(WIDGET in output.get("data", {}) for output in outputs)
     for output in outputs:
+        if "text/html" in output.get("data", {}):
+            output.data.pop(WIDGET, None)
         if cell.outputs and output.get("name") == cell.outputs[-1].get("name") == "stdout":
             cell.outputs[-1].text += output.text
         elif WIDGET not in output.get("data", {}):
             cell.outputs.append(output)
-    return any(WIDGET in output.get("data", {}) for output in outputs)
+    return found
 
 
 def keep_outputs(notebook: NotebookNode, old: NotebookNode) -> int:

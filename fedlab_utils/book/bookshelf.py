@@ -7,6 +7,9 @@ copies the chapters of notebooks/zh into my/zh, which git ignores. Called again,
 - a chapter that the reader has not changed is replaced by the newer one;
 - one that she has changed is kept, and the new one is put beside it, as 04_mathematics.new.ipynb, once for each version.
 
+What a question asks for must not stand below it: cells tagged `reveal` come without the outputs that the book shows. So does
+a copy from before, once. What she has run herself stays.
+
 What counts as a change is the source of the cells: running a notebook changes outputs only. As long as the chapter in the
 book is the same, the outputs of the reader's copy stay as well.
 """
@@ -19,6 +22,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..language import LANGUAGES
 from ..validation import require_choice
@@ -35,6 +39,60 @@ def fingerprint(notebook: bytes) -> str | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return hashlib.sha256(json.dumps([pair for pair in sources if pair[1]]).encode()).hexdigest()
+
+
+def _code(notebook: dict) -> list[dict]:
+    """The cells of code that are not empty: in copies of the same sources they stand one for one."""
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+
+
+def _tags(cell: dict) -> list[str]:
+    return cell.get("metadata", {}).get("tags", [])
+
+
+def _shown(cell: dict) -> tuple:
+    """What stands below a cell."""
+    return _joined(cell.get("outputs", [])), cell.get("execution_count")
+
+
+def _joined(value: Any) -> Any:
+    """The same, with each text in one string: in a file it may also be a list of lines."""
+    if isinstance(value, dict):
+        return {name: _joined(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return "".join(value) if value and all(isinstance(part, str) for part in value) else [_joined(part) for part in value]
+    return value
+
+
+def _answering(notebook: bytes) -> str | None:
+    """Which cells of a chapter answer a question, by number: "4 5 9"."""
+    try:
+        cells = enumerate(_code(json.loads(notebook)))
+        return " ".join(str(number) for number, cell in cells if "reveal" in _tags(cell))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def covered(notebook: bytes, book: bytes | None = None) -> bytes:
+    """The notebook without the outputs of the cells that answer a question (tag `reveal`); bytes that are none come back.
+
+    book: the chapter whose unchanged copy the notebook is; then only outputs that are still the book's go. A cell counts
+    as run by the reader where what it shows is not what the book shows, or where the question above it does.
+    """
+    try:
+        mine = json.loads(notebook)
+        theirs = mine if book is None else json.loads(book)
+        pairs = list(zip(_code(mine), _code(theirs), strict=True))
+        took, untouched = False, True
+        for cell, model in pairs:
+            if "prompt" in _tags(model):
+                untouched = _shown(cell) == _shown(model)
+            if "reveal" in _tags(model) and untouched and _shown(cell) == _shown(model) and cell["outputs"]:
+                cell["outputs"], cell["execution_count"], took = [], None, True
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return notebook
+    # As nbformat and JupyterLab write it.
+    return f"{json.dumps(mine, ensure_ascii=False, indent=1, sort_keys=True)}\n".encode() if took else notebook
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -93,26 +151,31 @@ def shelve(language: str, root: Path = ROOT) -> dict[str, str]:
     for chapter in chapters:
         copy, content = shelf / chapter.name, chapter.read_bytes()
         new, entry = fingerprint(content), record.setdefault(chapter.name, {})
+        hidden, answering = covered(content), _answering(content)
         present = fingerprint(copy.read_bytes()) if copy.exists() else None
         if not copy.exists():
-            _write(copy, content)
+            _write(copy, hidden)
             done[chapter.name] = "copied"
         elif present == new:
             done[chapter.name] = "same"
+            if entry.get("covered") != answering:  # of an earlier version of the book, which showed the answers
+                before = copy.read_bytes()
+                if (after := covered(before, content)) != before:
+                    _write(copy, after)
         elif present is not None and present == entry.get("copied"):
-            _write(copy, content)
+            _write(copy, hidden)
             done[chapter.name] = "updated"
         elif new in (entry.get("copied"), entry.get("offered")):
             done[chapter.name] = "kept"
             continue
         else:
-            done[chapter.name] = _offer(copy, content, entry.get("offered")).name
+            done[chapter.name] = _offer(copy, hidden, entry.get("offered")).name
             entry["offered"] = new
             continue
         for path in _offers(copy):  # she has the newest now: what was put beside is of no more use, unless she has changed it
             if fingerprint(path.read_bytes()) in {new, entry.get("offered", new)}:
                 path.unlink()
-        record[chapter.name] = {"copied": new}
+        record[chapter.name] = {"copied": new, "covered": answering}
     _write(shelf / RECORD, json.dumps(record, indent=1).encode())
     return done
 

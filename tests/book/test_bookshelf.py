@@ -152,6 +152,111 @@ def test_a_copy_that_cannot_be_read_is_kept(shelf, content):
     assert shelf.call() == "copied" and (shelf.mine / "04_x.new.ipynb").read_bytes() == content
 
 
+# Questions, and what answers them
+
+
+def chapter(*texts, tags=("", "prompt", "reveal", ""), counts=True, sources="abcd"):
+    """Four cells; the outputs, by cell ("" for none)."""
+    cells = []
+    for number, (source, text, tag) in enumerate(zip(sources, texts, tags, strict=True), 1):
+        cell = nbformat.v4.new_code_cell(source, id=source, metadata={"tags": [tag]} if tag else {})
+        cell.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
+        cell.execution_count = number if counts else None
+        cells.append(cell)
+    return (nbformat.writes(nbformat.v4.new_notebook(cells=cells)) + "\n").encode()
+
+
+BOOK = chapter("first\nline\n", "asks", "tells\n学\n", "last")
+
+
+def outputs(content):
+    return ["".join(output.text for output in cell.outputs) for cell in nbformat.reads(content.decode(), 4).cells]
+
+
+@pytest.fixture
+def asking(shelf):
+    (shelf.book / "04_x.ipynb").write_bytes(BOOK)
+    return shelf, shelf.mine / "04_x.ipynb"
+
+
+def test_a_copy_comes_without_what_answers_a_question(asking):
+    shelf, copy = asking
+    assert shelf.call() == "copied" and outputs(copy.read_bytes()) == ["first\nline\n", "asks", "", "last"]
+    assert [cell.execution_count for cell in nbformat.read(copy, 4).cells] == [1, 2, None, 4]
+    assert copy.read_bytes() == bookshelf.covered(BOOK) and outputs(BOOK)[2] == "tells\n学\n"
+    bare = nbformat.reads(copy.read_bytes().decode(), 4)
+    assert copy.read_bytes() == (nbformat.writes(bare) + "\n").encode(), "written as nbformat writes it"
+
+
+def test_an_update_and_what_is_put_beside_come_without_it_too(asking):
+    shelf, copy = asking
+    shelf.call()
+    newer = chapter("", "asks", "tells more", "", sources="abce")
+    (shelf.book / "04_x.ipynb").write_bytes(newer)
+    assert shelf.call() == "updated" and outputs(copy.read_bytes()) == ["", "asks", "", ""]
+    shelf.write("mine = 1")
+    (shelf.book / "04_x.ipynb").write_bytes(BOOK)
+    assert shelf.call() == "04_x.new.ipynb" and outputs((shelf.mine / "04_x.new.ipynb").read_bytes())[2] == ""
+    assert fingerprint((shelf.mine / "04_x.new.ipynb").read_bytes()) == fingerprint(BOOK)
+
+
+def test_a_copy_from_before_is_covered_once(asking):
+    shelf, copy = asking
+    shelf.mine.mkdir(parents=True)
+    copy.write_bytes(BOOK)  # as an earlier version of the book has put it there
+    (shelf.mine / RECORD).write_text(json.dumps({"04_x.ipynb": {"copied": fingerprint(BOOK)}}))
+    assert shelf.call() == "same" and outputs(copy.read_bytes())[2] == ""
+    copy.write_bytes(BOOK)  # she has run it now, and it says what the book says
+    assert shelf.call() == "same" and copy.read_bytes() == BOOK
+    tagged = chapter(*outputs(BOOK), tags=("", "prompt", "reveal", "reveal"))
+    (shelf.book / "04_x.ipynb").write_bytes(tagged)  # one more cell answers
+    assert shelf.call() == "same" and outputs(copy.read_bytes()) == ["first\nline\n", "asks", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("hers", "left"),
+    [
+        (chapter("first\nline\n", "asks", "tells\n学\n", "last", tags=("", "", "", "")), ""),  # from before the tags
+        (chapter("first\nline\n", "asks", "her own", "last"), "her own"),
+        (chapter("first\nline\n", "her answer", "tells\n学\n", "last"), "tells\n学\n"),  # she has run the question
+        (chapter("first\nline\n", "asks", "tells\n学\n", "last", counts=False), "tells\n学\n"),
+        (chapter("something", "asks", "tells\n学\n", "something"), ""),  # she has run other cells
+    ],
+)
+def test_of_a_copy_from_before_only_the_books_own_outputs_go(asking, hers, left):
+    shelf, copy = asking
+    shelf.mine.mkdir(parents=True)
+    copy.write_bytes(hers)
+    assert shelf.call() == "same" and outputs(copy.read_bytes())[2] == left
+    before, after = outputs(hers), outputs(copy.read_bytes())
+    assert before[:2] + before[3:] == after[:2] + after[3:]
+
+
+def test_outputs_are_the_same_as_one_string_or_as_lines(asking):
+    shelf, copy = asking
+    shelf.mine.mkdir(parents=True)
+    as_strings = json.loads(BOOK)
+    for cell in as_strings["cells"]:
+        for output in cell["outputs"]:
+            output["text"] = "".join(output["text"])
+    copy.write_bytes(json.dumps(as_strings).encode())
+    assert shelf.call() == "same" and outputs(copy.read_bytes())[2] == ""
+
+
+def test_an_empty_cell_that_jupyterlab_added_hides_no_question(asking):
+    shelf, copy = asking
+    shelf.mine.mkdir(parents=True)
+    longer = nbformat.reads(BOOK.decode(), 4)
+    longer.cells.insert(1, nbformat.v4.new_code_cell(""))
+    copy.write_bytes(nbformat.writes(longer).encode())
+    assert shelf.call() == "same" and outputs(copy.read_bytes()) == ["first\nline\n", "", "asks", "", "last"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"cells": 3}', b'{"cells": [{}]}', b"\xff", b"[" * 100_000])
+def test_what_is_no_notebook_comes_back_as_it_is(content):
+    assert bookshelf.covered(content) == content == bookshelf.covered(content, BOOK)
+
+
 def test_her_own_notebooks_and_chapters_that_left_the_book_stay(shelf):
     shelf.call()
     shelf.write("my notes", name="notes.ipynb")

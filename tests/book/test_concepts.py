@@ -670,4 +670,4 @@ def test_a_question_has_one_right_choice_and_says_why(question, language):
     assert len({v.message for v in verdicts}) == len(verdicts)
     box = question.ask()
     box.children[1].value = question.right
-    assert verdicts[question.right].message.split("。")[0][:6] in box.children[2].value
+    assert verdicts[question.right].message.split("。")[0][:6] in box.reply.value

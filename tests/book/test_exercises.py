@@ -4,6 +4,7 @@ At the end, for every chapter, what readers tried: right ways that look otherwis
 """
 
 import copy
+import html
 import json
 import re
 import stat
@@ -17,16 +18,16 @@ import pytest
 import fedlab_utils as fl
 from fedlab_utils.book.chapters import MODULES
 from fedlab_utils.book.exercises import algorithms, background, concepts, mathematics, memory, overview, practice
+from fedlab_utils.book.exercises.asking import Guess, Question, compare, number, shown
 from fedlab_utils.book.exercises.base import (
     Exercise,
-    Question,
     Verdict,
     Wrong,
     as_array,
     as_number,
     attempt,
 )
-from fedlab_utils.book.exercises.memory import finished, note_finished
+from fedlab_utils.book.exercises.memory import finished, last_guess, note_finished, note_guess
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -214,6 +215,74 @@ def test_a_file_that_cannot_be_read_is_told_once_and_stays(progress, monkeypatch
     assert progress.read_text(encoding="utf8") == '["a.b"]' and len(list(progress.parent.iterdir())) == 2  # and the lock
 
 
+# Guesses in the same file
+
+
+def test_guesses_stand_behind_the_names_and_the_last_one_counts(progress):
+    note_finished("a.b")
+    assert note_guess("c.d", 3) == note_guess("c.d", 2.5) == note_guess("e.f", 0) == note_finished("g.h") == ""
+    assert json.loads(progress.read_text()) == ["a.b", "g.h", {"guesses": {"c.d": 2.5, "e.f": 0}}]
+    assert finished() == ["a.b", "g.h"] and (last_guess("c.d"), last_guess("e.f"), last_guess("x.y")) == (2.5, 0, None)
+    before = progress.stat().st_mtime_ns
+    note_guess("c.d", 2.5)
+    assert progress.stat().st_mtime_ns == before, "what stands there is not written again"
+
+
+def test_a_file_of_an_earlier_version_takes_guesses(progress):
+    progress.parent.mkdir()
+    progress.write_text('["a.b", "c.d"]')
+    assert last_guess("a.b") is None
+    note_guess("a.b", 7)
+    assert finished() == ["a.b", "c.d"] and last_guess("a.b") == 7
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '["a.b", {}]',
+        '["a.b", {"guesses": 3}]',
+        '["a.b", {"guesses": {"c.d": "7", "e.f": null, "g.h": true, "i.j": NaN, "k.l": Infinity}}]',
+    ],
+)
+def test_strange_guesses_are_left_out(progress, content):
+    progress.parent.mkdir()
+    progress.write_text(content)
+    assert finished() == ["a.b"] and [last_guess(name) for name in ("c.d", "e.f", "g.h", "i.j", "k.l")] == [None] * 5
+    note_guess("c.d", 1)
+    assert json.loads(progress.read_text()) == ["a.b", {"guesses": {"c.d": 1}}] and not list(progress.parent.glob("*unreadable*"))
+
+
+def test_of_a_damaged_file_guesses_are_found_and_not_taken_for_exercises(progress):
+    progress.parent.mkdir()
+    content = '["a.b", {"guesses": {"c.d": 40, "e.f": -2.5e3, "g.h": 12'
+    progress.write_text(content)
+    assert finished() == ["a.b"] and (last_guess("c.d"), last_guess("e.f"), last_guess("g.h")) == (40, -2500, None)
+    assert "progress.json.unreadable-1" in note_guess("i.j", 1)
+    assert json.loads(progress.read_text()) == ["a.b", {"guesses": {"c.d": 40, "e.f": -2500, "i.j": 1}}]
+    assert (progress.parent / "progress.json.unreadable-1").read_text() == content
+
+
+def test_two_kernels_that_guess_and_finish_at_once_lose_nothing(progress):
+    program = "import sys; from fedlab_utils.book.exercises.memory import note_finished, note_guess\n"
+    program += "print('ready', flush=True); input()\nfor i in range(60):\n"
+    program += "    assert note_finished(f'{sys.argv[1]}.n{i}') == note_guess(f'{sys.argv[1]}.g{i}', i) == ''"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    kernels = [subprocess.Popen([sys.executable, "-c", program, who], **pipes) for who in ("a", "b")]
+    for kernel in kernels:
+        assert kernel.stdout.readline().strip() == b"ready"
+    for kernel in kernels:
+        kernel.stdin.write(b"\n")
+        kernel.stdin.flush()
+    assert [kernel.communicate()[0] for kernel in kernels] == [b""] * 2 and not any(kernel.returncode for kernel in kernels)
+    assert set(finished()) == {f"{who}.n{i}" for who in "ab" for i in range(60)}
+    assert all(last_guess(f"{who}.g{i}") == i for who in "ab" for i in range(60))
+
+
+def test_a_guess_that_cannot_be_noted_is_answered_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDLAB_PROGRESS", str(tmp_path))  # a folder instead of a file
+    assert "could not be noted" in typed(GUESS.ask(), "40") and last_guess("trial.guess") is None
+
+
 def test_strange_entries_are_left_out(progress):
     progress.parent.mkdir()
     progress.write_text('["a.b", 3, null, "a.b", "c.d"]', encoding="utf8")
@@ -254,24 +323,25 @@ def test_progress_names_what_is_done_and_what_is_left(language):
     assert "✓ 4.3 rice_bits" in repr(report) and "· 4.2 exactly_k" in repr(report) and "✓ 4.3 rice_bits" in report._repr_html_()
     question = {"en": "question", "zh": "思考题"}[language]
     practices = ("5.1 server_round", "5.2 uplink_bytes", "5.3 send_with_memory", "5.4 both_ways",
-                 f"{question} two_bits", f"{question} aggregation")  # fmt: skip
-    assert "0/6  · " + "  · ".join(practices) in repr(report)
+                 *(f"{question} {name}" for name in ("two_bits", "aggregation", "rounding_at_two_bits", "feedback_of_noise")))
+    assert "0/8  · " + "  · ".join(practices) in repr(report)
 
 
 def test_answers_show_every_solution_and_every_right_choice(language):
     for chapter in MODULES:
         report = overview.answers(chapter)
-        for item in overview.of_chapter(chapter):
+        for item in (*overview.of_chapter(chapter), *overview.guesses_of(chapter)):
             assert repr(item.solution()) in repr(report) and item.name.partition(".")[2] in report._repr_html_()
 
 
 def test_names_of_exercises_are_unique_and_tell_their_place():
     for chapter in MODULES:
         module = getattr(fl.exercises, chapter)
-        for item in overview.of_chapter(chapter):
+        found = [*overview.of_chapter(chapter), *overview.guesses_of(chapter)]
+        for item in found:
             assert getattr(module, item.name.partition(".")[2]) is item
-        named = [value for value in vars(module).values() if isinstance(value, (Exercise, Question))]
-        assert len(named) == len(overview.of_chapter(chapter)), f"an exercise of {chapter} has another chapter's name"
+        named = [value for value in vars(module).values() if isinstance(value, (Exercise, Question, Guess))]
+        assert len(named) == len(found), f"an exercise of {chapter} has another chapter's name"
 
 
 # Questions
@@ -286,9 +356,10 @@ QUESTION = Question(
 
 def test_a_question_answers_at_once_and_explains(language):
     box = QUESTION.ask()
-    text, buttons, reply = box.children
+    text, buttons, row, reply = box.children
     assert "2 &lt; 3" in text.value and reply.value == "" and buttons.value is None
     buttons.value = 0
+    assert row.layout.display == "none", "there is nothing left to skip"
     assert {"en": "Not quite. count again", "zh": "不太对。再数一遍"}[language] in reply.value and finished() == []
     buttons.value = 1
     assert {"en": "Right. well counted", "zh": "正确。数得好"}[language] in reply.value
@@ -297,7 +368,99 @@ def test_a_question_answers_at_once_and_explains(language):
     assert QUESTION.solution().state == "solution" and {"en": "→ yes", "zh": "→ 是"}[language] in QUESTION.solution().message
 
 
+def test_a_click_on_skip_tells_the_right_choice_and_ends_the_question(language):
+    box = QUESTION.ask()
+    _, buttons, row, reply = box.children
+    box.skip.click()
+    assert {"en": "→ yes", "zh": "→ 是"}[language] in reply.value and "well counted" in reply.value + QUESTION.choices[1][2]
+    assert buttons.disabled and row.layout.display == "none" and finished() == [] and last_guess("trial.question") is None
+
+
+def test_a_question_says_what_was_chosen_last_time(language):
+    assert QUESTION.ask().reply.value == ""
+    QUESTION.ask().children[1].value = 0
+    assert last_guess("trial.question") == 0 and finished() == []
+    again = QUESTION.ask()
+    assert again.reply.value == {"en": "Last time you chose: no", "zh": "上次你选的是：不"}[language]
+    again.children[1].value = 1
+    assert last_guess("trial.question") == 1 and finished() == ["trial.question"]
+    note_guess("trial.question", 7)  # the book had more choices then
+    assert QUESTION.ask().reply.value == ""
+
+
+# Guesses
+
+GUESS = Guess(
+    "trial.guess", ("How many are < 41?", "有几个 < 41 ？"), 40, (" pieces", " 个"), why=("By the rule.", "由规则得出。")
+)  # fmt: skip
+
+
+def typed(box, text, enter=False):
+    box.guess.value = text
+    if enter:
+        box.guess._handle_custom_msg({"event": "submit"}, [])
+    else:
+        box.button.click()
+    return box.reply.value
+
+
+@pytest.mark.parametrize("enter", [False, True])
+def test_a_guess_is_answered_after_a_number_and_by_nothing_before(enter, language):
+    box = GUESS.ask()
+    assert "40 pieces" not in str([child.value for child in box.children if hasattr(child, "value")]) and box.reply.value == ""
+    assert {"en": "number", "zh": "数"}[language] in typed(box, "many", enter) and last_guess("trial.guess") is None
+    reply = typed(box, "20", enter)
+    truth = {"en": "It is <b>40 pieces</b>. Your 20 pieces was 2 times too low.", "zh": "答案是 <b>40 个</b>。你猜了 20 个"}
+    assert truth[language] in reply
+    assert {"en": "By the rule. Run the next cells", "zh": "由规则得出。运行下面的单元格"}[language] in reply
+    assert 'role="status"' in reply and box.children[1].layout.display == "none" and last_guess("trial.guess") == 20
+
+
+def test_one_click_skips_a_guess_and_tells(language):
+    box = GUESS.ask()
+    box.skip.click()
+    assert {"en": "It is <b>40 pieces</b>.", "zh": "答案是 <b>40 个</b>。"}[language] in box.reply.value
+    assert last_guess("trial.guess") is None
+
+
+def test_who_comes_again_sees_her_guess(language):
+    typed(GUESS.ask(), "12,345")
+    assert GUESS.ask().reply.value == {"en": "Last time you guessed 12,345.", "zh": "上次你猜的是 12,345。"}[language]
+
+
+def test_without_a_kernel_the_words_of_a_question_stand_there(language):
+    run = {"en": "Run this cell to answer.", "zh": "运行这个单元格就能作答。"}[language]
+    for item, words in ((GUESS, "&lt; 41"), (QUESTION, "2 &lt; 3")):
+        bundle = item.ask()._repr_mimebundle_()
+        assert words in bundle["text/html"] and run in bundle["text/html"] and "40" not in bundle["text/html"]
+        assert html.unescape(words) in bundle["text/plain"] and "<b>" not in bundle["text/plain"]
+        assert "application/vnd.jupyter.widget-view+json" in bundle, "with a kernel it is a widget"
+        assert item.ask()._repr_mimebundle_()["text/plain"] == bundle["text/plain"], "the same at every run"
+    assert "<li>" in QUESTION.ask()._repr_mimebundle_()["text/html"]
+
+
+def test_large_whole_numbers_are_shown_in_full():
+    assert [shown(value) for value in (10_177, 49_151.0, 0.6, 18.5, 101_770.4, -12_345)] == [
+        "10,177", "49,151", "0.6", "18.5", "101,770", "-12,345",
+    ]  # fmt: skip
+    assert "10,177 images" in compare(None, 10_177, " images") and number("10,177") == 10_177
+
+
 # Every exercise of the book
+
+
+def every_guess():
+    return [item for chapter in MODULES for item in overview.guesses_of(chapter)]
+
+
+@pytest.mark.parametrize("item", every_guess(), ids=lambda item: item.name)
+def test_guesses_exist_in_both_languages_and_take_their_answer_for_right(item, language):
+    for en, zh in (item.text, *[pair for pair in (item.why,) if pair[0]]):
+        assert not CHINESE.search(en) and CHINESE.search(zh)
+    assert item.text[0].rstrip(")").rstrip().endswith(("?", ".", "%")) and item.unit[0] in ("", item.unit[0].rstrip())
+    assert {"en": "you were close", "zh": "你猜得很准"}[language] in item.reply(item.truth)
+    assert {"en": ("low", "high"), "zh": ("低", "1/")}[language][0] in item.reply(item.truth / 3) or language == "zh"
+    assert "<b>" in item.reply(None) and repr(item.solution()).count("→") == 1
 
 
 def every_item():
@@ -317,6 +480,17 @@ def test_texts_exist_in_both_languages(item):
         compile(item.code, item.name, "exec")
     for en, zh in pairs:
         assert not CHINESE.search(en) and CHINESE.search(zh), (en, zh)
+
+
+@pytest.mark.parametrize("item", [i for i in every_item() if isinstance(i, Question)], ids=lambda item: item.name)
+def test_each_choice_of_a_question_has_a_reason_of_its_own(item, language):
+    verdicts = [item.verdict(choice) for choice in range(len(item.choices))]
+    assert [verdict.state == "right" for verdict in verdicts] == [choice == item.right for choice in range(len(item.choices))]
+    assert len({verdict.message for verdict in verdicts}) == len(verdicts) >= 3 and finished() == [item.name]
+    box = item.ask()
+    for choice, verdict in enumerate(verdicts):
+        box.children[1].value = choice
+        assert html.escape(verdict.message) in box.reply.value and last_guess(item.name) == choice
 
 
 SOURCES = sorted((Path(__file__).parents[2] / "notebooks" / "source").glob("*.md"))

@@ -145,6 +145,18 @@ def test_an_edition_holds_its_own_prose_the_shared_prose_and_all_code():
     assert ids[0] == ids[1]
 
 
+def test_what_gives_an_answer_away_is_declared_in_the_source_and_stands_in_no_edition():
+    asks = ":tags: [prompt, nbval-ignore-output]\n:answer: {en: 'It is 9\\b', zh: '答案是 9'}\n\n"
+    source = chapter_of(code("x", asks), code("y", ":tags: [reveal]\n\n"))
+    editions = build.editions(source, "04_mathematics")
+    for notebook in editions.values():
+        assert "answer" not in build.dumps(notebook) and "It is" not in build.dumps(notebook)
+        asking, revealing = (cell.metadata for cell in notebook.cells[2:])
+        assert asking == {"tags": ["prompt", "nbval-ignore-output"]} and revealing == {"tags": ["reveal"]}
+    declared = build.answers(source, "04_mathematics")
+    assert declared == {editions["zh"].cells[2].id: {"en": r"It is 9\b", "zh": "答案是 9"}}
+
+
 def test_front_matter_chooses_the_kernel():
     source = chapter_of().replace("python3", "fedlab-tff").replace("Python 3 (ipykernel)", "TFF")
     kernelspec = build.editions(source, "05_practice_tff")["zh"].metadata.kernelspec
@@ -197,6 +209,14 @@ def test_ids_are_stable_and_tell_equal_cells_apart():
         ([code("")], "empty code cell"),
         ([code("1", ":lang: zh\n")], "take lang off"),
         ([code('use_language("zh")')], "only the first code cell"),
+        ([code("x", ":tags: [prompt]\n\n")], "a prompt must say what gives its answer away in both languages"),
+        ([code("x", ":tags: [prompt]\n:answer: {en: 'nine'}\n\n")], "a prompt must say"),
+        ([code("x", ":tags: [prompt]\n:answer: {en: 'nine', zh: ''}\n\n")], "a prompt must say"),
+        ([code("x", ":tags: [prompt]\n:answer: {en: 'nine', zh: 9}\n\n")], "a prompt must say"),
+        ([code("x", ":tags: [prompt]\n:answer: nine\n\n")], "a prompt must say"),
+        ([code("x", ":tags: [prompt]\n:answer: {en: 'nine', zh: '(jiu'}\n\n")], "the zh answer '(jiu' is no regular expression"),
+        ([code("x", ":tags: [reveal]\n\n")], "a cell tagged reveal, and no prompt before it"),
+        ([code("x", ":answer: {en: 'nine', zh: 'jiu'}\n\n")], "an answer on a cell that asks nothing"),
     ],
 )
 def test_source_is_refused(cells, reason):
@@ -282,6 +302,20 @@ def test_build_executes_keeps_outputs_and_gives_the_same_file_again(root, capsys
     run(root, "90_trial")
     (root / "en" / "here").unlink()
     assert files(root) == before
+
+
+@pytest.mark.slow  # kernels
+def test_what_stands_for_a_widget_in_html_is_kept_and_the_widget_is_not(root):
+    asks = """\
+import ipywidgets
+class Asking(ipywidgets.VBox):
+    def _repr_mimebundle_(self, **_):
+        return super()._repr_mimebundle_() | {"text/html": "<b>how many?</b>", "text/plain": "how many?"}
+Asking()"""
+    write(root, chapter_of(code(asks, IGNORE)))
+    run(root)
+    (output,) = code_cells(read(root))[1].outputs
+    assert output.data == {"text/html": "<b>how many?</b>", "text/plain": "how many?"}
 
 
 @pytest.mark.slow  # kernels

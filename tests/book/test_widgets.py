@@ -9,8 +9,8 @@ from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.book import widgets
+from fedlab_utils.book.exercises.asking import compare
 from fedlab_utils.book.widgets import quantization, sparsification
-from fedlab_utils.book.widgets.base import compare
 
 lab = Later("fedlab_utils.book.widgets.lab")
 lab_training = Later("fedlab_utils.book.widgets.lab_training")

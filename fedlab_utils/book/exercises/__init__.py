@@ -3,11 +3,12 @@
 from importlib import import_module
 
 from ..chapters import MODULES
-from .base import Exercise, Question, Verdict, Wrong
+from .asking import Guess, Question
+from .base import Exercise, Verdict, Wrong
 from .memory import finished
 from .overview import answers, progress
 
-__all__ = ["Exercise", "Question", "Verdict", "Wrong", "answers", "finished", "progress", *MODULES]
+__all__ = ["Exercise", "Guess", "Question", "Verdict", "Wrong", "answers", "finished", "progress", *MODULES]
 
 
 def __getattr__(name):

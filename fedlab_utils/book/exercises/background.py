@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Exercise, Question, Wrong, as_array, attempt
+from .asked.background import *  # noqa: F403
+from .base import Exercise, Wrong, as_array, attempt
 
 
 def _layer(rng, n_inputs, signals):
@@ -123,121 +124,4 @@ def federated_average(weights, deltas, sizes):
     return weights + np.average(deltas, axis=0, weights=sizes)
 """,
     ("This is the whole server of federated averaging.", "联邦平均的服务器端，全部就在这里。"),
-)
-
-
-what_stays = Question(
-    "background.what_stays",
-    (
-        "A hospital says: “With federated learning nothing about our patients leaves the house.” What is true?",
-        "一家医院说：“用了联邦学习，患者的任何信息都不会离开本院。”这句话对吗？",
-    ),
-    (
-        (
-            "True: only weights or gradients are sent, and these are mere numbers.",
-            "对：发送的只是权重或梯度，不过是一些数而已。",
-            "Numbers computed from data can tell the data: from the gradient of one image you read that image.",
-            "由数据算出的数会透露数据：你刚刚从一张图片的梯度里读出了这张图片。",
-        ),
-        (
-            "The raw data stay in the house, but the updates may tell something about them.",
-            "原始数据留在本院，但更新可能透露其中的内容。",
-            "How much depends on how many images and steps are mixed in one update; only further means give a guarantee.",
-            "透露多少取决于一条更新里混合了多少图片、多少步；要得到保证，还需要别的手段。",
-        ),
-        (
-            "False: the server can copy the data from the clients.",
-            "不对：服务器可以从客户端复制数据。",
-            "The server gets nothing but updates; it has no access to the data themselves.",
-            "服务器得到的只有更新，接触不到数据本身。",
-        ),
-    ),
-    right=1,
-)
-
-does_compression_hide = Question(
-    "background.does_compression_hide",
-    (
-        "A client sends the gradient of one image, quantized to 8 bits: a quarter of the bytes. Is the image hidden now?",
-        "一个客户端发送一张图片的梯度，量化到 8 位，字节数只剩四分之一。图片藏住了吗？",
-    ),
-    (
-        (
-            "Yes: with three quarters of the bytes three quarters of the image are gone.",
-            "藏住了：少了四分之三的字节，图片也就少了四分之三。",
-            "Every weight is still there, only more coarsely; the correlation hardly moved.",
-            "每个权重都还在，只是粗了一点；相关系数几乎没有变。",
-        ),
-        (
-            "Yes, if rounding is stochastic: noise is privacy.",
-            "藏住了，只要用随机舍入：噪声就是隐私。",
-            "Noise of the size of a step gives no stated guarantee; differential privacy adds noise measured for one.",
-            "只有一级台阶大小的噪声给不出明确的保证；差分隐私加的噪声才是按保证算出来的。",
-        ),
-        (
-            "No: codecs are made to keep what matters, and here the image is what matters.",
-            "没有：编解码器要保留的正是重要的内容，而这里重要的内容就是图片。",
-            "Measured above: at 8 bits the correlation stays above 0.99, and with 1 % of the components still above 0.9.",
-            "前面测过：8 位时相关系数仍高于 0.99，只留 1 % 的分量时也仍高于 0.9。",
-        ),
-    ),
-    right=2,
-)
-
-who_counts_how_much = Question(
-    "background.who_counts_how_much",
-    (
-        "Client A has 900 images, client B 100. Both deltas are averaged. What share has B?",
-        "客户端 A 有 900 张图片，B 有 100 张。对两者的增量求平均时，B 占多大比重？",
-    ),
-    (
-        (
-            "One half: there are two clients.",
-            "二分之一：一共两个客户端。",
-            "Then an image of B would count nine times as much as one of A.",
-            "那样的话，B 的一张图片就抵得上 A 的九张。",
-        ),
-        (
-            "One tenth: as many images as it has of all.",
-            "十分之一：按它的图片占全部图片的比例。",
-            "Every image counts the same, as if all lay in one place.",
-            "每张图片的比重都一样，如同全部放在一处。",
-        ),
-        (
-            "One ninth: 100 to 900.",
-            "九分之一：100 比 900。",
-            "The share is of all images: 100 of 1,000.",
-            "要算的是在全部图片中的占比：1,000 张里的 100 张。",
-        ),
-    ),
-    right=1,
-)
-
-what_compression_saves = Question(
-    "background.what_compression_saves",
-    (
-        "Uplink messages shrink to one hundredth, the downlink stays float32. What happens to the bytes in all?",
-        "上行消息缩小到百分之一，下行仍是 float32。总字节数会怎样？",
-    ),
-    (
-        (
-            "They fall to one hundredth.",
-            "降到百分之一。",
-            "Only the uplink does; the downlink is as large as before.",
-            "只有上行如此；下行和原来一样大。",
-        ),
-        (
-            "They fall to about one half.",
-            "降到大约一半。",
-            "Half was uplink and all but vanishes, the other half stays: compress both ways.",
-            "原来一半是上行，几乎全省掉了；另一半原封不动：两个方向都要压缩。",
-        ),
-        (
-            "They stay about the same.",
-            "几乎不变。",
-            "Uplink was half of all bytes, and it is nearly gone.",
-            "上行原来占总字节数的一半，现在几乎没有了。",
-        ),
-    ),
-    right=1,
 )

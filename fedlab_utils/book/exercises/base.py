@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import ipywidgets as w
 import numpy as np
 
 from ...language import say
@@ -100,7 +99,7 @@ class Exercise:
                 "wrong", say(f"Wrong: this answer could not be checked ({text}).", f"不对：无法检查这个答案（{text}）。")
             )
         noted = note_finished(self.name) if remember else ""
-        return Verdict("right", _sentences(say("Right.", "正确。"), say(*self.praise), noted))
+        return Verdict("right", sentences(say("Right.", "正确。"), say(*self.praise), noted))
 
     def hint(self, number: int = 1) -> Verdict:
         """The number-th hint, counted from one; the last one if there are fewer."""
@@ -117,7 +116,8 @@ class Exercise:
         return Verdict("solution", say("One solution:", "参考答案："), self.code.strip())
 
 
-def _sentences(*texts: str) -> str:
+def sentences(*texts: str) -> str:
+    """The texts that are not empty, one after the other."""
     return say(" ", "").join(filter(None, texts))
 
 
@@ -215,39 +215,3 @@ def hold_levels(result: Any, bits: int) -> None:
             f"these integers cannot hold {bits} bits: {kind} ends at {np.iinfo(kind).max:,}, the highest level is {most:,}.",
             f"这些整数装不下 {bits} 位：{kind} 最大到 {np.iinfo(kind).max:,}，而最高的量化级是 {most:,}。",
         )
-
-
-@dataclass(frozen=True)
-class Question:
-    """A concept question with choices. choices: (en, zh, why_en, why_zh); right: index of the right one."""
-
-    name: str
-    text: tuple[str, str]
-    choices: tuple[tuple[str, str, str, str], ...]
-    right: int
-
-    def verdict(self, choice: int | None) -> Verdict:
-        """What is said of a choice: right or wrong, and why."""
-        if choice is None:
-            return Verdict("not attempted", say("Choose an answer.", "请选择一个答案。"))
-        why = say(*self.choices[choice][2:])
-        if choice == self.right:
-            return Verdict("right", _sentences(say("Right.", "正确。"), why, note_finished(self.name)))
-        return Verdict("wrong", say("Not quite. ", "不太对。") + why)
-
-    def solution(self) -> Verdict:
-        """The right choice, and why."""
-        en, zh, why_en, why_zh = self.choices[self.right]
-        return Verdict("solution", say(f"{self.text[0]}\n→ {en}\n{why_en}", f"{self.text[1]}\n→ {zh}\n{why_zh}"))
-
-    def ask(self) -> w.VBox:
-        """The question as a widget: one choice, answered at once."""
-        options = [(say(en, zh), index) for index, (en, zh, *_) in enumerate(self.choices)]
-        buttons = w.RadioButtons(options=options, value=None, layout=w.Layout(width="auto"))
-        reply = w.HTML()
-
-        def answer(change) -> None:
-            reply.value = self.verdict(change["new"])._repr_html_()
-
-        buttons.observe(answer, "value")
-        return w.VBox([w.HTML(f"<b>{html.escape(say(*self.text))}</b>"), buttons, reply])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...data import load_client_delta
-from .base import Exercise, Question, Wrong, as_array, attempt
+from .asked.concepts import *  # noqa: F403
+from .base import Exercise, Wrong, as_array, attempt
 
 KINDS = ("horizontal", "vertical", "transfer")
 LOSSLESS_BUDGET = 242_000  # bytes; zlib alone leaves 260,000 of the delta, LZMA alone 245,000
@@ -223,59 +224,4 @@ def unpack(message):
 """,
     ("This is the shuffle filter of HDF5 and Blosc. With LZMA in place of zlib it gains a few per cent more: try it.",
      "这就是 HDF5 和 Blosc 中的 shuffle 过滤器。把 zlib 换成 LZMA，还能再省百分之几，不妨试试。"),
-)  # fmt: skip
-
-
-which_kind = Question(
-    "concepts.which_kind",
-    (
-        "A supermarket chain and a bank of the same city want a common credit model. Most of their customers are the same. "
-        "Which kind of federated learning is it?",
-        "同一座城市的连锁超市和银行想共同训练一个信用模型。它们的顾客大多是同一批人。这属于哪一种联邦学习？",
-    ),
-    (
-        ("horizontal", "横向", "Their columns differ: purchases here, payments there.",
-         "两家的特征不同：一边是购物，一边是收支。"),
-        ("vertical", "纵向", "The same people, other features, and two institutions.", "同一批人，特征不同，而且是两家机构。"),
-        ("transfer", "迁移", "The customers overlap, so the tables can be aligned by ID.", "顾客是重叠的，可以按 ID 对齐。"),
-    ),
-    1,
-)  # fmt: skip
-
-what_crosses = Question(
-    "concepts.what_crosses",
-    (
-        "In a horizontal federation no image leaves a client. What follows?",
-        "横向联邦学习中，没有任何图片离开客户端。由此可以断定什么？",
-    ),
-    (
-        ("The server can learn nothing about the images.", "服务器对图片一无所知。",
-         "An update is made of the images and tells of them: chapter 1 reads an image off a gradient, the cell above the digits.",
-         "更新由图片算出，也就透露图片的信息：第 1 章从梯度中读出了图片，上面的单元格读出了持有哪些数字。"),
-        ("The images themselves stay; what the updates tell needs further protection.",
-         "图片本身没有外流；但更新透露什么，还需另行保护。",
-         "Secure aggregation and differential privacy are such protections.", "安全聚合与差分隐私就是这样的保护。"),
-        ("Fewer bytes cross than if the images were sent.", "传输的字节一定比发送图片少。",
-         "Not necessarily: 200 images are 157 kB, one float32 delta is 407 kB, and it is sent every round.",
-         "不一定：200 张图片是 157 kB，一条 float32 增量是 407 kB，而且每轮都要发。"),
-    ),
-    1,
-)  # fmt: skip
-
-which_compression = Question(
-    "concepts.which_compression",
-    (
-        "Why do codecs for model updates mostly lose something, although ZIP loses nothing?",
-        "ZIP 不丢任何信息，为什么压缩模型更新多用有损方法？",
-    ),
-    (
-        ("ZIP is too slow.", "ZIP 太慢。", "A delta is zipped in well under a second.", "压缩一条增量远不到一秒。"),
-        ("The low bits of weights are like noise: no lossless coder shortens noise, and training does not need it.",
-         "权重的低位近乎噪声：任何无损编码都压不短噪声，而训练并不需要它。",
-         "ZIP leaves over half of the delta; four bits a weight are an eighth, and 1 % of the weights less still.",
-         "ZIP 之后增量还剩一半以上；每个权重四位只剩八分之一，只留 1 % 的权重则更少。"),
-        ("Lossless coding does not work on floating-point numbers.", "无损压缩不能用于浮点数。",
-         "It does, bit by bit; exercise 2.3 proves it.", "可以用，而且每一位都能还原；练习 2.3 就是证明。"),
-    ),
-    1,
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...codecs import Codec, Identity
+from .asked.mathematics import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt, hold_levels, shown, told
 from .sending import kind_of, message_of, trained
 

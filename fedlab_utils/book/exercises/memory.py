@@ -1,6 +1,7 @@
-"""What a reader has finished: one small file outside the book, so that an update of the book cannot touch it.
+"""What a reader has finished and guessed: one small file outside the book, so that an update of the book cannot touch it.
 
-The file is a JSON list of names. Nothing that happens to it costs the reader what it holds: a new one is written in full
+The file is a JSON list of names, with {"guesses": {name: number}} at its end once there are any: earlier versions of the
+book read the names in it as before. Nothing that happens to it costs the reader what it holds: a new one is written in full
 before it takes the place of the old one, one kernel at a time; a damaged one is copied beside it before it is mended.
 """
 
@@ -13,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ...language import say
 
@@ -31,10 +33,12 @@ def progress_file() -> Path:
 
 def finished() -> list[str]:
     """Names of the exercises that were answered rightly, in the order of their first time; [] where nothing can be read."""
-    try:
-        return _names(progress_file().read_bytes())[0]
-    except (OSError, RuntimeError):
-        return []
+    return _present().names
+
+
+def last_guess(name: str) -> float | None:
+    """What the reader answered last to the prompt of this name: a number, or the index of a choice. None if nothing."""
+    return _present().guesses.get(name) if name else None
 
 
 def note_finished(name: str) -> str:
@@ -42,30 +46,62 @@ def note_finished(name: str) -> str:
 
     A file that cannot be read or written is no reason to fail her, and is left as it is.
     """
+    return _note(name, None)
+
+
+def note_guess(name: str, guess: float) -> str:
+    """Note what was answered to a prompt, in the place of what was answered before. Returns as `note_finished` does."""
+    return _note(name, guess)
+
+
+class _Kept(NamedTuple):
+    """What such a file holds, and whether it is whole."""
+
+    names: list[str]
+    guesses: dict[str, float]
+    whole: bool
+
+    def has(self, name: str, guess: float | None) -> bool:
+        return name in self.names if guess is None else self.guesses.get(name) == guess
+
+
+def _present() -> _Kept:
     try:
-        if name in finished():
+        return _read(progress_file().read_bytes())
+    except (OSError, RuntimeError):
+        return _Kept([], {}, True)
+
+
+def _note(name: str, guess: float | None) -> str:
+    try:
+        if _present().has(name, guess):
             return ""
         file = progress_file()
         file.parent.mkdir(parents=True, exist_ok=True)
         with _alone(file):
-            return _note(file, name)
+            return _write(file, name, guess)
     except (OSError, RuntimeError) as error:
-        return _once(say(f"(It could not be noted as finished: {error}.)", f"（无法记下这道题已完成：{error}。）"), "closed")
+        return _once(say(f"(It could not be noted: {error}.)", f"（无法记下来：{error}。）"), "closed")
 
 
-def _note(file: Path, name: str) -> str:
+def _write(file: Path, name: str, guess: float | None) -> str:
     try:
         content = file.read_bytes()
     except FileNotFoundError:
         content = b""
-    names, whole = _names(content)
-    if whole and name in names:
+    kept = _read(content)
+    if kept.whole and kept.has(name, guess):
         return ""
-    aside = None if whole else _set_aside(file, content)
+    aside = None if kept.whole else _set_aside(file, content)
+    names, guesses = kept.names, kept.guesses
+    if guess is None:
+        names = list(dict.fromkeys([*names, name]))
+    else:
+        guesses = {**guesses, name: guess}
     temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf8") as stream:
-            json.dump(list(dict.fromkeys([*names, name])), stream, indent=1)
+            json.dump([*names, {"guesses": guesses}] if guesses else names, stream, indent=1)
             stream.flush()
             os.fsync(stream.fileno())  # the content is on the disk before the name leads to it
         temporary.replace(file)
@@ -75,28 +111,39 @@ def _note(file: Path, name: str) -> str:
         return ""
     return _once(
         say(
-            f"({file.name} was damaged: it is kept as {aside}, and {len(names)} finished exercises were found in it.)",
-            f"（{file.name} 已损坏：原文件保留为 {aside}，从中找回 {len(names)} 道已完成的题。）",
+            f"({file.name} was damaged: it is kept as {aside}, and {len(kept.names)} finished exercises were found in it.)",
+            f"（{file.name} 已损坏：原文件保留为 {aside}，从中找回 {len(kept.names)} 道已完成的题。）",
         ),
         "damaged",
     )
 
 
-def _names(content: bytes) -> tuple[list[str], bool]:
-    """The names in such a file, and whether it is whole: of one that was cut off, what is still there is found.
+def _read(content: bytes) -> _Kept:
+    """What is in such a file: of one that was cut off, what is still there is found.
 
     `json` knows UTF-8, 16 and 32, each with a byte order mark or without: editors on Windows write them all.
     """
     if not content.strip():
-        return [], True
+        return _Kept([], {}, True)
     try:
-        names = json.loads(content)
+        entries = json.loads(content)
     except (ValueError, RecursionError):
-        names = None
-    if isinstance(names, list):
-        return list(dict.fromkeys(name for name in names if isinstance(name, str))), True
+        entries = None
+    if isinstance(entries, list):
+        names = [entry for entry in entries if isinstance(entry, str)]
+        guesses: dict[str, float] = {}
+        for entry in entries:
+            if isinstance(entry, dict) and isinstance(found := entry.get("guesses"), dict):
+                guesses |= {name: guess for name, guess in found.items() if _finite(guess)}
+        return _Kept(list(dict.fromkeys(names)), guesses, True)
     text = content.replace(b"\0", b"").decode("utf8", "replace")  # without the zeros UTF-16 reads as UTF-8 here
-    return list(dict.fromkeys(re.findall(r'"(\w+\.\w+)"', text))), False
+    names = re.findall(r'"(\w+\.\w+)"(?!\s*:)', text)
+    pairs = re.findall(r'"(\w+\.\w+)"\s*:\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?=\s*[,}])', text)  # whole numbers only
+    return _Kept(list(dict.fromkeys(names)), {name: float(guess) for name, guess in pairs if _finite(float(guess))}, False)
+
+
+def _finite(guess: Any) -> bool:
+    return isinstance(guess, (int, float)) and not isinstance(guess, bool) and abs(guess) < 1e300
 
 
 def _set_aside(file: Path, content: bytes) -> str:

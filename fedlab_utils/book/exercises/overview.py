@@ -8,7 +8,8 @@ from importlib import import_module
 
 from ...language import say
 from ..chapters import MODULES
-from .base import Exercise, Question
+from .asking import Guess, Question
+from .base import Exercise
 from .memory import finished
 
 
@@ -28,16 +29,25 @@ class Report:
 
 def of_chapter(chapter: str) -> list[Exercise | Question]:
     """The exercises of a chapter in the order of their numbers, then its questions in that of the module."""
-    module = import_module(f".{chapter}", __package__)
-    found = [value for value in vars(module).values() if isinstance(value, (Exercise, Question))]
-    found = [item for item in found if item.name.startswith(f"{chapter}.")]
+    found = [item for item in _named(chapter) if isinstance(item, (Exercise, Question))]
     return sorted(found, key=lambda item: (isinstance(item, Question), getattr(item, "number", "")))
 
 
-def label(item: Exercise | Question) -> str:
-    """What the reader finds an item by: "5.1 server_round", "question two_bits"."""
-    number = item.number if isinstance(item, Exercise) else say("question", "思考题")
-    return f"{number} {item.name.partition('.')[2]}"
+def guesses_of(chapter: str) -> list[Guess]:
+    """The numbers that a chapter asks for before it shows them. A guess is not finished, and so no part of progress."""
+    return [item for item in _named(chapter) if isinstance(item, Guess)]
+
+
+def _named(chapter: str) -> list[Exercise | Question | Guess]:
+    module = import_module(f".{chapter}", __package__)
+    found = [value for value in vars(module).values() if isinstance(value, (Exercise, Question, Guess))]
+    return [item for item in found if item.name.startswith(f"{chapter}.")]
+
+
+def label(item: Exercise | Question | Guess) -> str:
+    """What the reader finds an item by: "5.1 server_round", "question two_bits", "guess the_downlink"."""
+    kind = say("guess", "先猜") if isinstance(item, Guess) else say("question", "思考题")
+    return f"{item.number if isinstance(item, Exercise) else kind} {item.name.partition('.')[2]}"
 
 
 def progress() -> Report:
@@ -61,8 +71,8 @@ def progress() -> Report:
 
 
 def answers(chapter: str) -> Report:
-    """Every answer of a chapter: the right choice of each question, the solution of each exercise."""
-    solutions = [(label(item), item.solution()) for item in of_chapter(chapter)]
+    """Every answer of a chapter: the solution of each exercise, the right choice of each question, each number to guess."""
+    solutions = [(label(item), item.solution()) for item in (*of_chapter(chapter), *guesses_of(chapter))]
     text = "\n\n".join(f"[{name}] {solution!r}" for name, solution in solutions)
     body = "".join(f"<p><code>{html.escape(name)}</code></p>{solution._repr_html_()}" for name, solution in solutions)
     return Report(text, body)

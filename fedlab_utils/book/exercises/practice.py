@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...codecs import Codec, Identity, Quantize, TopK, decode
-from .base import Exercise, Question, Wrong, as_array, as_number, attempt
+from .asked.practice import *  # noqa: F403
+from .base import Exercise, Wrong, as_array, as_number, attempt
 from .sending import Decoding, attempt_bytes, hold_accuracy, kind_of, trained
 
 BUDGET_BYTES = 6_000_000
@@ -242,59 +243,3 @@ both_ways = Exercise(
         "连同下行和第一个稠密的模型，总字节数不到 float32 的十三分之一。",
     ),
 )
-
-
-two_bits = Question(
-    "practice.two_bits",
-    (
-        "float32 reaches about 93 % in ten rounds. What do you expect of 2 bits a weight, to nearest, with error feedback?",
-        "用 float32 训练十轮，准确率约 93 %。若每个权重只用 2 位（四舍五入，有误差反馈），你估计会怎样？",
-    ),
-    (
-        (
-            "no loss: 93 %", "没有损失：93 %",
-            "That holds for 8 and 4 bits. At 2 bits the nearest of four levels is the same for almost all weights.",
-            "8 位和 4 位时是这样。只有 2 位时，几乎所有权重最近的量化级都是同一个。",
-        ),
-        (
-            "some points less on average, and very different from seed to seed", "平均低几个百分点，不同种子差别很大",
-            "So it is measured below: 0.9 to 4.9 points less over five seeds, 2.8 on average. Whether error feedback helps here, "
-            "five seeds cannot tell: they differ by more than that.",
-            "下面的实测正是如此：五个种子低 0.9 到 4.9 个百分点，平均 2.8 个。"
-            "误差反馈在这里有没有用，五个种子还看不出来：种子之间的差别更大。",
-        ),
-        (
-            "it hardly learns: below 50 %", "几乎学不会：低于 50 %",
-            "So one would think from the NMSE of one message; but the largest changes do arrive, and ten clients are averaged.",
-            "只看一条消息的 NMSE 确实会这样想；但最大的那些变化还是送到了，而且每轮对十个客户端求平均。",
-        ),
-    ),
-    1,
-)  # fmt: skip
-
-aggregation = Question(
-    "practice.aggregation",
-    (
-        "Why must the server decode before it averages, instead of averaging the integers?",
-        "服务器为什么要先解码再求平均，而不能直接平均那些整数？",
-    ),
-    (
-        (
-            "Integers cannot be averaged.", "整数不能求平均。",
-            "They can; the average would just be no whole number.",
-            "可以求，只是平均值不一定是整数。",
-        ),
-        (
-            "Each client has its own x_min and x_max, so equal levels mean different values.",
-            "每个客户端有自己的 x_min 和 x_max，同一个量化级代表的值并不相同。",
-            "With one range agreed by all, the integers could be summed first; secure aggregation does just that.",
-            "如果大家约定同一个范围，就可以先把整数相加；安全聚合正是这样做的。",
-        ),
-        (
-            "To save time.", "为了节省时间。",
-            "Decoding first takes more time, not less.",
-            "先解码要花更多时间，而不是更少。",
-        ),
-    ),
-    1,
-)  # fmt: skip

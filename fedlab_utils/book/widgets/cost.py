@@ -15,8 +15,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from ...language import say
 from ...validation import require_choice, require_integer, require_number
+from ..exercises.asking import Prediction, compare
 from ..plotting import DOWNLINK, EARLIER, EXACT, TOTAL, UPLINK, Still, new_figure, styled
-from .base import CONTROL, LABEL, Explorer, Prediction, compare
+from .base import CONTROL, LABEL, Explorer
 from .units import bytes_text, seconds_text, weights_text
 
 # Round numbers in Mbit/s (up, down), as examples only: real lines differ widely by place, tariff and hour.
@@ -268,7 +269,7 @@ def cost_calculator(predict: bool = True) -> Explorer:
             "A model of ten million weights, float32, over a line of 10 Mbit/s up: how many seconds does one upload take?",
             "一个有一千万个权重的模型，float32，上行速率 10 Mbit/s：上传一次要多少秒？",
         )
-        question = Prediction(text, lambda guess: compare(guess, truth, say(" s", " 秒")))
+        question = Prediction(text, lambda guess: compare(guess, truth, say(" s", " 秒")), name="widgets.cost_calculator")
         question.on_answer(lambda guess: setattr(controls["n_weights"], "value", ASKED["n_weights"]))
     return Explorer(controls, estimate_cost, CostPicture(), formula, question)
 

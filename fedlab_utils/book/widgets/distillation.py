@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from ...distillation import soften
 from ...language import itemize, say
+from ..exercises.asking import Prediction, compare, shown
 from ..plotting import EARLIER, EXACT, LOSSY, Still, new_figure, percent_axis, plain_log_axis, styled
-from .base import CONTROL, LABEL, Explorer, Prediction, compare
+from .base import CONTROL, LABEL, Explorer
 
 TEMPERATURES = (0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
 CURVE = np.geomspace(0.1, 20, 60)
@@ -130,14 +131,19 @@ def distillation_explorer(images: ArrayLike, logits: ArrayLike, labels: ArrayLik
     }  # fmt: skip
     question = None
     if predict:
-        first, second = np.sort(softener(0, 1.0).sharp)[::-1][:2]
-        truth = float(np.divide(*np.sort(softener(0, 4.0).soft)[::-1][:2]))
+        asked = len(softener.labels) - 1  # of the others the chapter has shown how soft they are
+        first, second = np.sort(softener(asked, 1.0).sharp)[::-1][:2]
+        truth = float(np.divide(*np.sort(softener(asked, 4.0).soft)[::-1][:2]))
+        times, label = shown(float(first / second)), softener.labels[asked]
         text = say(
-            f"At T = 1 the teacher holds the first guess for {first / second:.1f} times as likely as the second. How many times "
-            "at T = 4?",
-            f"T = 1 时，教师认为第一候选的概率是第二候选的 {first / second:.1f} 倍。T = 4 时是多少倍？",
+            f"Of digit no. {asked + 1}, a {label}, the teacher says at T = 1: the first guess is {times} times as likely as the "
+            "second. How many times at T = 4?",
+            f"第 {asked + 1} 个数字（标签 {label}）：T = 1 时，教师认为第一候选的概率是第二候选的 {times} 倍。"
+            "T = 4 时是多少倍？",
         )
-        question = Prediction(text, lambda guess: compare(guess, truth, say(" times", " 倍")))
+        name = "widgets.distillation_explorer"
+        question = Prediction(text, lambda guess: compare(guess, truth, say(" times", " 倍")), name=name)
+        question.on_answer(lambda guess: setattr(controls["digit"], "value", asked))
     return Explorer(controls, softener, SoftTargetsPicture(softener.logits.shape[1]), formula, question)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...language import say
 from ...quantization import ROUNDINGS
+from ..exercises.asking import Prediction
 from ..plotting import (
     DRAWING,
     EARLIER,
@@ -26,7 +27,7 @@ from ..plotting import (
     styled,
     whole_numbers,
 )
-from .base import LABEL, Prediction
+from .base import LABEL
 from .lab_training import (
     BITS,
     CLIENTS,
@@ -202,7 +203,7 @@ class LiveLab(TrainingApp):
         )
         asked = LabParameters(k=0.01)
         what = describe(asked) + say(f"; {asked.rounds} rounds", f"；{asked.rounds} 轮")
-        return Prediction(text, lambda guess: waiting(guess, what), asked)
+        return Prediction(text, lambda guess: waiting(guess, what), asked, name="widgets.live_lab")
 
     def to_question(self) -> None:
         self.controls["k"].value = 0.01

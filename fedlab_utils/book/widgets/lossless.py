@@ -15,8 +15,9 @@ from ...codecs import Quantize, decode
 from ...data import load_client_delta, load_mnist
 from ...language import say
 from ...theory import nmse
+from ..exercises.asking import Prediction, compare
 from ..plotting import EARLIER, EXACT, LOSSY, UPLINK, Still, new_figure, quick, styled
-from .base import CONTROL, LABEL, Explorer, Prediction, compare
+from .base import CONTROL, LABEL, Explorer
 
 QUALITIES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
 BITS = range(1, 13)
@@ -186,7 +187,9 @@ def compression_explorer(predict: bool = True) -> Explorer:
             "quality 50?",
             f"这幅由 200 个数字拼成的图片有 {raw:,} 个像素，每个一字节。质量为 50 的 JPEG 有多少 kB（千字节）？",
         )
-        question = Prediction(text, lambda guess: compare(guess, code_picture(50).payload_bytes / 1000, " kB"))
+        question = Prediction(
+            text, lambda guess: compare(guess, code_picture(50).payload_bytes / 1000, " kB"), name="widgets.compression_explorer"
+        )
     return Explorer(controls, compute, CompressionPicture(), formula, question)
 
 

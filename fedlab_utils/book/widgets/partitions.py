@@ -16,9 +16,10 @@ from ...federation.baselines import train_alone
 from ...federation.simulate import simulate
 from ...language import say
 from ...training.models import document_mlp
+from ..exercises.asking import Prediction
 from ..figures.concepts import ALONE, FEDERATED
 from ..plotting import DRAWING, EARLIER, EXACT, Still, new_figure, percent_axis, quick, styled, whole_numbers
-from .base import CONTROL, LABEL, Prediction
+from .base import CONTROL, LABEL
 from .dealing import ALPHAS, KINDS, N_CLIENTS, ROUNDS, SEEDS, SHARDS, Position, deal, describe, some_mnist
 from .training import TrainingApp, waiting
 
@@ -195,7 +196,7 @@ class PartitionsExplorer(TrainingApp):
             "联邦训练 10 轮后，准确率是百分之几？（下图是另一种设置。）",
         )
         what = describe(QUESTION) + say(f"; {ROUNDS} rounds", f"；{ROUNDS} 轮")
-        return Prediction(text, lambda guess: waiting(guess, what), QUESTION)
+        return Prediction(text, lambda guess: waiting(guess, what), QUESTION, name="widgets.partitions_explorer")
 
     def to_question(self) -> None:
         self.controls["kind"].value = QUESTION.kind

@@ -13,8 +13,9 @@ from ...codecs import Identity, Quantize
 from ...data import load_mnist
 from ...language import say
 from ...training import central
+from ..exercises.asking import Prediction, compare
 from ..plotting import EARLIER, EXACT, LOSSY, Still, new_figure, percent_axis, styled
-from .base import CONTROL, LABEL, Explorer, Prediction, compare
+from .base import CONTROL, LABEL, Explorer
 
 KINDS = ("global", "layer", "node")
 SPARSITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
@@ -195,7 +196,9 @@ def pruning_explorer(weights: Sequence[np.ndarray], predict: bool = True) -> Exp
             f"模型在测试集上的准确率是 {100 * pruner.base:.1f} %。"
             f"在全模型范围内移除绝对值最小的 {100 * ASKED:g} % 的连接，不微调，准确率还剩百分之几？",
         )
-        question = Prediction(text, lambda guess: compare(guess, 100 * pruner("global", ASKED).before, " %"))
+        question = Prediction(
+            text, lambda guess: compare(guess, 100 * pruner("global", ASKED).before, " %"), name="widgets.pruning_explorer"
+        )
     return Explorer(controls, pruner, PruningPicture(), formula, question)
 
 

@@ -15,6 +15,7 @@ from ...language import say
 from ...layout import unflatten
 from ...quantization import ROUNDINGS, dequantize, quantize
 from ...theory import bits_per_weight, nmse
+from ..exercises.asking import Prediction, compare
 from ..plotting import (
     EARLIER,
     EXACT,
@@ -27,7 +28,7 @@ from ..plotting import (
     rounding_name,
     styled,
 )
-from .base import CONTROL, LABEL, Explorer, Prediction, compare
+from .base import CONTROL, LABEL, Explorer
 
 SEED = 0
 BITS = range(1, 17)
@@ -205,7 +206,7 @@ def quantization_explorer(predict: bool = True) -> Explorer:
             "From 8 bits to 4 (floor), the message halves. By what factor does the squared error grow?",
             "从 8 位降到 4 位（向下取整），消息缩短一半。平方误差会变成原来的多少倍？",
         )
-        question = Prediction(text, lambda guess: compare(guess, truth, say("", " 倍")))
+        question = Prediction(text, lambda guess: compare(guess, truth, say("", " 倍")), name="widgets.quantization_explorer")
     return Explorer(controls, compute, QuantizationPicture(), formula, question)
 
 

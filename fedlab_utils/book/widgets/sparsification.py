@@ -16,8 +16,9 @@ from ...data import load_client_delta
 from ...language import say
 from ...sparsification import top_k
 from ...theory import log2_binomial
+from ..exercises.asking import Prediction, compare
 from ..plotting import EARLIER, EXACT, LOSSY, UPLINK, Still, new_figure, quick, styled
-from .base import LABEL, Explorer, Prediction, compare
+from .base import LABEL, Explorer
 
 # 0.1 % … 100 %, ten stops a decade.
 FRACTIONS = tuple(float(f"{10 ** (power / 10):.2g}") for power in range(-30, 1))
@@ -172,7 +173,8 @@ def sparsification_explorer(predict: bool = True) -> Explorer:
             "Keep 1 % of the weights, 8 bits each. How many times fewer bytes than float32?",
             "保留 1 % 的权重，每个用 8 位。不压缩（float32）的字节数是它的多少倍？",
         )
-        question = Prediction(text, lambda guess: compare(guess, 4 * data.n / data.bytes_8bit, say("", " 倍")))
+        truth = 4 * data.n / data.bytes_8bit
+        question = Prediction(text, lambda guess: compare(guess, truth, say("", " 倍")), name="widgets.sparsification_explorer")
     return Explorer(controls, compute, SparsificationPicture(), formula, question)
 
 

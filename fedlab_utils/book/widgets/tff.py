@@ -13,6 +13,7 @@ import numpy as np
 from ...data import load_client_delta, load_mnist, partition_iid
 from ...engines import tff
 from ...language import say
+from ..exercises.asking import Prediction
 from ..plotting import (
     EARLIER,
     EXACT,
@@ -26,7 +27,7 @@ from ..plotting import (
     styled,
     whole_numbers,
 )
-from .base import LABEL, Prediction
+from .base import LABEL
 from .training import TrainingApp, waiting
 
 BITS = (2, 4, 8, 16)
@@ -149,7 +150,7 @@ class BitsApp(TrainingApp):
             "TFF 每个权重只用 2 位，也没有残差：十轮后准确率是百分之几？（float32 是 93。）",
         )
         what = say(f"{ASKED} bits; {ROUNDS} rounds", f"{ASKED} 位；{ROUNDS} 轮")
-        return Prediction(text, lambda guess: waiting(guess, what), ASKED)
+        return Prediction(text, lambda guess: waiting(guess, what), ASKED, name="widgets.tff_bits")
 
     def to_question(self) -> None:
         self.bits.value = ASKED

@@ -10,8 +10,9 @@ import ipywidgets as w
 from tqdm.notebook import tqdm_notebook
 
 from ...language import say
+from ..exercises.asking import Prediction, compare
 from ..plotting import DRAWING, image_tag, png
-from .base import Prediction, compare, error_box, set_disabled
+from .base import error_box, set_disabled
 from .worker import Worker
 
 
@@ -130,7 +131,7 @@ class TrainingApp(w.VBox):
         if question is None or self._open is None or position != question.asked:
             return
         if self.rounds_done(run) == self.rounds_of(position):
-            question.reply.value = compare(self._open, self.percent(run), " %")
+            question.tell(compare(self._open, self.percent(run), " %"))
             self._open = None
 
     def _stopped(self, _button: Any) -> None:

@@ -1,0 +1,125 @@
+"""What chapter 2 asks before it shows it."""
+
+from __future__ import annotations
+
+from ..asking import Guess, Question
+
+joined_wins = Guess(
+    "concepts.joined_wins",
+    (
+        "In how many of the ten splits does the joint model beat the better of the two parties alone?",
+        "十种划分里，有几种是联合起来胜过两方中较好的一方？",
+    ),
+    9,
+    ("", " 种"),
+)
+
+bytes_for_a_table = Guess(
+    "concepts.bytes_for_a_table",
+    (
+        "Training sends activations and their gradients as float32. How many times the bytes of the whole table is that?",
+        "训练时来回传送激活值和它们的梯度，都是 float32。一共是整张表格的多少倍？",
+    ),
+    18.5,
+    (" times", " 倍"),
+)
+
+how_many_labels = Question(
+    "concepts.how_many_labels",
+    (
+        "Averaged over five seeds: with how many labels a class does transfer still gain more than five points?",
+        "五个种子平均：每类有多少个标注时，迁移还能提高 5 个百分点以上？",
+    ),
+    (
+        ("with one only", "只有一个时", "With two labels the mean gain is still 7 points.",
+         "有两个标注时，平均还能提高 7 个百分点。"),
+        ("with one or two", "一两个时", "With five it is two or three points, with twenty next to nothing.",
+         "有五个时只剩两三个百分点，二十个时几乎没有差别。"),
+        ("up to ten", "十个以内", "With ten labels the target's own data have caught up: one point.",
+         "有十个标注时，目标自己的数据已经够用：只多一个百分点。"),
+        ("even with twenty", "二十个时也能", "With twenty labels both learn the same.", "有二十个标注时，两种做法学得一样好。"),
+    ),
+    1,
+)  # fmt: skip
+
+which_kind = Question(
+    "concepts.which_kind",
+    (
+        "A supermarket chain and a bank of the same city want a common credit model. Most of their customers are the same. "
+        "Which kind of federated learning is it?",
+        "同一座城市的连锁超市和银行想共同训练一个信用模型。它们的顾客大多是同一批人。这属于哪一种联邦学习？",
+    ),
+    (
+        ("horizontal", "横向", "Their columns differ: purchases here, payments there.",
+         "两家的特征不同：一边是购物，一边是收支。"),
+        ("vertical", "纵向", "The same people, other features, and two institutions.", "同一批人，特征不同，而且是两家机构。"),
+        ("transfer", "迁移", "The customers overlap, so the tables can be aligned by ID.", "顾客是重叠的，可以按 ID 对齐。"),
+    ),
+    1,
+)  # fmt: skip
+
+what_crosses = Question(
+    "concepts.what_crosses",
+    (
+        "In a horizontal federation no image leaves a client. What follows?",
+        "横向联邦学习中，没有任何图片离开客户端。由此可以断定什么？",
+    ),
+    (
+        ("The server can learn nothing about the images.", "服务器对图片一无所知。",
+         "An update is made of the images and tells of them: chapter 1 reads an image off a gradient, the next cells the digits.",
+         "更新由图片算出，也就透露图片的信息：第 1 章从梯度中读出了图片，下面的单元格会读出持有哪些数字。"),
+        ("The images themselves stay; what the updates tell needs further protection.",
+         "图片本身没有外流；但更新透露什么，还需另行保护。",
+         "Secure aggregation and differential privacy are such protections.", "安全聚合与差分隐私就是这样的保护。"),
+        ("Fewer bytes cross than if the images were sent.", "传输的字节一定比发送图片少。",
+         "Not necessarily: 200 images are 157 kB, one float32 delta is 407 kB, and it is sent every round.",
+         "不一定：200 张图片是 157 kB，一条 float32 增量是 407 kB，而且每轮都要发。"),
+    ),
+    1,
+)  # fmt: skip
+
+digits_from_biases = Guess(
+    "concepts.digits_from_biases",
+    (
+        "Take the ten biases of a client's last layer after one round: what share of the digits that it holds do they tell? "
+        "(By chance: 20 %.)",
+        "只看一个客户端一轮之后最后一层的十个偏置，它持有的数字能猜中百分之几？（乱猜能中 20 %。）",
+    ),
+    97,
+    (" %", " %"),
+)
+
+last_ten_clients = Guess(
+    "concepts.last_ten_clients",
+    (
+        "From one client to ten, accuracy rises by some 13 points. How many more points do clients 11 to 20 add?",
+        "从一个客户端增加到十个，准确率提高约 13 个百分点。再增加到二十个，还能提高几个百分点？",
+    ),
+    0.6,
+    (" points", " 个百分点"),
+)
+
+zip_of_delta = Guess(
+    "concepts.zip_of_delta",
+    ("How much of a client's delta, in percent, is left after ZIP?", "一个客户端的增量，ZIP 之后还剩百分之几？"),
+    63.8,
+    (" %", " %"),
+)
+
+which_compression = Question(
+    "concepts.which_compression",
+    (
+        "ZIP loses nothing, yet most codecs for model updates do. What is the reason?",
+        "ZIP 一位也不丢，压缩模型更新却多用有损的方法。原因是什么？",
+    ),
+    (
+        ("ZIP is too slow.", "ZIP 太慢。", "A delta is zipped in well under a second.", "压缩一条增量远不到一秒。"),
+        ("The low bits of weights are like noise: no lossless coder shortens noise, and training does not need it.",
+         "权重的低位近乎噪声：任何无损编码都压不短噪声，而训练并不需要它。",
+         "ZIP leaves over half of the delta; four bits a weight are an eighth, and 1 % of the weights less still.",
+         "ZIP 之后增量还剩一半以上；每个权重四位只剩八分之一，只留 1 % 的权重则更少。"),
+        ("Lossless coding does not work on floating-point numbers.", "无损压缩不能用于浮点数。",
+         "It does, bit by bit; exercise 2.3 proves it.", "可以用，而且每一位都能还原；练习 2.3 就是证明。"),
+    ),
+    1,
+)  # fmt: skip
