@@ -74,7 +74,7 @@ help:
 	@echo 'make quick              lint, types, and what needs no TensorFlow'
 	@echo 'make test               lint, types, all tests, and every notebook against its outputs'
 	@echo 'make notebooks          build both editions from notebooks/source and execute them'
-	@echo 'make studies            the long runs behind data/results, ten minutes; git diff shows what moved'
+	@echo 'make studies            the long runs behind data/results, an hour; git diff shows what moved'
 	@echo 'make mutants            plant faults and see whether the tests notice: half a day'
 	@echo 'make tff                what chapter 5 on TensorFlow Federated runs on, in .venv-tff: Python 3.11, Linux x86-64, 2 GB'
 	@echo 'make test-tff           the tests and notebooks that need it'

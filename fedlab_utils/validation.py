@@ -137,6 +137,28 @@ def require_labels(name: str, y: Any, n_samples: int, n_classes: int | None = No
     return y.astype(np.int32, copy=False)
 
 
+def require_held_out(name: str, indices: ArrayLike, clients: Sequence[np.ndarray], n_samples: int) -> np.ndarray:
+    """Return samples of the training set that are for judging as an array of indices.
+
+    ValueError or TypeError where they are none, out of range, doubled, or where a client trains on one of them.
+    """
+    indices = np.asarray(indices)
+    if indices.ndim != 1 or indices.size == 0 or indices.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be a flat array of indices, not empty, got {indices.dtype} of shape {indices.shape}")
+    if indices.min() < 0 or indices.max() >= n_samples:
+        wrong = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"{name} holds the index {wrong}, allowed are 0 … {n_samples - 1}")
+    if np.unique(indices).size < indices.size:
+        raise ValueError(f"{name} holds a sample more than once")
+    for number, part in enumerate(clients):
+        if (shared := np.isin(indices, part)).any():
+            raise ValueError(
+                f"{name} holds sample {indices[shared][0]}, which clients[{number}] trains on: "
+                "hold out samples that no client has"
+            )
+    return indices
+
+
 def require_clients(clients: Iterable[ArrayLike], n_samples: int, clients_per_round: int) -> list[np.ndarray]:
     """The samples of each client as arrays of indices. ValueError or TypeError naming a client that cannot take part."""
     parts = [np.asarray(part) for part in clients]

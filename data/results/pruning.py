@@ -1,6 +1,7 @@
-"""Make pruning.csv: accuracy, bytes and multiplications of the document's model, pruned. About ten minutes on two cores.
+"""Make pruning.csv: accuracy, bytes and multiplications of the document's model, pruned. Half an hour on two cores.
 
-    python data/results/pruning.py
+    python data/results/pruning.py          # every row anew
+    python data/results/pruning.py --add    # only the seeds that are missing
 
 Every row trained for the same total of epochs: 6 for the base, 8 more for what follows. kind: "dense" (nothing removed,
 dropout as in the document throughout), "dense, no dropout" (the 8 more epochs without, as for the pruned), "global" and
@@ -9,12 +10,13 @@ epochs). before: test accuracy straight after the removal; after: at the end. By
 """
 
 import csv
+import sys
 from pathlib import Path
 
 import fedlab_utils as fl
 from fedlab_utils import central, pruning
 
-SEEDS, SPARSITIES = (0, 1, 2), (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+SEEDS, SPARSITIES = range(10), (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 BASE, MORE, RATE = 6, 8, (3e-3, 0.0)
 FIELDS = ("seed", "kind", "sparsity", "base", "before", "after", "bytes_float32", "bytes_8bit", "multiplications")
 
@@ -49,15 +51,20 @@ def rows(seed: int):
         yield row("node", sparsity, smaller, central.train(model, x, y, weights=smaller, learning_rate=RATE, **settings))
 
 
-def main():
-    with (Path(__file__).parent / "pruning.csv").open("w", newline="", encoding="utf8") as file:
+def main(add: bool = False):
+    table, known = Path(__file__).with_name("pruning.csv"), {}
+    if add:
+        with table.open(newline="", encoding="utf8") as file:
+            for row in csv.DictReader(file):
+                known.setdefault(int(row["seed"]), []).append(row)
+    with table.open("w", newline="", encoding="utf8") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         for seed in SEEDS:
-            for row in rows(seed):
+            for row in known.get(seed) or rows(seed):
                 writer.writerow(row)
                 file.flush()
 
 
 if __name__ == "__main__":
-    main()
+    main(add="--add" in sys.argv[1:])

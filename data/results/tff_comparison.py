@@ -1,17 +1,19 @@
 """Make tff_comparison.csv: our simulator on the setting of 05_practice_tff. Half a minute on two cores.
 
-    .venv/bin/python data/results/tff_comparison.py
+    .venv/bin/python data/results/tff_comparison.py          # every row anew
+    .venv/bin/python data/results/tff_comparison.py --add    # only the seeds that are missing
 
 The document's model, MNIST dealt IID to 100 clients, ten of them a round, batch 10, rate 0.1, float32 both ways. One row a
 seed and round: test accuracy after it, wall-clock seconds of training and coding (evaluation apart, as for TFF).
 """
 
 import csv
+import sys
 from pathlib import Path
 
 import fedlab_utils as fl
 
-SEEDS, ROUNDS = (0, 1, 2), 10
+SEEDS, ROUNDS = range(10), 10
 FIELDS = ("setting", "seed", "round", "accuracy", "seconds")
 
 
@@ -24,13 +26,18 @@ def rows(seed: int):
         yield dict(zip(FIELDS, ("float32", seed, number + 1, f"{accuracy:.4f}", f"{seconds:.2f}"), strict=True))
 
 
-def main():
-    with (Path(__file__).parent / "tff_comparison.csv").open("w", newline="", encoding="utf8") as file:
+def main(add: bool = False):
+    table, known = Path(__file__).with_name("tff_comparison.csv"), {}
+    if add:
+        with table.open(newline="", encoding="utf8") as file:
+            for row in csv.DictReader(file):
+                known.setdefault(int(row["seed"]), []).append(row)
+    with table.open("w", newline="", encoding="utf8") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         for seed in SEEDS:
-            writer.writerows(rows(seed))
+            writer.writerows(known.get(seed) or rows(seed))
 
 
 if __name__ == "__main__":
-    main()
+    main(add="--add" in sys.argv[1:])

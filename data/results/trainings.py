@@ -1,6 +1,7 @@
-"""Make trainings.csv: what the book and its tests say of trainings over several seeds. Six minutes on two cores.
+"""Make trainings.csv: what the book and its tests say of trainings over ten seeds or more. Twenty-odd minutes on two cores.
 
-    .venv/bin/python data/results/trainings.py
+    .venv/bin/python data/results/trainings.py          # every row anew
+    .venv/bin/python data/results/trainings.py --add    # only rows that are missing, for a new setting or more seeds
 
 One row a setting, seed and round: test accuracy after it, and the bytes of its messages up and down, summed over the
 clients (0 where nothing is sent). The seed decides the model's first weights, the batches, and who is drawn; the deal
@@ -9,6 +10,7 @@ epoch, batches of 10, rate 0.1, ten clients a round, float32 both ways, error fe
 """
 
 import csv
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -64,6 +66,10 @@ def federated(seed: int, parts, data=SOME) -> fl.History:
     return train(seed, parts, data, clients_per_round=len(parts))
 
 
+def more_rounds(seed: int, n: int) -> fl.History:
+    return train(seed, fl.partition_iid(SOME.y_train, 20, seed=seed)[:n], SOME, rounds=60, clients_per_round=n)
+
+
 def alone(seed: int, parts, data=SOME) -> fl.baselines.Alone:
     return fl.baselines.train_alone(fl.models.document_mlp(seed=seed), data, parts, epochs=10, seed=seed)
 
@@ -107,15 +113,16 @@ def mask_agreed_once(seed: int) -> fl.History:
 
 
 @cache
-def logits(seed: int):
+def logits(seed: int, codec: fl.Codec | None = None):
     """Federated distillation: 100 images a client, 2,000 public images, two rounds; half of the clients with a small model."""
     public = DATA.x_train[np.random.default_rng(seed).permutation(60_000)[10_000:12_000]]
     models = [fl.models.document_mlp(seed=i) if i < 5 else fl.central.mlp(32, seed=i) for i in range(10)]
-    return fl.distillation.simulate_logits(models, DATA, drawn(seed, 100), public, rounds=2, seed=seed)
+    codecs = {"uplink": codec, "downlink": codec}
+    return fl.distillation.simulate_logits(models, DATA, drawn(seed, 100), public, rounds=2, seed=seed, **codecs)
 
 
-def logits_exchanged(seed: int) -> fl.History:
-    done = logits(seed)
+def logits_exchanged(seed: int, codec: fl.Codec | None = None) -> fl.History:
+    done = logits(seed, codec)
     means = [float(np.mean(clients)) for clients in done.accuracy]
     return fl.History(accuracy=means, uplink_bytes=done.uplink_bytes, downlink_bytes=done.downlink_bytes)
 
@@ -145,10 +152,22 @@ def student(seed: int, images: int, temperature: float | None = None, guesses: b
     else:
         weights = fl.distillation.teach(model, DATA.x_train[which], logits_of[which], temperature=temperature, **how)
     return constant(fl.central.accuracy(model, DATA.x_test, DATA.y_test, weights))
+def fedavg_of_few(seed: int, **codecs) -> fl.History:
+    return train(seed, drawn(seed, 100), rounds=20, local_epochs=5, **codecs)
 
 
 def of_a_hundred(seed: int, clients=HUNDRED, **options) -> fl.History:
     return train(seed, clients, **options)
+
+
+def begun_at_8_bits(seed: int) -> fl.History:
+    """The clients begin with a first model that was rounded to 8 bits. `simulate` sends it as float32: no bytes are told."""
+    model = fl.models.document_mlp(seed=seed)
+    exact = model.get_weights()
+    ends = np.cumsum([part.size for part in exact])[:-1]
+    rounded = np.split(fl.decode(EIGHT.encode(np.concatenate([part.ravel() for part in exact]))), ends)
+    model.set_weights([part.reshape(as_it_was.shape) for part, as_it_was in zip(rounded, exact, strict=True)])
+    return constant(fl.simulate(model, DATA, HUNDRED, rounds=10, seed=seed).accuracy[-1])
 
 
 def against_advice(seed: int, **options) -> fl.History:
@@ -160,61 +179,65 @@ def against_advice(seed: int, **options) -> fl.History:
 
 Training = Callable[[int], fl.History]
 SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the training with one of them
-    "6,000 images, float32": (3, partial(train, clients=FIRST)),
-    "6,000 images, 10 %, 8 bits up": (3, partial(train, clients=FIRST, uplink=TOP10)),
-    "6,000 images, 10 %, 8 bits both": (3, partial(train, clients=FIRST, uplink=TOP10, downlink=TOP10)),
-    "100 clients, float32": (5, of_a_hundred),
-    "100 clients, 8 bits": (5, partial(of_a_hundred, uplink=EIGHT)),
-    "100 clients, 4 bits": (5, partial(of_a_hundred, uplink=fl.Quantize(4))),
-    "100 clients, 2 bits": (5, partial(of_a_hundred, uplink=fl.Quantize(2))),
-    "100 clients, 2 bits, forgetting": (5, partial(of_a_hundred, uplink=fl.Quantize(2), error_feedback=False)),
+    "6,000 images, float32": (10, partial(train, clients=FIRST)),
+    "6,000 images, 10 %, 8 bits up": (10, partial(train, clients=FIRST, uplink=TOP10)),
+    "6,000 images, 10 %, 8 bits both": (10, partial(train, clients=FIRST, uplink=TOP10, downlink=TOP10)),
+    "100 clients, float32": (15, of_a_hundred),
+    "100 clients, 8 bits": (15, partial(of_a_hundred, uplink=EIGHT)),
+    "100 clients, 4 bits": (15, partial(of_a_hundred, uplink=fl.Quantize(4))),
+    "100 clients, 2 bits": (15, partial(of_a_hundred, uplink=fl.Quantize(2))),
+    "100 clients, 2 bits, forgetting": (15, partial(of_a_hundred, uplink=fl.Quantize(2), error_feedback=False)),
     "100 clients, 2 bits, range an array": (10, partial(of_a_hundred, uplink=fl.Quantize(2, ranges="array"))),
     "100 clients, 2 bits, range an array, forgetting": (
         10, partial(of_a_hundred, uplink=fl.Quantize(2, ranges="array"), error_feedback=False)),
     "100 clients, 1 bit, range an array": (10, partial(of_a_hundred, uplink=fl.Quantize(1, ranges="array"))),
     "100 clients, 1 bit, range an array, forgetting": (
         10, partial(of_a_hundred, uplink=fl.Quantize(1, ranges="array"), error_feedback=False)),
-    "100 clients, 2 bits, stochastic": (5, partial(of_a_hundred, uplink=fl.Quantize(2, **STOCHASTIC), error_feedback=False)),
-    "100 clients, 1 bit, stochastic": (3, partial(of_a_hundred, uplink=fl.Quantize(1, **STOCHASTIC), error_feedback=False)),
+    "100 clients, 2 bits, stochastic": (15, partial(of_a_hundred, uplink=fl.Quantize(2, **STOCHASTIC), error_feedback=False)),
+    "100 clients, 1 bit, stochastic": (10, partial(of_a_hundred, uplink=fl.Quantize(1, **STOCHASTIC), error_feedback=False)),
     "100 clients, 1 bit, stochastic, error feedback": (
-        3, partial(against_advice, uplink=fl.Quantize(1, **STOCHASTIC), error_feedback=True)),
-    "100 clients, 8 bits both": (3, partial(of_a_hundred, uplink=EIGHT, downlink=EIGHT)),
-    "100 clients, top 10 %, 8 bits": (5, partial(of_a_hundred, uplink=TOP10)),
-    "100 clients, top 1 %, 8 bits": (5, partial(of_a_hundred, uplink=TOP1)),
-    "100 clients, top 1 %, 8 bits, forgetting": (3, partial(of_a_hundred, uplink=TOP1, error_feedback=False)),
-    "100 clients, top 1 %, 8 bits both": (3, partial(of_a_hundred, uplink=TOP1, downlink=TOP1)),
-    "100 clients, top 0.1 %, 8 bits": (5, partial(of_a_hundred, uplink=TOP01)),
-    "two shards, top 1 %, 8 bits": (5, partial(of_a_hundred, clients=SHARDS, uplink=TOP1)),
-    "ten of the hundred, 8 bits": (3, partial(train, clients=HUNDRED[:10], uplink=EIGHT)),
-    "ten of the hundred, 8 bits both": (3, partial(train, clients=HUNDRED[:10], uplink=EIGHT, downlink=EIGHT)),
-    "ten by seed, top 1 %": (3, partial(ten_by_seed, error_feedback=True)),
-    "ten by seed, top 1 %, forgetting": (3, partial(ten_by_seed, error_feedback=False)),
-    "lab of 10, float32": (3, lab_of_ten),
-    "lab of 10, top 10 %, 8 bits": (3, partial(lab_of_ten, uplink=TOP10)),
-    "lab of 10, top 1 %, 8 bits": (3, partial(lab_of_ten, uplink=TOP1)),
-    "lab of 10, top 1 %, 8 bits, forgetting": (3, partial(lab_of_ten, uplink=TOP1, error_feedback=False)),
-    "lab of 10, top 1 %, 8 bits both": (3, partial(lab_of_ten, uplink=TOP1, downlink=TOP1)),
-    "2,000 images, central": (5, lambda seed: constant(alone(seed, [np.arange(2000)]).accuracy[0])),
-    **{f"2,000 images, {name}, federated": (5, lambda seed, deal=deal: federated(seed, deal(seed)))
+        10, partial(against_advice, uplink=fl.Quantize(1, **STOCHASTIC), error_feedback=True)),
+    "100 clients, 8 bits both": (10, partial(of_a_hundred, uplink=EIGHT, downlink=EIGHT)),
+    "100 clients, top 10 %, 8 bits": (10, partial(of_a_hundred, uplink=TOP10)),
+    "100 clients, top 1 %, 8 bits": (10, partial(of_a_hundred, uplink=TOP1)),
+    "100 clients, top 1 %, 8 bits, forgetting": (10, partial(of_a_hundred, uplink=TOP1, error_feedback=False)),
+    "100 clients, top 1 %, 8 bits both": (10, partial(of_a_hundred, uplink=TOP1, downlink=TOP1)),
+    "100 clients, top 0.1 %, 8 bits": (10, partial(of_a_hundred, uplink=TOP01)),
+    "two shards, top 1 %, 8 bits": (10, partial(of_a_hundred, clients=SHARDS, uplink=TOP1)),
+    "ten of the hundred, 8 bits": (10, partial(train, clients=HUNDRED[:10], uplink=EIGHT)),
+    "ten of the hundred, 8 bits both": (10, partial(train, clients=HUNDRED[:10], uplink=EIGHT, downlink=EIGHT)),
+    "ten by seed, top 1 %": (10, partial(ten_by_seed, error_feedback=True)),
+    "ten by seed, top 1 %, forgetting": (10, partial(ten_by_seed, error_feedback=False)),
+    "lab of 10, float32": (10, lab_of_ten),
+    "lab of 10, top 10 %, 8 bits": (10, partial(lab_of_ten, uplink=TOP10)),
+    "lab of 10, top 1 %, 8 bits": (10, partial(lab_of_ten, uplink=TOP1)),
+    "lab of 10, top 1 %, 8 bits, forgetting": (10, partial(lab_of_ten, uplink=TOP1, error_feedback=False)),
+    "lab of 10, top 1 %, 8 bits both": (10, partial(lab_of_ten, uplink=TOP1, downlink=TOP1)),
+    "2,000 images, central": (10, lambda seed: constant(alone(seed, [np.arange(2000)]).accuracy[0])),
+    **{f"2,000 images, {name}, federated": (10, lambda seed, deal=deal: federated(seed, deal(seed)))
        for name, deal in DEALS.items()},
-    **{f"2,000 images, {name}, alone": (5, lambda seed, deal=deal: constant(np.mean(alone(seed, deal(seed)).accuracy)))
+    **{f"2,000 images, {name}, alone": (10, lambda seed, deal=deal: constant(np.mean(alone(seed, deal(seed)).accuracy)))
        for name, deal in DEALS.items()},
-    "own digits, federated": (5, partial(on_its_own_digits, together=True)),
-    "own digits, alone": (5, partial(on_its_own_digits, together=False)),
-    **{f"{n} of 20 clients": (5, lambda seed, n=n: federated(seed, fl.partition_iid(SOME.y_train, 20, seed=seed)[:n]))
+    "own digits, federated": (10, partial(on_its_own_digits, together=True)),
+    "own digits, alone": (10, partial(on_its_own_digits, together=False)),
+    **{f"{n} of 20 clients": (10, lambda seed, n=n: federated(seed, fl.partition_iid(SOME.y_train, 20, seed=seed)[:n]))
        for n in (1, 2, 5, 10, 20)},
-    "one rich client, federated": (5, lambda seed: federated(seed, one_rich_client(seed), MORE)),
-    "one rich client, the rich alone": (5, lambda seed: constant(alone(seed, one_rich_client(seed)[:1], MORE).accuracy[0])),
+    "one rich client, federated": (10, lambda seed: federated(seed, one_rich_client(seed), MORE)),
+    "one rich client, the rich alone": (10, lambda seed: constant(alone(seed, one_rich_client(seed)[:1], MORE).accuracy[0])),
     "one rich client, the poor alone": (
-        5, lambda seed: constant(np.mean(alone(seed, one_rich_client(seed)[1:], MORE).accuracy))),
-    "drawn, dense": (3, lambda seed: train(seed, drawn(seed), rounds=15)),
+        10, lambda seed: constant(np.mean(alone(seed, one_rich_client(seed)[1:], MORE).accuracy))),
+    "drawn, dense": (10, lambda seed: train(seed, drawn(seed), rounds=15)),
     # Three settings before "logits", of which it is a part: so test_trainings makes both again with one seed, and one training.
-    "100 images each, alone": (3, lambda seed: constant(np.mean(logits(seed).alone))),
-    "drawn, mask agreed once": (3, mask_agreed_once),
+    "100 images each, alone": (10, lambda seed: constant(np.mean(logits(seed, None).alone))),
+    "drawn, mask agreed once": (10, mask_agreed_once),
     "drawn, top 10 % both": (
-        3, lambda seed: train(seed, drawn(seed), rounds=15, uplink=fl.TopK(0.1), downlink=fl.TopK(0.1))),
-    "100 images each, logits": (3, logits_exchanged),
-    "100 images each, FedAvg": (3, lambda seed: train(seed, drawn(seed, 100), rounds=20, local_epochs=5)),
+        10, lambda seed: train(seed, drawn(seed), rounds=15, uplink=fl.TopK(0.1), downlink=fl.TopK(0.1))),
+    "100 images each, logits": (10, logits_exchanged),
+    "100 images each, FedAvg": (10, fedavg_of_few),
+    "100 images each, logits, 8 bits both": (10, partial(logits_exchanged, codec=EIGHT)),
+    "100 images each, FedAvg, 10 %, 8 bits both": (10, partial(fedavg_of_few, uplink=TOP10, downlink=TOP10)),
+    "100 clients, float32, first model of 8 bits": (10, begun_at_8_bits),
+    **{f"{n} of 20 clients, 60 rounds": (10, partial(more_rounds, n=n)) for n in (10, 20)},
     "student of 500, labels": (10, partial(student, images=500)),
     "student of 500, soft 1": (10, partial(student, images=500, temperature=1)),
     "student of 500, soft 4": (10, partial(student, images=500, temperature=4)),
@@ -231,15 +254,20 @@ def rows(setting: str, seed: int) -> Iterator[dict]:
         yield dict(zip(FIELDS, (setting, seed, number, f"{accuracy:.4f}", up, down), strict=True))
 
 
-def main():
-    with (Path(__file__).parent / "trainings.csv").open("w", newline="", encoding="utf8") as file:
+def main(add: bool = False):
+    table, known = Path(__file__).with_name("trainings.csv"), {}
+    if add:
+        with table.open(newline="", encoding="utf8") as file:
+            for row in csv.DictReader(file):
+                known.setdefault((row["setting"], int(row["seed"])), []).append(row)
+    with table.open("w", newline="", encoding="utf8") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         for setting, (seeds, _) in SETTINGS.items():
             for seed in range(seeds):
-                writer.writerows(rows(setting, seed))
+                writer.writerows(known.get((setting, seed)) or rows(setting, seed))
             file.flush()
 
 
 if __name__ == "__main__":
-    main()
+    main(add="--add" in sys.argv[1:])

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..data.tables import read_results
-from ..validation import require_integer, require_number
+from ..validation import require_held_out, require_integer, require_number
 from .tff_ready import NotReady, modules, require  # noqa: F401  (a chapter calls fl.tff.require)
 
 if TYPE_CHECKING:
@@ -83,9 +84,11 @@ def accuracy(weights: Sequence[np.ndarray], data: Dataset) -> float:
 
 @dataclass
 class Training:
-    """One entry a round. accuracy: on the test set; seconds: wall clock of `next`, evaluation apart."""
+    """One entry a round. accuracy: on the test set; validation_accuracy: on the samples held out of the training set, if any;
+    seconds: wall clock of `next`, evaluation apart."""
 
     accuracy: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     weights: list[np.ndarray] = field(default_factory=list, repr=False)
 
@@ -105,16 +108,22 @@ def train(
     rounds: int = 10,
     seed: int = 0,
     learning_rate: float = 0.1,
+    validation: ArrayLike | None = None,
     on_round: Callable[[Training], bool | None] = lambda training: None,
 ) -> Training:
     """Federated averaging by TFF, from the weights and with the clients and batches of `federated.simulate` of this seed.
 
-    aggregator: a weighted TFF aggregation factory; None is the mean of float32 updates. on_round(training) is called
-    after each round, and stops by returning False.
+    aggregator: a weighted TFF aggregation factory; None is the mean of float32 updates. validation: int [n], indices into the
+    training set of samples that no client has, as for `federated.simulate`. on_round(training) is called after each round,
+    and stops by returning False.
     """
     _, tff = modules()
     rounds = require_integer("rounds", rounds, 1)
     learning_rate = require_number("learning_rate", learning_rate, 0)
+    held_out = None
+    if validation is not None:
+        validation = require_held_out("validation", validation, clients, len(data.y_train))
+        held_out = data._replace(x_test=data.x_train[validation], y_test=data.y_train[validation])
     sgd = tff.learning.optimizers.build_sgdm
     process = tff.learning.algorithms.build_weighted_fed_avg(model_fn, sgd(learning_rate), sgd(1.0), model_aggregator=aggregator)
     start = tff.learning.models.ModelWeights(initial_weights(seed), [])
@@ -126,6 +135,8 @@ def train(
         training.seconds.append(time.perf_counter() - before)
         training.weights = list(process.get_model_weights(state).trainable)
         training.accuracy.append(accuracy(training.weights, data))
+        if held_out is not None:
+            training.validation_accuracy.append(accuracy(training.weights, held_out))
         if on_round(training) is False:
             break
     return training

@@ -24,18 +24,23 @@ def _versions() -> dict[str, str]:
     return found
 
 
+_OPTIONAL = ("validation_accuracy",)  # no column where it is empty; earlier versions have none
+
+
 @dataclass
 class History:
     """What `simulate` measured: lists with one entry a round.
 
-    accuracy, loss: on the test set, of the model that clients hold after the round. uplink_bytes, downlink_bytes:
-    len(payload) summed over the clients of the round. train_seconds, codec_seconds, eval_seconds: wall clock, which
-    together are the round's. setup_seconds: before the first round (graphs that are not built yet are built in it).
+    accuracy, loss: on the test set, of the model that clients hold after the round. validation_accuracy: the same on the
+    samples that `simulate(validation=…)` holds out of the training set, to choose by; empty without. uplink_bytes,
+    downlink_bytes: len(payload) summed over the clients of the round. train_seconds, codec_seconds, eval_seconds: wall
+    clock, which together are the round's. setup_seconds: before the first round (graphs not built yet are built in it).
     seed, versions: what the numbers depend on. weights: the global weights after the last round, as model.get_weights().
     """
 
     accuracy: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
     uplink_bytes: list[int] = field(default_factory=list)
     downlink_bytes: list[int] = field(default_factory=list)
     train_seconds: list[float] = field(default_factory=list)
@@ -54,7 +59,7 @@ class History:
         """Write a CSV table, a line a round; seed, versions and set-up time stand in every line. Not the weights."""
         constant: dict[str, float | str] = {"setup_seconds": self.setup_seconds, "seed": self.seed}
         constant |= {f"version_{name}": version for name, version in self.versions.items()}
-        names = self._columns()
+        names = [name for name in self._columns() if name not in _OPTIONAL or getattr(self, name)]
         with open(path, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(["round", *names, *constant])
@@ -66,7 +71,7 @@ class History:
         """Read what `save` wrote; the weights are empty. ValueError if the file is no such table."""
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        names = cls._columns()
+        names = [name for name in cls._columns() if name not in _OPTIONAL or (rows and name in rows[0])]
         if not rows or not set(names) <= rows[0].keys():
             raise ValueError(f"{Path(path).name} is no table of a History: it needs the columns {', '.join(names)} and a row")
         kinds = {name: int if name.endswith("bytes") else float for name in names}

@@ -22,7 +22,7 @@ from ..streams import Purpose, require_seed, stream
 from ..training.arrays import plan_batches
 from ..training.models import keras
 from ..training.trainer import Trainer
-from ..validation import require_clients, require_fraction, require_integer, require_mask, require_number
+from ..validation import require_clients, require_fraction, require_held_out, require_integer, require_mask, require_number
 from .account import Downlink, send_exactly
 from .history import Diverged, History
 
@@ -89,6 +89,7 @@ def simulate(
     downlink: Codec | None = None,
     error_feedback: bool | None = None,
     mask: Sequence[ArrayLike] | None = None,
+    validation: ArrayLike | None = None,
     chunk: int | None = None,
     seed: int = 0,
     on_round: Callable[[History], bool | None] | None = None,
@@ -109,13 +110,16 @@ def simulate(
     says of itself (`Codec.feedback_helps`); True keeps a residual for every lossy direction, one for each client up and one
     for the server down, and warns where that does harm; False keeps none. mask: arrays of 0 and 1 in the shapes of
     model.get_weights(), agreed once: it goes to each client with the first model; removed weights are zero from the start, and
-    only kept ones travel, without their places, which all know (a federated form of pruning, document 3.2.1). chunk: how many
-    clients are trained at once, by default as many as fit in about 128 MiB. seed: fixes selection, batches, random layers and
-    stochastic rounding; the same seed gives the same history on one machine. on_round(history): called after each round, stops
-    by returning False. progress: show a bar. Returns a History. A round's downlink brings its clients up to date before they
-    train; the first carries the dense model, and the update made by the last round is sent to nobody and costs nothing.
-    ValueError or TypeError for an argument out of range, an empty client, more clients per round than clients; `Diverged`,
-    a FloatingPointError that holds the history so far, when weights or a loss are no longer finite, naming round and client.
+    only kept ones travel, without their places, which all know (a federated form of pruning, document 3.2.1).
+    validation: int [n], indices into the training set of samples that no client has, to choose codecs or rates by; after
+    every round the model is tried on them too (history.validation_accuracy), and the test set stays for the end. chunk: how
+    many clients are trained at once, by default as many as fit in about 128 MiB. seed: fixes selection, batches, random layers
+    and stochastic rounding; the same seed gives the same history on one machine. on_round(history): called after each round,
+    stops by returning False. progress: show a bar. Returns a History. A round's downlink brings its clients up to date before
+    they train; the first carries the dense model, and the update made by the last round is sent to nobody and costs nothing.
+    ValueError or TypeError for an argument out of range, an empty client, more clients per round than clients, a validation
+    sample that a client trains on; `Diverged`, a FloatingPointError that holds the history so far, when weights or a loss are
+    no longer finite, naming round and client.
     """
     rounds = require_integer("rounds", rounds, 1)
     local_epochs = require_integer("local_epochs", local_epochs, 1)
@@ -135,6 +139,9 @@ def simulate(
         once_bytes, mask = len(agreed), unflatten(decode_mask(agreed), [part.shape for part in mask])
     trainer = Trainer(model, data, optimizer or keras.optimizers.SGD(learning_rate), loss, state, mask)
     parts = require_clients(clients, trainer.n_samples, clients_per_round)
+    held_out = None
+    if validation is not None:
+        held_out = trainer.training_samples(require_held_out("validation", validation, parts, trainer.n_samples))
     chunk = trainer.chunk if chunk is None else require_integer("chunk", chunk, 1)
     weights = model.get_weights()
     if unshared := [weights[place] for place in trainer.frozen + trainer.own]:
@@ -199,15 +206,17 @@ def simulate(
             hold()
             coded = time.perf_counter()
 
-            scores = [trainer.evaluate(weights)] if not trainer.own else [
-                trainer.evaluate([client.own.get(place, array) for place, array in enumerate(weights)]) for client in cohort
+            models = [weights] if not trainer.own else [
+                [client.own.get(place, array) for place, array in enumerate(weights)] for client in cohort
             ]  # fmt: skip
-            accuracy, test_loss = np.mean(scores, axis=0)
+            accuracy, test_loss = np.mean([trainer.evaluate(arrays) for arrays in models], axis=0)
             if not np.isfinite(test_loss):
                 raise Diverged(number + 1, "test set", "loss is", history)
             history.weights = [np.array(array) for array in weights]
             history.accuracy.append(float(accuracy))
             history.loss.append(float(test_loss))
+            if held_out is not None:
+                history.validation_accuracy.append(float(np.mean([trainer.evaluate(each, held_out)[0] for each in models])))
             history.uplink_bytes.append(uplink_bytes)
             history.downlink_bytes.append(downlink_bytes)
             history.train_seconds.append(train_seconds)

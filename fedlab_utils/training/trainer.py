@@ -242,6 +242,11 @@ class Trainer(Learner):
         """`train_on` the training set."""
         return self.train_on(*self._train_set, weights, indices, sample_weights, seeds, own)
 
-    def evaluate(self, weights: Arrays) -> tuple[float, float]:
-        """`evaluate_on` the test set."""
-        return self.evaluate_on(*self._test_set, weights)
+    def training_samples(self, indices: np.ndarray) -> tuple[Any, Any]:
+        """Some samples of the training set, as `evaluate` takes them: tensors x, y."""
+        x, y = (tf.gather(part, indices) for part in self._train_set)
+        return x, y
+
+    def evaluate(self, weights: Arrays, samples: tuple[Any, Any] | None = None) -> tuple[float, float]:
+        """`evaluate_on` the test set, or on these samples."""
+        return self.evaluate_on(*(samples or self._test_set), weights)

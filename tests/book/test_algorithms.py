@@ -152,7 +152,12 @@ def stills(trained, digits):
     yield figures.pruning_curves(fl.pruning.load_study())
     yield figures.soft_targets(digits[0][0], digits[1][0])
     yield figures.students({(500, "labels"): [0.8, 0.9], (500, "soft 4"): [0.9, 0.92], (20_000, "hard"): [0.94]}, 0.98)
-    yield figures.break_even([100, 1000, 10_000, 20_000], [4000, 40_000, 400_000, 800_000], 407_089, 10_177)
+    images, one = [100, 1000, 10_000, 20_000], np.array([4000, 40_000, 400_000, 800_000])
+    model = {"float32": 407_089, "10 %, 8 bits": 15_000}
+    crossings = {("float32", "float32"): 10_177, ("8 bits", "10 %, 8 bits"): 1498}
+    yield figures.break_even(images, {"float32": one, "8 bits": one // 4}, model, crossings)
+    curve = [4e6, 5e6, 6e6], [0.5, 0.7, 0.8]
+    yield figures.logits_or_weights({("weights", how): curve for how in model} | {("logits", "8 bits"): curve})
     yield figures.accuracy_for_bytes({"dense": ([1e6, 2e6], [0.8, 0.9]), "mask": ([1e5, 2e5], [0.8, 0.85])})
     yield widgets.pruning_still(trained, sparsity=0.9, trail=(0.5,))
     yield widgets.distillation_still(*digits)
@@ -172,6 +177,10 @@ def test_every_figure_is_a_picture_with_alternative_text_in_its_language(trained
 def test_the_figures_say_what_their_data_say():
     assert "10 %, 8 bits: 16,012" in figures.messages({(1.0, 32): (9, 0, 400), (0.1, 8): (12, 6000, 10_000)}).alt
     assert "500 × true labels: 85.0 %" in figures.students({(500, "labels"): [0.8, 0.9]}, 0.98).alt
+    runs = {("weights", "10 %, 8 bits"): ([1e6, 2e6], [0.8, 0.9]), ("logits", "float32"): ([1e6], [0.7])}
+    assert "FedAvg, 10 %, 8 bits: 90.0 %, 2 MB" in figures.logits_or_weights(runs).alt
+    met = figures.break_even([10, 20], {"float32": [400, 800]}, {"10 %, 8 bits": 600}, {("float32", "10 %, 8 bits"): 14}).alt
+    assert "logits, float32 / the model, 10 %, 8 bits: 14" in met
     assert "dense FedAvg: 90.0 %, 2 MB" in figures.accuracy_for_bytes({"dense": ([1e6, 2e6], [0.8, 0.9])}).alt
 
 

@@ -614,11 +614,11 @@ def test_an_exploding_learning_rate_is_told(small, learning_rate):
 
 @pytest.fixture(scope="module")
 def ten_rounds():
-    """Five trainings of a setting, from data/results/trainings.csv: histories, last accuracies [5]."""
+    """Ten trainings of a setting or more, from data/results/trainings.csv: histories, last accuracies [seeds]."""
 
     def read(name):
         histories = fl.load_trainings(name)
-        assert len(histories) == 5 and all(len(history.accuracy) == 10 for history in histories)
+        assert len(histories) >= 10 and all(len(history.accuracy) == 10 for history in histories)
         return histories, np.array([history.accuracy[-1] for history in histories])
 
     return read
@@ -642,27 +642,34 @@ def test_top_one_percent_and_eight_bits_reach_88_percent_at_a_200th_of_the_uplin
 
 
 def test_what_the_teachers_page_says_of_the_lab(ten_rounds):
-    """100 clients: 10 % costs less than a point, 1 % some four, 0.1 % well over ten; on shards seeds differ far more."""
-    exact, one = ten_rounds("100 clients, float32")[1], ten_rounds("100 clients, top 1 %, 8 bits")[1]
+    """100 clients: 10 % costs less than a point, 1 % some four, 0.1 % some eighteen; on shards seeds differ far more. Ten
+    clients that are always there: 1 % costs 1.9."""
+    exact, one = ten_rounds("100 clients, float32")[1][:10], ten_rounds("100 clients, top 1 %, 8 bits")[1]
     assert 0 < np.mean(exact - ten_rounds("100 clients, top 10 %, 8 bits")[1]) < 0.01
     assert 0.03 < np.mean(exact - one) < 0.05
-    assert np.mean(exact - ten_rounds("100 clients, top 0.1 %, 8 bits")[1]) > 0.12
+    assert 0.17 < np.mean(exact - ten_rounds("100 clients, top 0.1 %, 8 bits")[1]) < 0.2
+    always = [ten_rounds(f"lab of 10, {what}")[1] for what in ("float32", "top 1 %, 8 bits")]
+    assert round(100 * np.mean(always[0] - always[1]), 1) == 1.9
     shards = ten_rounds("two shards, top 1 %, 8 bits")[1]
     assert shards.max() < one.min() and np.ptp(shards) > 3 * np.ptp(one)
 
 
-def test_five_seeds_cannot_tell_whether_error_feedback_helps_two_bits_to_nearest(ten_rounds):
-    """Chapter 5 and the teacher's page: 2.8 points lost with it, 4.3 without; with two of five seeds it harms."""
+def test_fifteen_seeds_tell_that_error_feedback_helps_two_bits_to_nearest_and_five_do_not(ten_rounds):
+    """Chapter 5 and the teacher's page: 3.4 points lost with it, 5.1 without; with twelve of fifteen seeds it helps."""
     exact, remembering = ten_rounds("100 clients, float32")[1], ten_rounds("100 clients, 2 bits")[1]
-    forgetting = ten_rounds("100 clients, 2 bits, forgetting")[1]
-    gain = remembering - forgetting
-    assert 0.02 < np.mean(exact - remembering) < 0.04 and 0.025 < np.mean(exact - forgetting) < 0.06
-    # Neither all seeds on one side of nought, nor a mean of twice its standard error: Student's t of four degrees is 2.8.
-    assert gain.min() < 0 < gain.max() and abs(gain.mean()) < 2.8 * gain.std(ddof=1) / np.sqrt(gain.size)
+    gain = remembering - ten_rounds("100 clients, 2 bits, forgetting")[1]
+    assert gain.size == 15 and [round(100 * x, 1) for x in (np.mean(exact - remembering), gain.mean())] == [3.4, 1.8]
+    assert [round(100 * end, 1) for end in ((exact - remembering).min(), (exact - remembering).max())] == [0.9, 5.9]
+
+    def t(gain):  # Student's, of the mean
+        return abs(gain.mean()) / (gain.std(ddof=1) / np.sqrt(gain.size))
+
+    assert (gain > 0).sum() == 12 and t(gain) > 2.98  # p < .01 with fourteen degrees of freedom
+    assert gain[:5].min() < 0 < gain[:5].max() and t(gain[:5]) < 2.78  # p > .05 with four
 
 
-def test_error_feedback_gains_a_point_and_a_half_at_top_one_percent():
-    """Ten clients of 600 samples that all take part; the mean of three seeds."""
+def test_error_feedback_gains_two_points_at_top_one_percent():
+    """Ten clients of 600 samples that all take part; every one of ten seeds gains."""
     with_it, without = (fl.load_trainings(f"ten by seed, top 1 %{rest}") for rest in ("", ", forgetting"))
     gains = [one.accuracy[-1] - other.accuracy[-1] for one, other in zip(with_it, without, strict=True)]
-    assert len(gains) == 3 and np.mean(gains) >= 0.015
+    assert len(gains) == 10 and np.mean(gains) >= 0.02 and min(gains) > 0.015

@@ -122,3 +122,14 @@ def test_feedback_that_does_harm_is_warned_of_once_and_left_off_by_default(mnist
         assert forced.loss == default.loss
     off = fl.simulate(fl.models.document_mlp(), mnist, clients, **options, error_feedback=False)
     assert (off.loss == default.loss) is warns
+
+
+def test_where_clients_keep_their_own_state_validation_is_the_mean_over_the_clients_of_the_round(world):
+    data, clients = world
+    held_out, clients = clients[0], clients[1:]
+    local = {"rounds": 2, "clients_per_round": 4, "state": "local"}
+    every = run((data, clients), validation=held_out, **local)
+    as_test = data._replace(x_test=data.x_train[held_out], y_test=data.y_train[held_out])
+    tested = run((as_test, clients), **local)
+    np.testing.assert_allclose(every.validation_accuracy, tested.accuracy)
+    assert every.validation_accuracy != every.accuracy

@@ -39,7 +39,7 @@ def test_the_table_holds_every_setting_and_seed_of_the_program(program):
 @pytest.mark.training
 @pytest.mark.parametrize(("number", "setting"), list(enumerate(settings_of_the_table())), ids=settings_of_the_table())
 def test_a_training_of_the_table_can_be_made_again(program, number, setting):
-    """Every third or fifth setting with the same seed, so that each seed is trained again somewhere."""
+    """Every tenth setting or so with the same seed, so that each seed is trained again somewhere."""
     stored = fl.load_trainings(setting)
     history = stored[number % len(stored)]
     again = program.SETTINGS[setting][1](history.seed)

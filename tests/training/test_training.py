@@ -342,6 +342,40 @@ def test_a_history_survives_its_table(small, tmp_path):
         fl.History.load(tmp_path / "other.csv")
 
 
+def test_a_model_is_judged_on_samples_that_are_held_out_of_the_training_set(small, tmp_path):
+    model, held_out = dense(), np.arange(300, 400)[::2]
+    arguments = {"rounds": 3, "clients_per_round": 2, "seed": 4}
+    history = fl.simulate(model, small, UNEQUAL, validation=held_out, **arguments)
+    plain = fl.simulate(model, small, UNEQUAL, **arguments)
+    assert history.accuracy == plain.accuracy and plain.validation_accuracy == []  # looking changes nothing
+    model.set_weights(history.weights)
+    right = np.argmax(model(small.x_train[held_out]), axis=1) == small.y_train[held_out]
+    assert len(history.validation_accuracy) == 3 and history.validation_accuracy[-1] == pytest.approx(right.mean())
+    assert history.validation_accuracy != history.accuracy
+    for one in (history, plain):
+        one.save(tmp_path / "history.csv")
+        back = fl.History.load(tmp_path / "history.csv")
+        assert back.validation_accuracy == one.validation_accuracy
+        assert ("validation_accuracy" in (tmp_path / "history.csv").read_text()) == bool(one.validation_accuracy)
+
+
+@pytest.mark.parametrize(
+    ("validation", "error", "message"),
+    [
+        ([350, 20], ValueError, r"validation holds sample 20, which clients\[\d\] trains on: hold out"),
+        ([350, 400], ValueError, "validation holds the index 400, allowed are 0 … 399"),
+        ([-1, 350], ValueError, "validation holds the index -1, allowed are 0 … 399"),
+        ([350, 350], ValueError, "validation holds a sample more than once"),
+        ([], TypeError, "validation must be a flat array of indices, not empty"),
+        ([350.0], TypeError, "validation must be a flat array of indices, not empty, got float64"),
+        ([[350]], TypeError, r"validation must be a flat array of indices, not empty, got int64 of shape \(1, 1\)"),
+    ],
+)
+def test_samples_that_cannot_be_held_out_are_told(small, validation, error, message):
+    with pytest.raises(error, match=message):
+        fl.simulate(dense(), small, UNEQUAL, rounds=1, clients_per_round=2, validation=validation)
+
+
 def test_seconds_by_part_add_up_to_the_wall_clock(mnist):
     import time
 

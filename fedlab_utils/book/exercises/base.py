@@ -62,7 +62,8 @@ class Verdict:
 class Exercise:
     """One exercise. number: as in its heading, "5.1". hints: (en, zh) pairs, the gentlest first. code: the solution, Python text.
 
-    examine(answer): raises `Wrong`; calls the reader's function with `attempt` only.
+    examine(answer): raises `Wrong`; calls the reader's function with `attempt` only. What it returns, (en, zh) or None, is
+    said of a right answer before the praise: what was measured of it.
     """
 
     name: str
@@ -78,11 +79,12 @@ class Exercise:
         remember=False: a right answer is not noted as the reader's own; for the cells that run the book's solutions.
         """
         _answered.clear()
+        measured = None
         try:
             if answer is None or answer is ...:
                 raise _NotAttempted
             with _quiet():
-                self.examine(answer)
+                measured = self.examine(answer)
         except _NotAttempted:
             return Verdict(
                 "not attempted",
@@ -99,7 +101,7 @@ class Exercise:
                 "wrong", say(f"Wrong: this answer could not be checked ({text}).", f"不对：无法检查这个答案（{text}）。")
             )
         noted = note_finished(self.name) if remember else ""
-        return Verdict("right", sentences(say("Right.", "正确。"), say(*self.praise), noted))
+        return Verdict("right", sentences(say("Right.", "正确。"), say(*(measured or ("", ""))), say(*self.praise), noted))
 
     def hint(self, number: int = 1) -> Verdict:
         """The number-th hint, counted from one; the last one if there are fewer."""

@@ -7,7 +7,7 @@ import numpy as np
 from ...codecs import Codec, Identity, Quantize, TopK, decode
 from .asked.practice import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt
-from .sending import Decoding, attempt_bytes, hold_accuracy, kind_of, trained
+from .sending import Decoding, attempt_bytes, hold_accuracy, kind_of, megabytes, trained
 
 BUDGET_BYTES = 6_000_000
 WANTED_ACCURACY = 0.91
@@ -202,7 +202,7 @@ def server_round(weights, payloads, samples):
 )  # fmt: skip
 
 
-def _both_ways(pair) -> None:
+def _both_ways(pair) -> tuple[str, str]:
     if isinstance(pair, Codec):
         raise Wrong("give two codecs: (uplink, downlink).", "请给出两个编解码器：(上行, 下行)。")
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(codec, Codec) for codec in pair):
@@ -211,7 +211,7 @@ def _both_ways(pair) -> None:
             f"需要一对编解码器，例如 (fl.Quantize(8), fl.Quantize(8))，得到的是 {kind_of(pair)}",
         )
     history = trained(*pair)
-    up, down, accuracy = sum(history.uplink_bytes), sum(history.downlink_bytes), history.accuracy[-1]
+    up, down = sum(history.uplink_bytes), sum(history.downlink_bytes)
     if up + down > BUDGET_BYTES:
         side = ("downlink", "下行") if down >= up else ("uplink", "上行")
         raise Wrong(
@@ -220,7 +220,7 @@ def _both_ways(pair) -> None:
             f"总计 {(up + down) / 1e6:.2f} MB（上行 {up / 1e6:.2f}，下行 {down / 1e6:.2f}），只允许 {BUDGET_BYTES / 1e6:g} MB；"
             f"先从{side[1]}省起。",
         )
-    hold_accuracy(up + down, accuracy, WANTED_ACCURACY)
+    return hold_accuracy(megabytes(up + down), history.validation_accuracy[-1], history.accuracy[-1], WANTED_ACCURACY)
 
 
 both_ways = Exercise(

@@ -144,21 +144,64 @@ def _lesson(what: str) -> str:
     return {"labels": say("true labels", "真标签"), "hard": say("teacher's first guess", "教师的第一候选")}[what]
 
 
-def break_even(images: ArrayLike, logit_bytes: ArrayLike, model_bytes: int, crossing: int) -> Still:
-    """Bytes of one message of logits against the number of public images, and of one model. images, logit_bytes: int [m]."""
-    figure, (ax,) = new_figure(1, width=6.5, height=3.2)
+def break_even(
+    images: ArrayLike, logits: dict[str, ArrayLike], model: dict[str, int], crossings: dict[tuple[str, str], int]
+) -> Still:
+    """Bytes of one message of logits against the number of public images, and of one message of a model.
+
+    images: int [m]. logits: by precision ("float32", "8 bits"), bytes int [m]. model: bytes by message ("float32", and the
+    compressed one, "10 %, 8 bits"). crossings: the most images that are no dearer, by (precision, message).
+    """
+    messages = {name: f"{say('the model, ', '模型，')}{_how(name)}" for name in model}
+    precisions = {name: f"{say('logits, ', 'logits，')}{_how(name)}" for name in logits}
+    figure, (ax,) = new_figure(1, width=6.5, height=3.4)
     with styled():
-        ax.loglog(images, np.asarray(logit_bytes) / 1000, color=LOSSY, lw=2, label=say("logits", "logits"))
-        ax.axhline(model_bytes / 1000, color=EXACT, lw=1.5, ls="--", label=say("one dense model", "一个稠密模型"))
-        ax.plot([crossing], [model_bytes / 1000], "o", color=LOSSY, ms=8)
-        ax.annotate(f"{crossing:,}", (crossing, model_bytes / 1000), (-8, 8), textcoords="offset points", ha="right")
+        for name, values in logits.items():
+            ax.loglog(images, np.asarray(values) / 1000, color=_sent(name), lw=2, label=precisions[name])
+        for name, size in model.items():
+            ax.axhline(size / 1000, color=_sent(name), lw=1.5, ls="--", label=messages[name])
+        for (precision, name), crossing in crossings.items():
+            ax.plot([crossing], [model[name] / 1000], "o", color=_sent(precision), ms=7)
+            ax.annotate(f"{crossing:,}", (crossing, model[name] / 1000), (-6, 6), textcoords="offset points", ha="right")
         ax.set_xlabel(say("public images", "公共图片数"))
         ax.set_ylabel(say("payload (kB)", "消息大小（kB）"))
         plain_log_axis(ax.xaxis)
         plain_log_axis(ax.yaxis)
-        ax.legend(loc="upper left")
-    alt = say(f"Bytes of logits grow with the number of public images and reach one dense model at {crossing:,} images.",
-              f"logits 的字节数随公共图片数增长，到 {crossing:,} 张时与一个稠密模型相等。")  # fmt: skip
+        ax.legend(loc="lower right", fontsize=8)
+    met = itemize((f"{precisions[p]} / {messages[m]}", f"{n:,}") for (p, m), n in crossings.items())
+    alt = say(f"Bytes of logits grow with the number of public images, and reach a message of the model at so many: {met}.",
+              f"logits 的字节数随公共图片数增长，与一条模型消息相等时的图片数：{met}。")  # fmt: skip
+    return Still(figure, alt)
+
+
+def _sent(name: str) -> str:
+    return EXACT if name == "float32" else LOSSY
+
+
+def _how(name: str) -> str:
+    return {"8 bits": say("8 bits", "8 位"), "10 %, 8 bits": say("10 %, 8 bits", "10 %、8 位")}.get(name, name)
+
+
+def logits_or_weights(runs: dict[tuple[str, str], tuple]) -> Still:
+    """Accuracy against all bytes sent so far, of logits and of weights, each as float32 and compressed.
+
+    runs: by (what travels, how), such as ("weights", "10 %, 8 bits"): bytes since the start [m], accuracy [m].
+    """
+    names = {(what, how): ("FedAvg" if what == "weights" else what) + say(", ", "，") + _how(how) for what, how in runs}
+    figure, (ax,) = new_figure(1, width=7.5, height=3.6)
+    with styled():
+        for (what, how), (sent, accuracy) in runs.items():
+            style = {"marker": "s", "ls": ":"} if what == "logits" else {"marker": "o", "ls": "-"}
+            ax.semilogx(np.asarray(sent) / 1e6, accuracy, ms=4.5, color=_sent(how), label=names[what, how], **style)
+        ax.set_xlabel(say("total, uplink and downlink (MB)", "总计，上行加下行（MB）"))
+        ax.set_ylabel(say("test accuracy", "测试准确率"))
+        percent_axis(ax.yaxis)
+        plain_log_axis(ax.xaxis)
+        ax.legend(loc="lower right")
+    comma = say(", ", "，")
+    ends = itemize((names[key], f"{100 * a[-1]:.1f} %{comma}{s[-1] / 1e6:.3g} MB") for key, (s, a) in runs.items())
+    alt = say(f"Test accuracy against megabytes in both directions. At the end: {ends}.",
+              f"测试准确率与双向字节总数（MB）。结束时：{ends}。")  # fmt: skip
     return Still(figure, alt)
 
 

@@ -268,7 +268,8 @@ def measured(runs: dict[str, Sequence[History]]) -> Still:
         left.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncol=2)
         for place, values in zip(y, accuracy, strict=True):
             right.plot(values, np.full(len(values), place), "o", color=EXACT, alpha=0.6)
-        right.set(yticks=y, yticklabels=[], xlabel=say("accuracy, three seeds", "准确率（三个种子）"))
+        seeds = accuracy.shape[1]
+        right.set(yticks=y, yticklabels=[], xlabel=say(f"accuracy, {seeds} seeds", f"准确率（{seeds} 个种子）"))
         right.set(xlim=(min(0.88, accuracy.min() - 0.01), 0.94), ylim=left.get_ylim())
         percent_axis(right.xaxis)
         right.axvline(accuracy[0].mean(), color=EXACT, lw=1, ls=":")
