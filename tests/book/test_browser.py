@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fedlab_utils.book.bookshelf import shelve
+
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -36,6 +38,7 @@ APPS = {
     "pruning": ("fl.widgets.pruning_explorer(weights)", 1),
     "distillation": ("fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3])", 1),
 }
+QUESTIONS = ("fl.exercises.mathematics.three_quarters", "fl.exercises.mathematics.which_lines_fall")
 APPS_NEED = """import fedlab_utils as fl
 fl.use_language("{language}")
 data, model = fl.load_mnist(), fl.central.mlp(128)
@@ -58,6 +61,10 @@ def server(tmp_path_factory):
         codes = [APPS_NEED.format(language=edition), *(code for code, _ in APPS.values())]
         apps.cells = [nbformat.v4.new_code_cell(code) for code in codes]
         nbformat.write(apps, root / "notebooks" / edition / "apps.ipynb")
+        asking = [f'import fedlab_utils as fl\nfl.use_language("{edition}")', *(f"{code}.ask()" for code in QUESTIONS)]
+        apps.cells = [nbformat.v4.new_code_cell(code) for code in asking]
+        nbformat.write(apps, root / "notebooks" / edition / "questions.ipynb")
+        shelve(edition, root)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -148,6 +155,41 @@ def wait_for_alt(image, text: str, seconds: float) -> float:
         assert time.perf_counter() - start < seconds, f"{text!r} never came; last: {image.get_attribute('alt')}"
         time.sleep(0.02)
     return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_questions_are_answered_with_the_keyboard_and_skipped_with_one_click(page, server, language):
+    open_and_run(page, server, f"{language}/questions.ipynb")
+    guess, question = (page.locator(".jp-CodeCell", has_text=code).locator(".jp-OutputArea") for code in QUESTIONS)
+    field = guess.locator("input[type=text]")
+    field.wait_for()
+    assert "Q(0.5)" in field.get_attribute("title"), "a screen reader is told what the field asks for"
+    assert "49,151" not in guess.inner_text()
+    field.focus()
+    page.keyboard.type("40000")
+    page.keyboard.press("Enter")
+    guess.get_by_text("49,151").wait_for()
+    assert not field.is_visible()
+    shoot(page, f"guess_{language}")
+    right = {"en": "on the right nearest as well", "zh": "右图还有四舍五入"}[language]
+    why = {"en": "floor keeps its bias", "zh": "向下取整在两图中都留着偏差"}[language]
+    assert right in question.inner_text() and why not in question.inner_text()
+    question.get_by_role("button", name=TEXT[language]["skip"]).click()
+    question.get_by_text(why).wait_for()
+    assert question.locator("input[type=radio]:not([disabled])").count() == 0
+    shoot(page, f"question_{language}")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_copy_on_the_shelf_shows_no_answer_before_it_is_run(page, server, language):
+    page.goto(f"{server}/lab/tree/my/{language}/04_mathematics.ipynb?reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    asked = page.locator(".jp-CodeCell", has_text=QUESTIONS[0])
+    asked.scroll_into_view_if_needed()
+    asked.get_by_text({"en": "Run this cell to answer.", "zh": "运行这个单元格就能作答。"}[language]).wait_for()
+    reveals = page.locator(".jp-CodeCell", has_text='print("Q(0.5) ="')
+    assert reveals.locator(".jp-OutputArea-output").count() == 0
+    shoot(page, f"shelf_{language}")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
