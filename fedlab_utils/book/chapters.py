@@ -40,7 +40,7 @@ BOOK = (
         "00_start",
         ("Start here", "从这里开始"),
         ("map of the book, is my set-up in order, how apps and exercises work, errata of the document, routes for a class",
-         "全书地图、检查环境、应用和练习的用法、文档勘误、课堂路线"),
+         "全书地图、检查环境、交互演示和练习的用法、文档勘误、课堂路线"),
         number="0", minutes=10,
     ),
     Chapter(

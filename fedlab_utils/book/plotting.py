@@ -22,7 +22,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from PIL import Image
 
-from ..language import say
+from ..language import percent_sign, say
 from .fonts import FONT_FAMILIES, add_fonts
 
 EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER = "#404040", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#B9BEC6"
@@ -133,7 +133,7 @@ def percent_axis(axis: Axis) -> None:
     """Fractions as percent. On a linear axis the ticks are such that nothing is rounded away: never 97.5 shown as 98."""
     if axis.get_scale() == "linear":
         axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g} %"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}{percent_sign()}"))
 
 
 def whole_numbers(axis: Axis) -> None:

@@ -193,16 +193,16 @@ def shown(value: float) -> str:
 def compare(guess: float | None, truth: float, unit: str = "") -> str:
     """What to say of a guess: the truth, and the factor between the two; of shares (unit " %") the points between them."""
     told = f"<b>{shown(truth)}{unit}</b>"
-    if guess is None or (guess <= 0 and unit != " %"):
+    if guess is None or (guess <= 0 and unit.strip() != "%"):
         return say(f"It is {told}.", f"答案是 {told}。")
-    if unit == " %":  # shares are apart by points, not by a factor
+    if unit.strip() == "%":  # shares are apart by points, not by a factor
         points = guess - truth
         if abs(points) < 2:
             return say(f"It is {told}: you were close.", f"答案是 {told}：你猜得很准。")
         way, zh = ("high", "高") if points > 0 else ("low", "低")
         return say(
             f"It is {told}. Your {shown(guess)} % was {abs(points):.1f} points too {way}.",
-            f"答案是 {told}。你猜了 {shown(guess)} %，{zh}了 {abs(points):.1f} 个百分点。",
+            f"答案是 {told}。你猜了 {shown(guess)}%，{zh}了 {abs(points):.1f} 个百分点。",
         )
     factor = max(guess / truth, truth / guess)
     if factor < 1.25:

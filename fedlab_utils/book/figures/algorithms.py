@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...distillation import soften
-from ...language import itemize, message_name, say
+from ...language import itemize, message_name, percent, say
 from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, TOTAL, UPLINK, Still, new_figure, percent_axis, plain_log_axis, styled
 
 KIND_COLOURS = {"global": LOSSY, "layer": UPLINK, "node": DOWNLINK, "gradual": TOTAL}
@@ -82,7 +82,7 @@ def pruning_curves(rows: list[dict]) -> Still:
         "Test accuracy against sparsity, means and ranges over seeds. Straight after the removal connections ranked over the "
         "whole model last longest, nodes fall first. After fine-tuning connections stay near the dense model up to 90 percent.",
         "测试准确率随稀疏度的变化，取多个种子的均值和范围。刚移除之后，全模型排序的连接坚持得最久，节点最先下降；"
-        "微调之后，移除的连接不超过 90 % 时，准确率一直接近稠密模型。",
+        "微调之后，移除的连接不超过 90% 时，准确率一直接近稠密模型。",
     )
     return Still(figure, alt)
 
@@ -102,7 +102,7 @@ def soft_targets(image: np.ndarray, logits: np.ndarray, temperatures: Sequence[f
             ax.tick_params(axis="x", labelsize=8)
             percent_axis(ax.yaxis)
     first, second = np.argsort(-np.asarray(logits))[:2]
-    shares = [f"{100 * soften(logits, t)[second]:.0f} %" for t in temperatures]
+    shares = [percent(soften(logits, t)[second]) for t in temperatures]
     alt = say(
         f"A handwritten digit and its soft targets at temperatures {', '.join(map(str, temperatures))}. The teacher's first "
         f"guess is {first}; the share of the second, {second}, is {', '.join(shares)}.",
@@ -124,7 +124,7 @@ def students(accuracies: dict[tuple[int, str], list[float]], teacher: float) -> 
         for place, values in enumerate(accuracies.values()):
             ax.plot(values, [place] * len(values), "o", ms=6, color=LOSSY, alpha=0.5, mew=0)
             ax.plot([np.mean(values)] * 2, [place - 0.28, place + 0.28], color=EXACT, lw=2)
-            ax.text(np.mean(values), place - 0.32, f"{100 * np.mean(values):.1f} %", ha="center", va="bottom", fontsize=8)
+            ax.text(np.mean(values), place - 0.32, percent(np.mean(values), 1), ha="center", va="bottom", fontsize=8)
         ax.axvline(teacher, color=EXACT, lw=1, ls=":")
         ax.text(teacher, -0.6, say("teacher ", "教师 "), ha="right", va="center", fontsize=9)
         ax.set_yticks(range(len(accuracies)), names)
@@ -132,9 +132,9 @@ def students(accuracies: dict[tuple[int, str], list[float]], teacher: float) -> 
         ax.grid(axis="y", visible=False)
         ax.set_xlabel(say("test accuracy", "测试准确率"))
         percent_axis(ax.xaxis)
-    means = itemize(zip(names, (f"{100 * np.mean(values):.1f} %" for values in accuracies.values()), strict=True))
+    means = itemize(zip(names, (percent(np.mean(values), 1) for values in accuracies.values()), strict=True))
     alt = say(f"Test accuracy of the student, one dot a seed. {means}. Teacher: {100 * teacher:.1f} %.",
-              f"学生的测试准确率，每个点代表一个种子。{means}。教师：{100 * teacher:.1f} %。")  # fmt: skip
+              f"学生的测试准确率，每个点代表一个种子。{means}。教师：{100 * teacher:.1f}%。")  # fmt: skip
     return Still(figure, alt)
 
 
@@ -179,7 +179,7 @@ def _sent(name: str) -> str:
 
 
 def _how(name: str) -> str:
-    return {"8 bits": say("8 bits", "8 位"), "10 %, 8 bits": say("10 %, 8 bits", "10 %、8 位")}.get(name, name)
+    return {"8 bits": say("8 bits", "8 位"), "10 %, 8 bits": say("10 %, 8 bits", "10%、8 位")}.get(name, name)
 
 
 def logits_or_weights(runs: dict[tuple[str, str], tuple]) -> Still:
@@ -199,7 +199,7 @@ def logits_or_weights(runs: dict[tuple[str, str], tuple]) -> Still:
         plain_log_axis(ax.xaxis)
         ax.legend(loc="lower right")
     comma = say(", ", "，")
-    ends = itemize((names[key], f"{100 * a[-1]:.1f} %{comma}{s[-1] / 1e6:.3g} MB") for key, (s, a) in runs.items())
+    ends = itemize((names[key], f"{percent(a[-1], 1)}{comma}{s[-1] / 1e6:.3g} MB") for key, (s, a) in runs.items())
     alt = say(f"Test accuracy against megabytes in both directions. At the end: {ends}.",
               f"测试准确率与双向字节总数（MB）。结束时：{ends}。")  # fmt: skip
     return Still(figure, alt)
@@ -224,7 +224,7 @@ def accuracy_for_bytes(runs: dict[str, tuple]) -> Still:
         plain_log_axis(ax.xaxis)
         ax.legend(loc="lower right")
     comma = say(", ", "，")
-    ends = itemize((name, f"{100 * a[-1]:.1f} %{comma}{s[-1] / 1e6:.3g} MB") for name, (s, a) in runs.items())
+    ends = itemize((name, f"{percent(a[-1], 1)}{comma}{s[-1] / 1e6:.3g} MB") for name, (s, a) in runs.items())
     alt = say(f"Test accuracy against megabytes in both directions. At the end: {ends}.",
               f"测试准确率与双向字节总数（MB）。结束时：{ends}。")  # fmt: skip
     return Still(figure, alt)

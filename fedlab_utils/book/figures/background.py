@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.patches import FancyBboxPatch
 from numpy.typing import ArrayLike
 
-from ...language import itemize, say
+from ...language import itemize, percent, say
 from ..plotting import (
     DOWNLINK,
     EXACT,
@@ -240,7 +240,7 @@ def rounds(histories: Sequence[History], data_bytes: int) -> Still:
     alt = say(
         f"Left: accuracy rises to {100 * accuracy[:, -1].mean():.1f} % in {len(number)} rounds. Right: {up[-1]:.1f} MB have "
         f"gone up and {down[-1]:.1f} MB down by then; all images together are {data_bytes / 1e6:.1f} MB.",
-        f"左：{len(number)} 轮后准确率升到 {100 * accuracy[:, -1].mean():.1f} %。"
+        f"左：{len(number)} 轮后准确率升到 {100 * accuracy[:, -1].mean():.1f}%。"
         f"右：此时上行共 {up[-1]:.1f} MB，下行共 {down[-1]:.1f} MB；全部图片加起来才 {data_bytes / 1e6:.1f} MB。",
     )
     return Still(figure, alt)
@@ -261,7 +261,8 @@ def measured(runs: dict[str, Sequence[History]]) -> Still:
             for value, shift in ((a, 0.19), (b, -0.19)):
                 left.text(value * 1.08, place + shift, f"{value:.2f}", va="center", fontsize=8)
         left.set(
-            xscale="log", xlim=(0.5, 220), yticks=y, xlabel=say("MB in all, measured (log axis)", "全程 MB，实测（对数轴）"),
+            xscale="log", xlim=(0.5, 220), yticks=y,
+            xlabel=say("MB in all, measured (log axis)", "整个训练的通信量（MB，对数轴）"),
             yticklabels=[f"{name}\n{text}" for name, text in zip(names, sums, strict=True)],
         )  # fmt: skip
         plain_log_axis(left.xaxis)
@@ -276,6 +277,6 @@ def measured(runs: dict[str, Sequence[History]]) -> Still:
         right.text(accuracy[0].mean(), left.get_ylim()[1], "float32", ha="center", va="bottom", fontsize=8)
     rows = zip(names, up, down, accuracy, strict=True)
     comma = say(", ", "，")
-    words = itemize((n, f"{a:.2f} + {b:.2f} MB{comma}{100 * v.mean():.1f} %") for n, a, b, v in rows)
+    words = itemize((n, f"{a:.2f} + {b:.2f} MB{comma}{percent(v.mean(), 1)}") for n, a, b, v in rows)
     alt = say(f"Uplink and downlink megabytes and accuracy. {words}.", f"上行与下行的 MB 数和准确率。{words}。")
     return Still(figure, alt)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from ...language import itemize, say
+from ...language import itemize, percent, say
 from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, UPLINK, Still, new_figure, percent_axis, plain_log_axis, styled
 
 # Who trains. Dark purple and amber are told apart from all colours of `plotting` by their lightness.
@@ -30,7 +30,7 @@ def name_of(key: str | int) -> str:
         "text": ("program text", "程序文本"),
         "weights": ("weights", "模型权重"),
         "delta": ("delta of a client", "客户端的增量"),
-        "sparse": ("1 % of the delta, zeros written out", "增量的 1 %，零也写出来"),
+        "sparse": ("1 % of the delta, zeros written out", "增量的 1%，零也写出来"),
         "random": ("random bytes", "随机字节"),
         "update": ("update for all", "发给所有人的更新"),
         "activations": ("activations, 32 people", "激活值，32 个人"),
@@ -190,7 +190,7 @@ def joiners(counts: Sequence[int], accuracy: ArrayLike) -> Still:
         ax.set_xticks(counts, map(str, counts))
         ax.minorticks_off()
         percent_axis(ax.yaxis)
-    listed = itemize((n, f"{100 * a:.1f} %") for n, a in zip(counts, accuracy.mean(axis=0), strict=True))
+    listed = itemize((n, percent(a, 1)) for n, a in zip(counts, accuracy.mean(axis=0), strict=True))
     return Still(figure, say(f"Accuracy by number of clients: {listed}.", f"客户端数与准确率：{listed}。"))
 
 
@@ -206,7 +206,7 @@ def zip_sizes(rows: dict[str, tuple[int, int]]) -> Still:
             before, after = rows[name]
             ax.text(1.02, place, f"{before:,} → {after:,}", va="center", fontsize=9)
             inside = share > 0.15
-            text = f"{100 * share:.1f} %" if share < 1 else f"{100 * share:.2f} %"  # a little over 1 is over 1
+            text = percent(share, 1 if share < 1 else 2)  # a little over 1 is over 1
             ax.text(share - 0.01 if inside else share + 0.01, place, text, va="center", ha="right" if inside else "left",
                     fontsize=9, color="white" if inside else EXACT)  # fmt: skip
         ax.set_yticks(places, [name_of(key) for key in rows])

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
-from ...language import say
+from ...language import percent, percent_sign, say
 from ...quantization import ROUNDINGS, dequantize, quantize
 from ..plotting import (
     DOWNLINK,
@@ -121,7 +121,7 @@ def magnitudes(x: ArrayLike, fractions: Sequence[float] = (0.001, 0.01, 0.1)) ->
             axes[0].plot(fraction, falling[place], "o", color=LOSSY)
             axes[1].plot(fraction, energy[place], "o", color=LOSSY)
             axes[1].annotate(
-                f"{100 * energy[place]:.0f} %",
+                percent(energy[place]),
                 (fraction, energy[place]),
                 (6, -11),
                 textcoords="offset points",
@@ -129,7 +129,7 @@ def magnitudes(x: ArrayLike, fractions: Sequence[float] = (0.001, 0.01, 0.1)) ->
             )
         for ax in axes:
             ax.set_xlabel(say("fraction of the weights, largest first", "权重的比例（按绝对值从大到小）"))
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}{percent_sign()}"))
         axes[0].set_title(say("|x| at the threshold", "阈值处的 |x|"))
         axes[1].set_title(say("share of the energy that they hold", "它们在总能量中的占比"))
         percent_axis(axes[1].yaxis)
@@ -138,7 +138,7 @@ def magnitudes(x: ArrayLike, fractions: Sequence[float] = (0.001, 0.01, 0.1)) ->
         + ", ".join(f"the largest {100 * f:g} % hold {100 * energy[int(np.ceil(f * falling.size)) - 1]:.0f} %" for f in fractions)
         + " of the energy.",
         "左：一个客户端的模型增量，各分量的绝对值从大到小排列，下降很快。右："
-        + "，".join(f"最大的 {100 * f:g} % 占能量的 {100 * energy[int(np.ceil(f * falling.size)) - 1]:.0f} %" for f in fractions)
+        + "，".join(f"最大的 {100 * f:g}% 占能量的 {100 * energy[int(np.ceil(f * falling.size)) - 1]:.0f}%" for f in fractions)
         + "。",
     )
     return Still(figure, alt)
@@ -175,13 +175,13 @@ def planes(vectors: dict[str, dict[str, list[tuple[float, float]]]]) -> Still:
                 colour, marker = FAMILY_STYLE[family]
                 ax.plot(*zip(*points, strict=True), marker=marker, ms=5, lw=1, color=colour, label=names.get(family, family))
             ax.set(yscale="log", xlim=(0, 9), ylim=(1e-5, 30), title=titles[vector])
-            ax.set_xlabel(say("bits a weight, sent", "每权重实际发送的位数"))
+            ax.set_xlabel(say("bits a weight, sent", "每个权重实际发送的位数"))
         axes[0].set_ylabel("NMSE")
         axes[0].legend(loc="lower left", fontsize=8)
     alt = say(
         "Error against bits a weight for six families of codecs. On a Gaussian vector all stay above the limit, entropy-coded "
         "quantization a quarter of a bit from it; on the hidden layer of a delta it falls below the Gaussian limit.",
-        "六类编解码器的误差与每权重位数。高斯向量上，所有点都在极限之上，熵编码的均匀量化离它约四分之一位；"
+        "六类编解码器的误差与每个权重位数。高斯向量上，所有点都在极限之上，熵编码的均匀量化离它约四分之一位；"
         "在增量的隐藏层上，熵编码低于高斯极限。",
     )
     return Still(figure, alt)

@@ -111,7 +111,7 @@ def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
     alt = say("After ten rounds: ", "十轮之后：") + say("; ", "；").join(
         say(
             f"{name} {accuracy:.1f} %, {up:.1f} MB up, {total:.1f} MB in all",
-            f"{name}，准确率 {accuracy:.1f} %，上行 {up:.1f} MB，总计 {total:.1f} MB",
+            f"{name}，准确率 {accuracy:.1f}%，上行 {up:.1f} MB，总计 {total:.1f} MB",
         )
         for name, accuracy, up, total in sentences
     )

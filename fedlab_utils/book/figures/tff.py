@@ -107,7 +107,9 @@ def rounding(place: np.ndarray, means: dict[str, np.ndarray]) -> Still:
         for name in ("floor", "nearest", "stochastic"):
             ax.plot(place, means[name], color=ROUNDING_COLOURS[name], lw=5, alpha=0.45, label=rounding_name(name))
         ax.plot(place, means["TFF"], "o", color=EXACT, ms=5, label=say("TFF, measured", "TFF，实测"))
-        ax.set(xlabel=say("place between two levels", "在相邻两级之间的位置"), ylabel=say("mean after decoding", "解码后的平均"))
+        ax.set(
+            xlabel=say("place between two levels", "在相邻两级之间的位置"), ylabel=say("mean after decoding", "解码后的平均值")
+        )
         ax.legend(loc="upper left")
     alt = say(
         "Mean decoded value against the place between two levels: floor stays at 0, nearest jumps at one half, stochastic is the "
@@ -146,7 +148,6 @@ def against_simulator(theirs: np.ndarray, ours: np.ndarray) -> Still:
     alt = say(
         f"Accuracy after ten rounds: TFF {last[0]:.1f} %, our simulator {last[1]:.1f} %; at no round and seed further apart than "
         f"{apart:.1f} points.",
-        f"十轮后的准确率：TFF {last[0]:.1f} %，本书的模拟器 {last[1]:.1f} %；"
-        f"任何一轮、任何种子相差都不超过 {apart:.1f} 个百分点。",
+        f"十轮后的准确率：TFF {last[0]:.1f}%，本书的模拟器 {last[1]:.1f}%；任何一轮、任何种子相差都不超过 {apart:.1f} 个百分点。",
     )
     return Still(figure, alt)

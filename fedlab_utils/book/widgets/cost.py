@@ -188,7 +188,7 @@ class CostPicture:
             f"Estimate: {data.n_weights:,} weights, {data.uplink_bits:g} bits a weight up, {data.downlink_bits:g} down. "
             f"A message up is {up} and takes {up_time} at {data.uplink_mbit:g} Mbit/s, one down {down} and {down_time} at "
             f"{data.downlink_mbit:g} Mbit/s. Training ({data.clients} clients a round, {data.rounds} rounds): {total}, {time}.",
-            f"估算：{data.n_weights:,} 个权重，上行每权重 {data.uplink_bits:g} 位，下行 {data.downlink_bits:g} 位。"
+            f"估算：{data.n_weights:,} 个权重，上行每个权重 {data.uplink_bits:g} 位，下行 {data.downlink_bits:g} 位。"
             f"一次上行 {up}，速率 {data.uplink_mbit:g} Mbit/s 时需 {up_time}；"
             f"一次下行 {down}，速率 {data.downlink_mbit:g} Mbit/s 时需 {down_time}。"
             f"整个训练（每轮 {data.clients} 个客户端，{data.rounds} 轮）：{total}，{time}。",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...distillation import soften
-from ...language import itemize, say
+from ...language import itemize, percent, say
 from ..exercises.asking import Prediction, compare, shown
 from ..plotting import EARLIER, EXACT, LOSSY, Still, new_figure, percent_axis, plain_log_axis, styled
 from .base import CONTROL, LABEL, Explorer
@@ -101,7 +101,7 @@ class SoftTargetsPicture:
 
     def alt(self, data: SoftTargets) -> str:
         order = np.argsort(-data.soft)[:3]
-        shares = itemize((c, f"{100 * data.soft[c]:.1f} %") for c in order)
+        shares = itemize((c, percent(data.soft[c], 1)) for c in order)
         return say(
             f"A handwritten {data.label} and its soft targets at temperature {data.temperature:g}; the three largest are "
             f"{shares}. Their entropy is {data.bits:.2f} bits.",
@@ -138,8 +138,7 @@ def distillation_explorer(images: ArrayLike, logits: ArrayLike, labels: ArrayLik
         text = say(
             f"Of digit no. {asked + 1}, a {label}, the teacher says at T = 1: the first guess is {times} times as likely as the "
             "second. How many times at T = 4?",
-            f"第 {asked + 1} 个数字（标签 {label}）：T = 1 时，教师认为第一候选的概率是第二候选的 {times} 倍。"
-            "T = 4 时是多少倍？",
+            f"第 {asked + 1} 个数字（标签 {label}）：T = 1 时，教师认为第一候选的概率是第二候选的 {times} 倍。T = 4 时是多少倍？",
         )
         name = "widgets.distillation_explorer"
         question = Prediction(text, lambda guess: compare(guess, truth, say(" times", " 倍")), name=name)

@@ -8,7 +8,7 @@ from itertools import zip_longest
 import ipywidgets as w
 import numpy as np
 
-from ...language import say
+from ...language import percent, percent_sign, say
 from ...quantization import ROUNDINGS
 from ..exercises.asking import Prediction
 from ..plotting import (
@@ -103,7 +103,7 @@ class LabPicture:
         largest = max(float(_means(r)[2].max()) for r in (run, *self.earlier))
         self.bytes.set_xlim(0.001, max(100, 1.4 * largest))
         seeds = say(f", {len(every)} seeds", f"，{len(every)} 个种子") if len(every) > 1 else ""
-        title = f"{describe(run.parameters)}{say(': ', '：')}{100 * accuracy[-1]:.1f} %{seeds}"
+        title = f"{describe(run.parameters)}{say(': ', '：')}{percent(accuracy[-1], 1)}{seeds}"
         columns = sum(2 if ord(sign) > 0x2E80 else 1 for sign in title)
         self.rounds.title.set(text=title, fontsize=min(11, 11 * 46 / columns))  # the longest still fits
         self.bytes.title.set_text(
@@ -128,7 +128,7 @@ class LabPicture:
         return say(
             f"Federated training, uplink {describe(run.parameters)}: accuracy {100 * accuracy:.1f} % "
             f"after {rounds} rounds, {uplink:.3g} MB uplink and {total:.3g} MB in total.",
-            f"联邦训练，上行为 {describe(run.parameters)}。{rounds} 轮后准确率 {100 * accuracy:.1f} %，"
+            f"联邦训练，上行为 {describe(run.parameters)}。{rounds} 轮后准确率 {100 * accuracy:.1f}%，"
             f"上行 {uplink:.3g} MB，总计 {total:.3g} MB。",
         )
 
@@ -170,7 +170,7 @@ class LiveLab(TrainingApp):
             "partition": w.Dropdown(options=[(names[p], p) for p in PARTITIONS], value=start.partition,
                                     description=say("data", "数据分布"), layout=wide, style=LABEL),
             "n_clients": slider([(str(n), n) for n in CLIENTS], start.n_clients, say("clients", "客户端数")),
-            "k": slider([(f"{100 * k:g} %", k) for k in FRACTIONS], start.k, say("keep k", "保留 k")),
+            "k": slider([(f"{100 * k:g}{percent_sign()}", k) for k in FRACTIONS], start.k, say("keep k", "保留 k")),
             "bits": slider([(str(b), b) for b in BITS], start.bits, say("bits", "量化位数")),
             "rounding": w.Dropdown(options=[(rounding_name(r), r) for r in ROUNDINGS], value=start.rounding,
                                    description=say("rounding", "舍入方式"), layout=wide, style=LABEL),
@@ -198,7 +198,7 @@ class LiveLab(TrainingApp):
         text = say(
             "Keep 1 % of every client's delta at 8 bits, about 1/200 of the bytes. What accuracy, in percent, after 10 rounds?"
             " (Uncompressed: about 93.)",
-            "每个客户端只上传增量中 1 % 的分量，每个 8 位，字节数约为 float32 的 1/200。10 轮后准确率是百分之几？"
+            "每个客户端只上传增量中 1% 的分量，每个 8 位，字节数约为 float32 的 1/200。10 轮后准确率是百分之几？"
             "（不压缩时约为 93。）",
         )
         asked = LabParameters(k=0.01)

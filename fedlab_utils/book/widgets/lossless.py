@@ -124,7 +124,7 @@ class CompressionPicture:
             self.trade.plot(rate, 2.0 ** (-2 * rate), ":", color=EXACT, lw=1.2, label=label)
             (self._guess,) = self.trade.plot([], [], "D", ms=8, mfc="none", mec=EXACT)
             self.trade.set(yscale="log", xlim=(0, 13), ylim=(1e-8, 1e4))
-            self.trade.set(xlabel=say("bits per pixel, per weight", "位数（每像素或每权重）"), ylabel="NMSE")
+            self.trade.set(xlabel=say("bits per pixel, per weight", "位数（每像素或每个权重）"), ylabel="NMSE")
             self.trade.set_title(say("the same trade, twice", "同一种取舍"))
             self.trade.legend(loc="upper right")
             quick(self.figure)
@@ -156,7 +156,7 @@ class CompressionPicture:
             f"左：质量为 {data.quality} 的 JPEG 数字图片，{data.picture.payload_bytes:,} 字节，"
             f"每像素 {data.picture.bits:.2f} 位，NMSE {data.picture.error:.2g}。"
             f"中：{data.bits} 位量化{'再经 ZIP ' if data.zipped else ''}的增量，"
-            f"{data.delta.payload_bytes:,} 字节，每权重 {data.delta.bits:.2f} 位，NMSE {data.delta.error:.2g}。"
+            f"{data.delta.payload_bytes:,} 字节，每个权重 {data.delta.bits:.2f} 位，NMSE {data.delta.error:.2g}。"
             "右：两者的误差与位数。",
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...federation.baselines import train_alone
 from ...federation.simulate import simulate
-from ...language import say
+from ...language import percent, say
 from ...training.models import document_mlp
 from ..exercises.asking import Prediction
 from ..figures.concepts import ALONE, FEDERATED
@@ -126,7 +126,7 @@ class PartitionsPicture:
         for artist, value in ((self._here, run.accuracy[-1:]), (self._here_alone, (run.alone,) if done else ())):
             artist.set_data([view.skew] if done else [], list(value) if done else [])
         if done and run.alone is not None:
-            together, alone = f"{100 * run.accuracy[-1]:.1f} %", f"{100 * run.alone:.1f} %"
+            together, alone = percent(run.accuracy[-1], 1), percent(run.alone, 1)
             self.rounds.title.set_text(say(f"together {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
         elif self.stopped:
             number = len(run.accuracy)
@@ -143,14 +143,14 @@ class PartitionsPicture:
         text = say(
             f"{describe(view.position)}: a client holds {held:.1f} different digits on average, "
             f"and {100 * view.skew:.0f} % of its images show its main digit.",
-            f"{describe(view.position)}：每个客户端平均有 {held:.1f} 种数字，最多的一种占它图片的 {100 * view.skew:.0f} %。",
+            f"{describe(view.position)}：每个客户端平均有 {held:.1f} 种数字，最多的一种占它图片的 {100 * view.skew:.0f}%。",
         )
         if len(view.run.accuracy) < ROUNDS or view.run.alone is None:
             return text + say(" The training was stopped.", "训练已停止。") if self.stopped else text
         together, alone = 100 * view.run.accuracy[-1], 100 * view.run.alone
         return text + say(
             f" After {ROUNDS} rounds the federated model is right on {together:.1f} %, a client alone on {alone:.1f} %.",
-            f"{ROUNDS} 轮后，联邦模型的准确率为 {together:.1f} %，客户端单独训练平均为 {alone:.1f} %。",
+            f"{ROUNDS} 轮后，联邦模型的准确率为 {together:.1f}%，客户端单独训练平均为 {alone:.1f}%。",
         )
 
 
@@ -192,7 +192,7 @@ class PartitionsExplorer(TrainingApp):
         text = say(
             "Two shards a client: nearly everybody knows two digits only, and alone reaches about 24 % on all ten. "
             "What accuracy, in percent, does the federated model reach after 10 rounds? (The picture shows another setting.)",
-            "每个客户端两个分片：多数客户端只见过两种数字，单独训练时在全部十种数字上的准确率约为 24 %。"
+            "每个客户端两个分片：多数客户端只见过两种数字，单独训练时在全部十种数字上的准确率约为 24%。"
             "联邦训练 10 轮后，准确率是百分之几？（下图是另一种设置。）",
         )
         what = describe(QUESTION) + say(f"; {ROUNDS} rounds", f"；{ROUNDS} 轮")

@@ -11,7 +11,7 @@ import numpy as np
 from ... import pruning
 from ...codecs import Identity, Quantize
 from ...data import load_mnist
-from ...language import say
+from ...language import percent, percent_sign, say
 from ...training import central
 from ..exercises.asking import Prediction, compare
 from ..plotting import EARLIER, EXACT, LOSSY, Still, new_figure, percent_axis, styled
@@ -145,7 +145,7 @@ class PruningPicture:
         self._after.set_data([data.sparsity], [data.after])
         guesses = [] if self.guess is None or data.kind != "global" else [self.guess / 100]
         self._guess.set_data([ASKED] * len(guesses), guesses)
-        before, after = f"{100 * data.before:.1f} %", f"{100 * data.after:.1f} %"
+        before, after = percent(data.before, 1), percent(data.after, 1)
         self.curve.title.set_text(say(f"{before}, fine-tuned {after}", f"不微调 {before}，微调后 {after}"))
         sizes = (data.bytes_dense, data.bytes_float32, data.bytes_8bit)
         for bar, note, size in zip(self._bars, self._notes, sizes, strict=True):
@@ -158,8 +158,8 @@ class PruningPicture:
             f"Pruning {100 * data.sparsity:g} % ({kind_name(data.kind)}): accuracy {100 * data.before:.1f} % without and "
             f"{100 * data.after:.1f} % with fine-tuning, {100 * data.base:.1f} % dense. {data.weights:,} weights left, "
             f"{data.bytes_float32:,} bytes as float32, {data.bytes_8bit:,} with 8-bit values.",
-            f"剪去 {100 * data.sparsity:g} %（{kind_name(data.kind)}）：不微调时准确率 {100 * data.before:.1f} %，"
-            f"微调后 {100 * data.after:.1f} %，稠密模型 {100 * data.base:.1f} %。留下 {data.weights:,} 个权重，"
+            f"剪去 {100 * data.sparsity:g}%（{kind_name(data.kind)}）：不微调时准确率 {100 * data.before:.1f}%，"
+            f"微调后 {100 * data.after:.1f}%，稠密模型 {100 * data.base:.1f}%。留下 {data.weights:,} 个权重，"
             f"float32 共 {data.bytes_float32:,} 字节，8 位共 {data.bytes_8bit:,} 字节。",
         )
 
@@ -193,11 +193,13 @@ def pruning_explorer(weights: Sequence[np.ndarray], predict: bool = True) -> Exp
         text = say(
             f"The model is right on {100 * pruner.base:.1f} % of the test images. Remove {100 * ASKED:g} % of its connections, "
             "the smallest in magnitude of the whole model, without fine-tuning. What accuracy, in percent, is left?",
-            f"模型在测试集上的准确率是 {100 * pruner.base:.1f} %。"
-            f"在全模型范围内移除绝对值最小的 {100 * ASKED:g} % 的连接，不微调，准确率还剩百分之几？",
+            f"模型在测试集上的准确率是 {100 * pruner.base:.1f}%。"
+            f"在全模型范围内移除绝对值最小的 {100 * ASKED:g}% 的连接，不微调，准确率还剩百分之几？",
         )
         question = Prediction(
-            text, lambda guess: compare(guess, 100 * pruner("global", ASKED).before, " %"), name="widgets.pruning_explorer"
+            text,
+            lambda guess: compare(guess, 100 * pruner("global", ASKED).before, percent_sign()),
+            name="widgets.pruning_explorer",
         )
     return Explorer(controls, pruner, PruningPicture(), formula, question)
 

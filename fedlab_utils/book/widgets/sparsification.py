@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from ...codecs import Quantize, TopK
 from ...codecs.supports import encode_cheapest
 from ...data import load_client_delta
-from ...language import say
+from ...language import percent_sign, say
 from ...sparsification import top_k
 from ...theory import log2_binomial
 from ..exercises.asking import Prediction, compare
@@ -110,7 +110,7 @@ class SparsificationPicture:
             self._line = self.cost.axvline(1, color=LOSSY, lw=0.8)
             self.cost.set(xlim=(0.0009, 1.2), ylim=(0.2, 700), xlabel=say("fraction kept k", "保留比例 k"))
             self.cost.set_ylabel(say("payload (kB)", "消息大小（kB）"))
-            self.cost.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+            self.cost.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}{percent_sign()}"))
             self.cost.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             self.cost.legend(loc="lower right")
             quick(self.figure)
@@ -125,7 +125,7 @@ class SparsificationPicture:
         self.mosaic.title.set_text(
             say(
                 f"{data.kept_hidden:,} of 100,352 weights survive ({share:.3g} %)",
-                f"100,352 个权重中留下 {data.kept_hidden:,} 个（{share:.3g} %）",
+                f"100,352 个权重中留下 {data.kept_hidden:,} 个（{share:.3g}%）",
             )
         )
         self._dots.set_data([data.k, data.k], [data.bytes_float32 / 1000, data.bytes_8bit / 1000])
@@ -135,7 +135,7 @@ class SparsificationPicture:
         factor = 4 * data.n / data.bytes_8bit
         self.cost.title.set_text(
             say(f"{100 * data.energy:.0f} % of the energy, 1/{factor:.0f} of the bytes",
-                f"保住 {100 * data.energy:.0f} % 的能量，字节数降到 1/{factor:.0f}")
+                f"保住 {100 * data.energy:.0f}% 的能量，字节数降到 1/{factor:.0f}")
         )  # fmt: skip
 
     def alt(self, data: SparsificationData) -> str:
@@ -143,8 +143,8 @@ class SparsificationPicture:
             f"Top {100 * data.k:g} %: {data.kept:,} of {data.n:,} weights kept, drawn as 128 tiles of 28 by 28 pixels; "
             f"they cluster in the middle of the image. {data.bytes_8bit:,} bytes with 8-bit values, "
             f"{100 * data.energy:.0f} % of the energy.",
-            f"保留最大的 {100 * data.k:g} %：{data.n:,} 个权重中留下 {data.kept:,} 个，画成 128 块 28×28 的小图，集中在图像中部。"
-            f"数值用 8 位时共 {data.bytes_8bit:,} 字节，保住能量的 {100 * data.energy:.0f} %。",
+            f"保留最大的 {100 * data.k:g}%：{data.n:,} 个权重中留下 {data.kept:,} 个，画成 128 块 28×28 的小图，集中在图像中部。"
+            f"数值用 8 位时共 {data.bytes_8bit:,} 字节，保住能量的 {100 * data.energy:.0f}%。",
         )
 
 
@@ -159,7 +159,7 @@ def sparsification_explorer(predict: bool = True) -> Explorer:
     """The app. predict: ask for a guess before the slider unlocks."""
     controls = {
         "k": w.SelectionSlider(
-            options=[(f"{100 * k:g} %", k) for k in FRACTIONS],
+            options=[(f"{100 * k:g}{percent_sign()}", k) for k in FRACTIONS],
             value=0.1,
             description=say("keep k", "保留 k"),
             layout=w.Layout(width="480px"),
@@ -171,7 +171,7 @@ def sparsification_explorer(predict: bool = True) -> Explorer:
         data = compute(0.01)
         text = say(
             "Keep 1 % of the weights, 8 bits each. How many times fewer bytes than float32?",
-            "保留 1 % 的权重，每个用 8 位。不压缩（float32）的字节数是它的多少倍？",
+            "保留 1% 的权重，每个用 8 位。不压缩（float32）的字节数是它的多少倍？",
         )
         truth = 4 * data.n / data.bytes_8bit
         question = Prediction(text, lambda guess: compare(guess, truth, say("", " 倍")), name="widgets.sparsification_explorer")

@@ -97,7 +97,7 @@ class BitsPicture:
         if run is not None and run.accuracy:
             up = run.message_bytes * tff.COHORT * len(run.accuracy) / 1e6
             bits, last = run.bits, 100 * run.accuracy[-1]
-            self.rounds.title.set_text(say(f"{bits} bits: {last:.1f} %", f"{bits} 位：{last:.1f} %"))
+            self.rounds.title.set_text(say(f"{bits} bits: {last:.1f} %", f"{bits} 位：{last:.1f}%"))
             self.bytes.title.set_text(say(f"up {up:.3g} MB", f"上行 {up:.3g} MB"))
         if self.guess:
             low = min(0.8, self.guess / 100 - 0.02)
@@ -120,7 +120,7 @@ class BitsPicture:
         up = run.message_bytes * tff.COHORT * rounds / 1e6
         return say(
             f"TFF with {run.bits} bits: accuracy {last:.1f} % after {rounds} rounds, {up:.3g} MB sent up.",
-            f"TFF，{run.bits} 位：{rounds} 轮后准确率 {last:.1f} %，上行 {up:.3g} MB。",
+            f"TFF，{run.bits} 位：{rounds} 轮后准确率 {last:.1f}%，上行 {up:.3g} MB。",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as w
 from tqdm.notebook import tqdm_notebook
 
-from ...language import say
+from ...language import percent_sign, say
 from ..exercises.asking import Prediction, compare
 from ..plotting import DRAWING, image_tag, png
 from .base import error_box, set_disabled
@@ -23,7 +23,7 @@ def waiting(guess: float | None, what: str) -> str:
     return say(
         f"Your guess of {guess:,.4g} % is judged when this has been trained to its last round, all other controls as they were: "
         f"{what}.",
-        f"你猜的是 {guess:,.4g} %。按下面的设置（其余控件不变）训练完最后一轮时给出答案：{what}。",
+        f"你猜的是 {guess:,.4g}%。按下面的设置（其余控件不变）训练完最后一轮时给出答案：{what}。",
     )
 
 
@@ -131,7 +131,7 @@ class TrainingApp(w.VBox):
         if question is None or self._open is None or position != question.asked:
             return
         if self.rounds_done(run) == self.rounds_of(position):
-            question.tell(compare(self._open, self.percent(run), " %"))
+            question.tell(compare(self._open, self.percent(run), percent_sign()))
             self._open = None
 
     def _stopped(self, _button: Any) -> None:

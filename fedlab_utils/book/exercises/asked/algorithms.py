@@ -22,10 +22,10 @@ share_of_places = Guess(
     "algorithms.share_of_places",
     (
         "A message keeps 10 % of the components, at 8 bits each. What share of its bytes, in percent, are places?",
-        "一条消息保留 10 % 的分量，数值 8 位。记录位置的字节占百分之几？",
+        "一条消息保留 10% 的分量，数值 8 位。记录位置的字节占百分之几？",
     ),
     31,
-    (" %", " %"),
+    (" %", "%"),
 )
 
 connections_or_nodes = Question(
@@ -36,17 +36,20 @@ connections_or_nodes = Question(
     ),
     (
         (
-            "the one without the connections", "移除连接的那个",
+            "the one without the connections",
+            "移除连接的那个",
             "Many connections are almost zero and hardly missed. With every node some good connections go.",
             "许多连接本来就接近零，没有了也不要紧；每移除一个节点，却总要搭上一些好连接。",
         ),
         (
-            "the one without the nodes", "移除节点的那个",
+            "the one without the nodes",
+            "移除节点的那个",
             "A node takes about 800 connections with it, good and bad; connections can be chosen one by one.",
             "一个节点要带走约 800 个连接，不分好坏；移除连接却可以一个一个地挑。",
         ),
         (
-            "both about as often", "两者差不多",
+            "both about as often",
+            "两者差不多",
             "About as many weights are left in both, but not the same ones: connections are chosen one by one.",
             "两者留下的权重个数差不多，却不是同一批：移除连接可以一个一个地挑。",
         ),
@@ -62,17 +65,20 @@ zeros_and_bytes = Question(
     ),
     (
         (
-            "nine tenths fewer", "少九成",
+            "nine tenths fewer",
+            "少九成",
             "Nobody has told the format of the zeros: it has four bytes for every weight, whatever its value.",
             "格式并不知道哪些是零：不管值是多少，每个权重都占四个字节。",
         ),
         (
-            "about half: the values go, their places must be told", "约少一半：数值省了，位置却要写明",
+            "about half: the values go, their places must be told",
+            "约少一半：数值省了，位置却要写明",
             "That would be a sparse code, and it saves far more than half here; plain float32 has no places.",
             "那是稀疏编码，而且省得远不止一半；普通的 float32 并不写位置。",
         ),
         (
-            "none", "一个也不少",
+            "none",
+            "一个也不少",
             "Zero is a number of four bytes too. Only a code that writes values and places makes something of it.",
             "零也是一个数，照样写四个字节。要写成“数值加位置”的编码，才省得下来。",
         ),
@@ -88,17 +94,20 @@ same_bytes = Question(
     ),
     (
         (
-            "dense FedAvg: it loses nothing", "稠密的 FedAvg：它什么也不丢",
+            "dense FedAvg: it loses nothing",
+            "稠密的 FedAvg：它什么也不丢",
             "Nothing is lost, but every round is so dear that few of them fit.",
             "什么也没丢，可是每一轮都太贵，同样的字节走不了几轮。",
         ),
         (
-            "the mask: its places cost nothing", "掩码：位置不花字节",
+            "the mask: its places cost nothing",
+            "掩码：位置不花字节",
             "Better than dense. But what the mask left out after the first round never gets a chance again.",
             "比稠密的好。但第一轮之后没有选中的连接，从此再也没有机会。",
         ),
         (
-            "top-k with error feedback", "带误差反馈的 top-k",
+            "top-k with error feedback",
+            "带误差反馈的 top-k",
             "It pays for places in every message, but makes its choice anew each time and makes good what it left out.",
             "每条消息都要为位置花字节，但它每次重新挑选，漏掉的还会补上。",
         ),
@@ -114,17 +123,22 @@ which_step = Question(
     ),
     (
         (
-            "soft targets for the same 500 images", "同样 500 张图片，换成软目标",
-            "That helps, by a point or two; it adds no image.", "有用，能提高一两个百分点；但没有增加图片。",
+            "soft targets for the same 500 images",
+            "同样 500 张图片，换成软目标",
+            "That helps, by a point or two; it adds no image.",
+            "有用，能提高一两个百分点；但没有增加图片。",
         ),
         (
-            "the teacher's targets for 20,000 images without labels", "让教师给 20,000 张无标签图片打上目标",
+            "the teacher's targets for 20,000 images without labels",
+            "让教师给 20,000 张无标签图片打上目标",
             "Several times as much as anything softness brings: the teacher's judgement replaces 20,000 labels.",
             "是“软”带来的好处的好几倍：教师的判断顶替了 20,000 个标签。",
         ),
         (
-            "for these 20,000 images, soft targets instead of hard guesses", "对这 20,000 张图片，用软目标代替硬猜测",
-            "Between these two there is no difference to be seen here.", "这两者在这里看不出差别。",
+            "for these 20,000 images, soft targets instead of hard guesses",
+            "对这 20,000 张图片，用软目标代替硬猜测",
+            "Between these two there is no difference to be seen here.",
+            "这两者在这里看不出差别。",
         ),
     ),
     1,

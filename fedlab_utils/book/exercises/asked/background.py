@@ -66,7 +66,7 @@ does_compression_hide = Question(
             "No: codecs are made to keep what matters, and here the image is what matters.",
             "没有：编解码器要保留的正是重要的内容，而这里重要的内容就是图片。",
             "Measured below: at 8 bits the correlation stays above 0.99, and with 1 % of the components still above 0.9.",
-            "下面会测：8 位时相关系数仍高于 0.99，只留 1 % 的分量时也仍高于 0.9。",
+            "下面会测：8 位时相关系数仍高于 0.99，只留 1% 的分量时也仍高于 0.9。",
         ),
     ),
     right=2,
@@ -115,7 +115,7 @@ uplink_factor = Guess(
     "background.uplink_factor",
     (
         "Only 10 % of the components are kept, at 8 bits each. By what factor do the bytes sent up shrink?",
-        "只留下 10 % 的分量，每个 8 位。上行的字节数缩小到原来的几分之一？（填分母，例如 5。）",
+        "只留下 10% 的分量，每个 8 位。上行的字节数缩小到原来的几分之一？（填分母，例如 5。）",
     ),
     26.7,
     why=(

@@ -83,10 +83,10 @@ digits_from_biases = Guess(
     (
         "Take the ten biases of a client's last layer after one round: what share of the digits that it holds do they tell? "
         "(By chance: 20 %.)",
-        "只看一个客户端一轮之后最后一层的十个偏置，它持有的数字能猜中百分之几？（乱猜能中 20 %。）",
+        "只看一个客户端一轮之后最后一层的十个偏置，它持有的数字能猜中百分之几？（乱猜能中 20%。）",
     ),
     97,
-    (" %", " %"),
+    (" %", "%"),
 )
 
 last_ten_clients = Guess(
@@ -103,7 +103,7 @@ zip_of_delta = Guess(
     "concepts.zip_of_delta",
     ("How much of a client's delta, in percent, is left after ZIP?", "一个客户端的增量，ZIP 之后还剩百分之几？"),
     63.8,
-    (" %", " %"),
+    (" %", "%"),
 )
 
 which_compression = Question(
@@ -117,7 +117,7 @@ which_compression = Question(
         ("The low bits of weights are like noise: no lossless coder shortens noise, and training does not need it.",
          "权重的低位近乎噪声：任何无损编码都压不短噪声，而训练并不需要它。",
          "ZIP leaves over half of the delta; four bits a weight are an eighth, and 1 % of the weights less still.",
-         "ZIP 之后增量还剩一半以上；每个权重四位只剩八分之一，只留 1 % 的权重则更少。"),
+         "ZIP 之后增量还剩一半以上；每个权重四位只剩八分之一，只留 1% 的权重则更少。"),
         ("Lossless coding does not work on floating-point numbers.", "无损压缩不能用于浮点数。",
          "It does, bit by bit; exercise 2.3 proves it.", "可以用，而且每一位都能还原；练习 2.3 就是证明。"),
     ),

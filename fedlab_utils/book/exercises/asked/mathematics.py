@@ -18,22 +18,26 @@ which_lines_fall = Question(
     ),
     (
         (
-            "all three, in both panels", "两图中三种都下降",
+            "all three, in both panels",
+            "两图中三种都下降",
             "Floor is always low by half a step on average; no averaging takes that away.",
             "向下取整平均总是偏低半步，怎么平均也去不掉。",
         ),
         (
-            "stochastic and nearest, in both panels", "两图中都是随机舍入和四舍五入",
+            "stochastic and nearest, in both panels",
+            "两图中都是随机舍入和四舍五入",
             "Where all hold the same value, nearest errs for all of them alike, and nothing cancels.",
             "大家的值都相同时，四舍五入错得一模一样，没有什么可以抵消。",
         ),
         (
-            "on the left stochastic alone, on the right nearest as well", "左图只有随机舍入，右图还有四舍五入",
+            "on the left stochastic alone, on the right nearest as well",
+            "左图只有随机舍入，右图还有四舍五入",
             "Where the clients differ, so do the errors of nearest, and they cancel; floor keeps its bias in both.",
             "各客户端的值不同时，四舍五入的误差也各不相同，可以抵消；向下取整在两图中都留着偏差。",
         ),
         (
-            "stochastic alone, in both panels", "两图中都只有随机舍入",
+            "stochastic alone, in both panels",
+            "两图中都只有随机舍入",
             "On the right the clients differ, and then the errors of nearest differ too, and cancel.",
             "右图里各客户端的值不同，四舍五入的误差也就不同，可以抵消。",
         ),
@@ -45,7 +49,7 @@ bits_of_a_place = Guess(
     "mathematics.bits_of_a_place",
     (
         "Keep 1 % of the delta. A plain index takes 17 bits: how many does the shortest of the package's codes take for a place?",
-        "保留增量的 1 %。直接写下标要 17 位；工具包里最短的编码，一个位置平均要多少位？",
+        "保留增量的 1%。直接写下标要 17 位；工具包里最短的编码，一个位置平均要多少位？",
     ),
     6.9,
     (" bits", " 位"),
@@ -55,36 +59,40 @@ energy_of_one_percent = Guess(
     "mathematics.energy_of_one_percent",
     (
         "What share of the energy, in percent, do the largest 1 % of the components hold?",
-        "绝对值最大的 1 % 的分量，占全部能量的百分之几？",
+        "绝对值最大的 1% 的分量，占全部能量的百分之几？",
     ),
     27,
-    (" %", " %"),
+    (" %", "%"),
 )
 
 nearest_to_the_limit = Question(
     "mathematics.nearest_to_the_limit",
     (
         "On a Gaussian vector, at two bits a weight and more: which codec comes nearest to the limit?",
-        "在高斯向量上，每权重两位以上时，哪个编解码器离极限最近？",
+        "在高斯向量上，每个权重两位以上时，哪个编解码器离极限最近？",
     ),
     (
         (
-            "rotate, then quantize (EDEN)", "旋转后量化（EDEN）",
+            "rotate, then quantize (EDEN)",
+            "旋转后量化（EDEN）",
             "Its levels are the best of their number, but each still takes a whole number of bits.",
             "在同样多的级里，它的级是最好的；但每个级仍要占整数位。",
         ),
         (
-            "entropy-coded uniform quantization", "熵编码的均匀量化",
+            "entropy-coded uniform quantization",
+            "熵编码的均匀量化",
             "Many even levels, the common ones in few bits: about a quarter of a bit from the limit.",
             "均匀的级要多少有多少，常见的用短码：离极限约四分之一位。",
         ),
         (
-            "from min to max, to nearest", "最小值到最大值，四舍五入",
+            "from min to max, to nearest",
+            "最小值到最大值，四舍五入",
             "Its levels cover the whole range, and the single largest weight decides that: a bit and a half away, or more.",
             "它的级铺满整个范围，而范围由最大的那个权重决定：差一位半，甚至更多。",
         ),
         (
-            "top-k with 8 bits", "top-k，8 位",
+            "top-k with 8 bits",
+            "top-k，8 位",
             "A Gaussian vector has no few components that hold most of the energy.",
             "高斯向量里，没有少数几个分量占去大部分能量这回事。",
         ),
@@ -100,19 +108,22 @@ past_the_limit = Question(
     ),
     (
         (
-            "no: it is proved that nobody can", "没有：已经证明谁也越不过去",
+            "no: it is proved that nobody can",
+            "没有：已经证明谁也越不过去",
             "It is proved for independent Gaussian data. A delta with its many zeros and few large weights is not Gaussian.",
             "证明只对独立的高斯数据成立。增量有许多零和少数很大的权重，不是高斯数据。",
         ),
         (
-            "yes, EDEN, whose rotation makes all data Gaussian", "有，EDEN：旋转使数据变成高斯的",
+            "yes, EDEN, whose rotation makes all data Gaussian",
+            "有，EDEN：旋转使数据变成高斯的",
             "Just so, and for Gaussian data the limit holds: the rotation throws the zeros away.",
             "正因为变成了高斯的，极限就成立了：旋转把零也丢掉了。",
         ),
         (
-            "yes, those that make use of its zeros, entropy coding most of all", "有：用得上那些零的都行，熵编码最突出",
+            "yes, those that make use of its zeros, entropy coding most of all",
+            "有：用得上那些零的都行，熵编码最突出",
             "A delta is easier to compress than Gaussian data: short words for its common levels gain by that.",
-            "真实的增量比高斯数据好压缩：给常见的级用短码，正好用上这一点。",
+            "真实的增量比高斯数据好压缩：给常见的量化级用短码，正好用上这一点。",
         ),
     ),
     2,
@@ -122,21 +133,24 @@ feedback_of_whom = Question(
     "mathematics.feedback_of_whom",
     (
         "k = 1 %, ten rounds of ten clients: where does error feedback gain more?",
-        "k = 1 %，每轮十个客户端，共十轮：误差反馈在哪种情形下收益更大？",
+        "k = 1%，每轮十个客户端，共十轮：误差反馈在哪种情形下收益更大？",
     ),
     (
         (
-            "with 10 clients that always take part", "10 个客户端，轮轮参加",
+            "with 10 clients that always take part",
+            "10 个客户端，轮轮参加",
             "What is left out is made good in the next round; it takes a next round for that.",
             "这一轮漏掉的，下一轮就补上；前提是有下一轮。",
         ),
         (
-            "with 100 clients, of whom ten are drawn", "100 个客户端，每轮抽 10 个",
+            "with 100 clients, of whom ten are drawn",
+            "100 个客户端，每轮抽 10 个",
             "A client is drawn once in ten rounds on average: most residuals are never sent.",
             "一个客户端十轮里平均只抽到一次：多数残差永远没有机会发出。",
         ),
         (
-            "no difference: it is a matter of the codec", "没有差别：只看编解码器",
+            "no difference: it is a matter of the codec",
+            "没有差别：只看编解码器",
             "A residual is of use when its client comes again, and that differs between the two.",
             "残差要等它的客户端下次再来才有用，而这两种情形正差在这里。",
         ),

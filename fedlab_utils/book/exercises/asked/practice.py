@@ -8,11 +8,11 @@ two_bits = Question(
     "practice.two_bits",
     (
         "float32 reaches about 93 % in ten rounds. What do you expect of 2 bits a weight, to nearest, with error feedback?",
-        "用 float32 训练十轮，准确率约 93 %。若每个权重只用 2 位（四舍五入，有误差反馈），你估计会怎样？",
+        "用 float32 训练十轮，准确率约 93%。若每个权重只用 2 位（四舍五入，有误差反馈），你估计会怎样？",
     ),
     (
         (
-            "no loss: 93 %", "没有损失：93 %",
+            "no loss: 93 %", "没有损失：93%",
             "That holds for 8 and 4 bits. At 2 bits the nearest of four levels is the same for almost all weights.",
             "8 位和 4 位时是这样。只有 2 位时，几乎所有权重最近的量化级都是同一个。",
         ),
@@ -24,7 +24,7 @@ two_bits = Question(
             "若没有误差反馈，平均低 5.1 个；不过只看五个种子，还看不出这个差别。",
         ),
         (
-            "it hardly learns: below 50 %", "几乎学不会：低于 50 %",
+            "it hardly learns: below 50 %", "几乎学不会：低于 50%",
             "So one would think from the NMSE of one message; but the largest changes do arrive, and ten clients are averaged.",
             "只看一条消息的 NMSE 确实会这样想；但最大的那些变化还是送到了，而且每轮对十个客户端求平均。",
         ),
@@ -40,18 +40,21 @@ aggregation = Question(
     ),
     (
         (
-            "No: integers cannot be averaged.", "不能：整数不能求平均。",
+            "No: integers cannot be averaged.",
+            "不能：整数不能求平均。",
             "They can; the average would just be no whole number.",
             "可以求，只是平均值不一定是整数。",
         ),
         (
-            "No: equal levels of two clients mean different values.", "不能：两个客户端的同一个量化级，代表的值并不相同。",
+            "No: equal levels of two clients mean different values.",
+            "不能：两个客户端的同一个量化级，代表的值并不相同。",
             "Each has its own x_min and x_max. With one range agreed by all, the integers could be summed first; "
             "secure aggregation does just that.",
             "各家有各家的 x_min 和 x_max。如果大家约定同一个范围，就可以先把整数相加；安全聚合正是这样做的。",
         ),
         (
-            "Yes: the mean is the same, and time is saved.", "能：平均值一样，还省时间。",
+            "Yes: the mean is the same, and time is saved.",
+            "能：平均值一样，还省时间。",
             "It would be the same if all had the same x_min and x_max; here each client has its own.",
             "大家的 x_min 和 x_max 都相同时才一样；这里各家有各家的。",
         ),
@@ -67,24 +70,28 @@ two_bits_again = Question(
     ),
     (
         (
-            "stochastic rounding alone", "只有随机舍入能",
+            "stochastic rounding alone",
+            "只有随机舍入能",
             "It does, though its messages err most. But a range for each array gives the hidden layer levels of its own, "
             "and then nearest will do.",
             "它确实能，尽管单条消息的误差最大。但给每个数组一个范围，隐藏层就有了自己的几级，四舍五入也够用。",
         ),
         (
-            "a range for each array alone", "只有逐数组的范围能",
+            "a range for each array alone",
+            "只有逐数组的范围能",
             "It does. But stochastic rounding does as well: its errors have no direction, and mostly cancel.",
             "它确实能。但随机舍入也行：它的误差没有方向，大多抵消。",
         ),
         (
-            "either of them", "两个都能",
+            "either of them",
+            "两个都能",
             "Errors of chance mostly cancel over ten clients and ten rounds; "
             "with a range of its own, no layer lies on one level.",
             "偶然的误差在 10 个客户端、10 轮之间大多抵消；有了自己的范围，也就没有哪一层会全落在一级上。",
         ),
         (
-            "neither: each message is worse than none", "都不能：每条消息都比不发还差",
+            "neither: each message is worse than none",
+            "都不能：每条消息都比不发还差",
             "The error of one message is not that of the training: what is left after averaging counts.",
             "单条消息的误差不是训练的误差：要看求平均之后还剩下什么。",
         ),
@@ -99,7 +106,7 @@ downlink_of_many = Guess(
         "100 个客户端，每轮抽 10 个，共十轮。下行换成 8 位，下行字节能省百分之几？",
     ),
     12,
-    (" %", " %"),
+    (" %", "%"),
     ("With ten clients that are always there it is two thirds.", "换成 10 个轮轮都在的客户端，能省三分之二。"),
 )
 
@@ -111,17 +118,20 @@ feedback_of_noise = Question(
     ),
     (
         (
-            "with: nothing is lost for good", "有：什么都不会真的丢掉",
+            "with: nothing is lost for good",
+            "有：什么都不会真的丢掉",
             "What comes back is mostly noise, and it stretches the range of the next message.",
             "补回来的大多是噪声，还会撑大下一条消息的范围。",
         ),
         (
-            "without", "没有",
+            "without",
+            "没有",
             "The error of one stochastic bit is larger than the delta itself: a residual of it is noise, and grows.",
             "1 位随机舍入的误差比增量本身还大：残差里几乎全是噪声，而且越积越大。",
         ),
         (
-            "no difference", "没有差别",
+            "no difference",
+            "没有差别",
             "There is one, of eight points and more, and with every seed the same way.",
             "差别有八个百分点以上，而且每个种子都如此。",
         ),

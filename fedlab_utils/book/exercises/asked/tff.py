@@ -24,7 +24,7 @@ eight_bits = Question(
         (
             "about 9.5", "约 9.5",
             "32/28 of 8 for what is coded, and 32 for the 1.4 % of the weights that are not.",
-            "量化的权重是 8 的 32/28 倍；没有量化的 1.4 % 是 32 位。",
+            "量化的权重是 8 的 32/28 倍；没有量化的 1.4% 是 32 位。",
         ),
     ),
     2,
