@@ -37,7 +37,8 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
   or after it, with headings of the same levels and numbers. A bare `+++` opens a cell of both editions: a formula,
   a picture, a row of links. A code cell ends the prose cell before it: what follows needs its own `+++`.
 - **Code** stands once and is the same in both editions, comments in English. The first code cell calls
-  `use_language("…")` and the build puts the edition's language there: the only difference.
+  `use_language("…")` and the build puts the edition's language there. The only other difference is the first line of a
+  folded solution, which the build translates.
 - **Options** stand in the first lines of a code cell: `:tags: [nbval-ignore-output]` where the output is a widget or
   may differ by machine, `:jupyter: {source_hidden: true}` to fold the code.
 - **Prompts.** A code cell that asks before it tells carries the tag `prompt` and an option that no edition shows: what
@@ -78,6 +79,8 @@ HERE = Path(__file__).resolve().parent
 LANGUAGES = ("zh", "en")
 TIMEOUT = 300  # seconds a cell
 LANGUAGE_INFO = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
+# The first line of a folded solution is all that a reader sees of it: prose, in her language.
+SOLUTION = {"en": "# One solution; the three dots open it.", "zh": "# 一种参考答案，点开三个点就能看到。"}
 LANGUAGE_CALL = re.compile(r"""use_language\(\s*(["'])\w*\1\s*\)""")
 CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\([^)]*\)")
@@ -135,6 +138,7 @@ def _read(source, chapter):
             cell["source"] = pair[language].source
             if kind == "code":
                 cell |= {"execution_count": None, "outputs": []}
+                cell["source"] = cell["source"].replace(SOLUTION["en"], SOLUTION[language], 1)
                 if first_code:
                     cell["source"] = LANGUAGE_CALL.sub(f'use_language("{language}")', cell["source"])
             cells[language].append(cell)

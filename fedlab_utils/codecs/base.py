@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..language import say
 from ..layout import Shapes, is_list_of_arrays
 from ..validation import require_finite
 from .wire import Reader, finite, seal, varint
@@ -237,7 +238,8 @@ class Pipeline(Codec):
     def __init__(self, *stages: Codec):
         for before, after in pairwise(stages):
             if before.ends_in_bytes:
-                raise TypeError(f"{before} turns all that it is given into bytes: {after} cannot follow it")
+                raise TypeError(say(f"{before} turns all that it is given into bytes: {after} cannot follow it",
+                                    f"{before} 把收到的数值全部变成了字节，后面不能再接 {after}"))  # fmt: skip
         if len({_family(stage) for stage in stages}) < len(stages):
             raise TypeError(f"{' | '.join(map(repr, stages))} holds a kind of stage twice, one of each is allowed")
         for place, stage in enumerate(stages):

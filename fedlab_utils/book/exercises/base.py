@@ -104,9 +104,15 @@ class Exercise:
         return Verdict("right", sentences(say("Right.", "正确。"), say(*(measured or ("", ""))), say(*self.praise), noted))
 
     def hint(self, number: int = 1) -> Verdict:
-        """The number-th hint, counted from one; the last one if there are fewer."""
+        """The number-th hint, counted from one; where there are fewer, what to do after the last."""
         total = len(self.hints)
-        number = min(max(int(number), 1), total)
+        if number > total:
+            return Verdict(
+                "hint",
+                say(f"There are no more than {total} hints. A solution is folded away below the exercise, or: solution().",
+                    f"提示一共只有 {total} 条。参考答案折叠在练习下面，也可以用 solution() 查看。"),
+            )  # fmt: skip
+        number = max(int(number), 1)
         text = say(*self.hints[number - 1])
         more = ""
         if number < total:

@@ -124,7 +124,7 @@ def students(accuracies: dict[tuple[int, str], list[float]], teacher: float) -> 
         for place, values in enumerate(accuracies.values()):
             ax.plot(values, [place] * len(values), "o", ms=6, color=LOSSY, alpha=0.5, mew=0)
             ax.plot([np.mean(values)] * 2, [place - 0.28, place + 0.28], color=EXACT, lw=2)
-            ax.text(np.mean(values), place - 0.32, percent(np.mean(values), 1), ha="center", va="bottom", fontsize=8)
+            ax.text(np.mean(values), place - 0.32, percent(float(np.mean(values)), 1), ha="center", va="bottom", fontsize=8)
         ax.axvline(teacher, color=EXACT, lw=1, ls=":")
         ax.text(teacher, -0.6, say("teacher ", "教师 "), ha="right", va="center", fontsize=9)
         ax.set_yticks(range(len(accuracies)), names)
@@ -132,7 +132,7 @@ def students(accuracies: dict[tuple[int, str], list[float]], teacher: float) -> 
         ax.grid(axis="y", visible=False)
         ax.set_xlabel(say("test accuracy", "测试准确率"))
         percent_axis(ax.xaxis)
-    means = itemize(zip(names, (percent(np.mean(values), 1) for values in accuracies.values()), strict=True))
+    means = itemize(zip(names, (percent(float(np.mean(values)), 1) for values in accuracies.values()), strict=True))
     alt = say(f"Test accuracy of the student, one dot a seed. {means}. Teacher: {100 * teacher:.1f} %.",
               f"学生的测试准确率，每个点代表一个种子。{means}。教师：{100 * teacher:.1f}%。")  # fmt: skip
     return Still(figure, alt)
