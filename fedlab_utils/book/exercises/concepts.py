@@ -222,7 +222,7 @@ def unpack(message):
     planes = np.frombuffer(zlib.decompress(message), np.uint8).reshape(4, -1)
     return np.ascontiguousarray(planes.T).view(np.float32).ravel()
 """,
-    ("This is the shuffle filter of HDF5 and Blosc. Beside it the compressor matters little: LZMA leaves a few per cent less than "
-     "zlib.",
+    ("This is the shuffle filter of HDF5 and Blosc. Beside it the compressor matters little: LZMA leaves a few per "
+     "cent less than zlib.",
      "这就是 HDF5 和 Blosc 中的 shuffle 过滤器。与它相比，用哪种压缩程序并不重要：LZMA 只比 zlib 再省百分之几。"),
 )  # fmt: skip
