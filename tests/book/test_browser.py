@@ -28,7 +28,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 LOSSY, UPLINK, TOTAL = (213, 94, 0), (0, 114, 178), (204, 121, 167)
 TEXT = {
     "en": {"skip": "Skip", "stop": "Stop", "keep": "{} %, 8 bits", "rounds": "after 10 rounds"},
-    "zh": {"skip": "跳过", "stop": "停止", "keep": "{} %，8 位", "rounds": "10 轮后"},
+    "zh": {"skip": "跳过", "stop": "停止", "keep": "{}%，8 位", "rounds": "10 轮后"},
 }
 # The apps of chapters 1 to 3, each in a cell of its own: which slider to move first, and where.
 APPS = {

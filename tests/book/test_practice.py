@@ -176,9 +176,9 @@ def test_the_figure_tells_what_it_was_given(language):
         (5, "nearest"): [history([0.4, 0.88], 650_000, 4_000_000)],
     }
     still = fl.figures.practice.accuracy_and_bytes(runs)
-    exact = {"en": "float32 91.0 %, 8.0 MB up, 16.0 MB in all", "zh": "float32，准确率 91.0 %，上行 8.0 MB，总计 16.0 MB"}
+    exact = {"en": "float32 91.0 %, 8.0 MB up, 16.0 MB in all", "zh": "float32，准确率 91.0%，上行 8.0 MB，总计 16.0 MB"}
     assert exact[language] in still.alt
-    assert {"en": "2 bits, stochastic 85.0 %, 0.5 MB up", "zh": "2 位，随机舍入，准确率 85.0 %"}[language] in still.alt
+    assert {"en": "2 bits, stochastic 85.0 %, 0.5 MB up", "zh": "2 位，随机舍入，准确率 85.0%"}[language] in still.alt
     assert bool(CHINESE.search(still.alt)) == (language == "zh")
 
 
