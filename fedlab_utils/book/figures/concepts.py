@@ -93,7 +93,7 @@ def together_or_alone(groups: dict[str, dict[str, list[float]]]) -> Still:
         percent_axis(ax.yaxis)
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     means = itemize(
-        (name_of(name), say(", ", "，").join(f"{names[w]} {100 * np.mean(a):.0f} %" for w, a in v.items()))
+        (name_of(name), say(", ", "，").join(f"{names[w]} {percent(float(np.mean(a)))}" for w, a in v.items()))
         for name, v in groups.items()
     )
     return Still(figure, say(f"Accuracy of every seed. Means: {means}.", f"各个种子的准确率。平均：{means}。"))
@@ -214,7 +214,7 @@ def zip_sizes(rows: dict[str, tuple[int, int]]) -> Still:
         ax.set_xlabel(say("bytes left", "剩下的字节"))
         ax.grid(False)
         percent_axis(ax.xaxis)
-    listed = say(", ", "，").join(f"{name_of(name)} {100 * share:.1f} %" for name, share in shares.items())
+    listed = say(", ", "，").join(f"{name_of(name)} {percent(float(share), 1)}" for name, share in shares.items())
     return Still(figure, say(f"Bytes left after ZIP: {listed}.", f"ZIP 之后剩下的字节：{listed}。"))
 
 
