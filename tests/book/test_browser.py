@@ -166,9 +166,10 @@ def test_questions_are_answered_with_the_keyboard_and_skipped_with_one_click(pag
     assert "Q(0.5)" in field.get_attribute("title"), "a screen reader is told what the field asks for"
     assert "49,151" not in guess.inner_text()
     field.focus()
-    page.keyboard.type("40000")
+    page.keyboard.type("30000")
     page.keyboard.press("Enter")
     guess.get_by_text("49,151").wait_for()
+    assert "30,000" in guess.inner_text(), "all that was typed counts"
     assert not field.is_visible()
     shoot(page, f"guess_{language}")
     right = {"en": "on the right nearest as well", "zh": "右图还有四舍五入"}[language]

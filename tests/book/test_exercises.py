@@ -396,10 +396,8 @@ GUESS = Guess(
 
 
 def typed(box, text, enter=False):
-    box.guess.value = text
-    if enter:
-        box.guess._handle_custom_msg({"event": "submit"}, [])
-    else:
+    box.guess.value = text  # comes when Enter is pressed, and when the field is left for the button
+    if not enter:
         box.button.click()
     return box.reply.value
 
@@ -413,6 +411,8 @@ def test_a_guess_is_answered_after_a_number_and_by_nothing_before(enter, languag
     truth = {"en": "It is <b>40 pieces</b>. Your 20 pieces was 2 times too low.", "zh": "答案是 <b>40 个</b>。你猜了 20 个"}
     assert truth[language] in reply
     assert {"en": "By the rule. Run the next cells", "zh": "由规则得出。运行下面的单元格"}[language] in reply
+    box.button.click()
+    assert box.reply.value == reply, "answered once"
     assert 'role="status"' in reply and box.children[1].layout.display == "none" and last_guess("trial.guess") == 20
 
 
@@ -426,6 +426,13 @@ def test_one_click_skips_a_guess_and_tells(language):
 def test_who_comes_again_sees_her_guess(language):
     typed(GUESS.ask(), "12,345")
     assert GUESS.ask().reply.value == {"en": "Last time you guessed 12,345.", "zh": "上次你猜的是 12,345。"}[language]
+
+
+def test_the_guess_of_an_app_is_kept_as_well(language):
+    app = fl.widgets.sparsification_explorer()
+    typed(app.question, "50")
+    assert last_guess("widgets.sparsification_explorer") == 50
+    assert "50" in fl.widgets.sparsification_explorer().question.reply.value
 
 
 def test_without_a_kernel_the_words_of_a_question_stand_there(language):

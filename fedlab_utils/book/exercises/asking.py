@@ -51,21 +51,25 @@ class Asking(w.VBox):
 class Prediction(Asking):
     """Asks for a number; an app stays locked until it has one, or until a click on "skip".
 
+    A number counts when Enter is pressed, the button clicked, or the field left: then it comes from the browser whole.
+
     text: the question, HTML. answer: the reply, a function of the guess (None if skipped). asked: for an app that trains, the
     position that the question asks about: only a training of exactly that, to its last round, answers it.
     """
 
     def __init__(self, text: str, answer: Callable[[float | None], str], asked: Any = None, name: str = ""):
         plain = html.unescape(re.sub("<[^>]+>", "", text))  # what a screen reader calls the field
-        self.guess = w.Text(placeholder=say("a number", "一个数"), tooltip=plain, layout=w.Layout(width="110px"))
+        self.guess = w.Text(
+            placeholder=say("a number", "一个数"), tooltip=plain, layout=w.Layout(width="110px"), continuous_update=False
+        )
         self.button = w.Button(description=say("This is my guess", "就猜这个数"), button_style="primary")
-        self._answer, self.asked = answer, asked
+        self._answer, self.asked, self._answered = answer, asked, False
         self._listeners: list[Callable[[float | None], None]] = []
         self._row = w.HBox()
         super().__init__(name, f"<b>{say('Predict first', '先猜一猜')}</b> · {text}", [self._row])
         self._row.children = (self.guess, self.button, self.skip)
         self.button.on_click(self._guess)
-        self.guess.on_msg(self._typed)
+        self.guess.observe(self._guess, "value")
         self.skip.on_click(lambda _: self._done(None))
         if (before := last_guess(name)) is not None:
             self.reply.value = say(f"Last time you guessed {shown(before)}.", f"上次你猜的是 {shown(before)}。")
@@ -73,11 +77,9 @@ class Prediction(Asking):
     def on_answer(self, listener: Callable[[float | None], None]) -> None:
         self._listeners.append(listener)
 
-    def _typed(self, _field: w.Text, message: dict, _buffers: Any) -> None:
-        if message.get("event") == "submit":  # the Enter key
-            self._guess(None)
-
     def _guess(self, _sender: Any) -> None:
+        if self._answered:  # by leaving the field for the button
+            return
         guess = number(self.guess.value)
         if guess is None:
             self.tell(say("Please type a number, such as 2.5.", "请输入一个数，例如 2.5。"))
@@ -85,6 +87,7 @@ class Prediction(Asking):
             self._done(guess)
 
     def _done(self, guess: float | None) -> None:
+        self._answered = True
         self._row.layout.display = "none"
         self.tell(self._answer(guess), guess)
         for listener in self._listeners:
