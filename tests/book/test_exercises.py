@@ -323,7 +323,7 @@ def test_progress_names_what_is_done_and_what_is_left(language):
     assert "✓ 4.3 rice_bits" in repr(report) and "· 4.2 exactly_k" in repr(report) and "✓ 4.3 rice_bits" in report._repr_html_()
     question = {"en": "question", "zh": "思考题"}[language]
     practices = ("5.1 server_round", "5.2 uplink_bytes", "5.3 send_with_memory", "5.4 both_ways",
-                 *(f"{question} {name}" for name in ("two_bits", "aggregation", "rounding_at_two_bits", "feedback_of_noise")))
+                 *(f"{question} {name}" for name in ("aggregation", "two_bits", "two_bits_again", "feedback_of_noise")))
     assert "0/8  · " + "  · ".join(practices) in repr(report)
 
 

@@ -4,6 +4,33 @@ from __future__ import annotations
 
 from ..asking import Guess, Question
 
+aggregation = Question(
+    "practice.aggregation",
+    (
+        "Three clients send 8-bit levels. May the server average the integers first, and decode their mean once?",
+        "三个客户端各发来 8 位的量化级。服务器能不能先对整数求平均，再对平均值解码一次？",
+    ),
+    (
+        (
+            "No: integers cannot be averaged.", "不能：整数不能求平均。",
+            "They can; the average would just be no whole number.",
+            "可以求，只是平均值不一定是整数。",
+        ),
+        (
+            "No: equal levels of two clients mean different values.", "不能：两个客户端的同一个量化级，代表的值并不相同。",
+            "Each has its own x_min and x_max. With one range agreed by all, the integers could be summed first; "
+            "secure aggregation does just that.",
+            "各家有各家的 x_min 和 x_max。如果大家约定同一个范围，就可以先把整数相加；安全聚合正是这样做的。",
+        ),
+        (
+            "Yes: the mean is the same, and time is saved.", "能：平均值一样，还省时间。",
+            "It would be the same if all had the same x_min and x_max; here each client has its own.",
+            "大家的 x_min 和 x_max 都相同时才一样；这里各家有各家的。",
+        ),
+    ),
+    1,
+)
+
 two_bits = Question(
     "practice.two_bits",
     (
@@ -31,33 +58,6 @@ two_bits = Question(
     ),
     1,
 )  # fmt: skip
-
-aggregation = Question(
-    "practice.aggregation",
-    (
-        "Three clients send 8-bit levels. May the server average the integers first, and decode their mean once?",
-        "三个客户端各发来 8 位的量化级。服务器能不能先对整数求平均，再对平均值解码一次？",
-    ),
-    (
-        (
-            "No: integers cannot be averaged.", "不能：整数不能求平均。",
-            "They can; the average would just be no whole number.",
-            "可以求，只是平均值不一定是整数。",
-        ),
-        (
-            "No: equal levels of two clients mean different values.", "不能：两个客户端的同一个量化级，代表的值并不相同。",
-            "Each has its own x_min and x_max. With one range agreed by all, the integers could be summed first; "
-            "secure aggregation does just that.",
-            "各家有各家的 x_min 和 x_max。如果大家约定同一个范围，就可以先把整数相加；安全聚合正是这样做的。",
-        ),
-        (
-            "Yes: the mean is the same, and time is saved.", "能：平均值一样，还省时间。",
-            "It would be the same if all had the same x_min and x_max; here each client has its own.",
-            "大家的 x_min 和 x_max 都相同时才一样；这里各家有各家的。",
-        ),
-    ),
-    1,
-)
 
 two_bits_again = Question(
     "practice.two_bits_again",
