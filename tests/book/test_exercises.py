@@ -328,7 +328,7 @@ def test_progress_names_what_is_done_and_what_is_left(language):
         "5.2 uplink_bytes",
         "5.3 send_with_memory",
         "5.4 both_ways",
-        *(f"{question} {name}" for name in ("two_bits", "aggregation", "two_bits_again", "feedback_of_noise")),
+        *(f"{question} {name}" for name in ("aggregation", "two_bits", "two_bits_again", "feedback_of_noise")),
     )
     assert "0/8  · " + "  · ".join(practices) in repr(report)
 

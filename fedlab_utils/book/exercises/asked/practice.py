@@ -4,34 +4,6 @@ from __future__ import annotations
 
 from ..asking import Guess, Question
 
-two_bits = Question(
-    "practice.two_bits",
-    (
-        "float32 reaches about 93 % in ten rounds. What do you expect of 2 bits a weight, to nearest, with error feedback?",
-        "用 float32 训练十轮，准确率约 93%。若每个权重只用 2 位（四舍五入，有误差反馈），你估计会怎样？",
-    ),
-    (
-        (
-            "no loss: 93 %", "没有损失：93%",
-            "That holds for 8 and 4 bits. At 2 bits the nearest of four levels is the same for almost all weights.",
-            "8 位和 4 位时是这样。只有 2 位时，几乎所有权重最近的量化级都是同一个。",
-        ),
-        (
-            "some points less on average, and very different from seed to seed", "平均低几个百分点，不同种子差别很大",
-            "So it is measured below: 0.9 to 5.9 points less over fifteen seeds, 3.4 on average. Without error feedback it is "
-            "5.1; but five seeds would not suffice to tell.",
-            "下面的实测正是如此：十五个种子低 0.9 到 5.9 个百分点，平均 3.4 个。"
-            "若没有误差反馈，平均低 5.1 个；不过只看五个种子，还看不出这个差别。",
-        ),
-        (
-            "it hardly learns: below 50 %", "几乎学不会：低于 50%",
-            "So one would think from the NMSE of one message; but the largest changes do arrive, and ten clients are averaged.",
-            "只看一条消息的 NMSE 确实会这样想；但最大的那些变化还是送到了，而且每轮对十个客户端求平均。",
-        ),
-    ),
-    1,
-)  # fmt: skip
-
 aggregation = Question(
     "practice.aggregation",
     (
@@ -61,6 +33,34 @@ aggregation = Question(
     ),
     1,
 )
+
+two_bits = Question(
+    "practice.two_bits",
+    (
+        "float32 reaches about 93 % in ten rounds. What do you expect of 2 bits a weight, to nearest, with error feedback?",
+        "用 float32 训练十轮，准确率约 93%。若每个权重只用 2 位（四舍五入，有误差反馈），你估计会怎样？",
+    ),
+    (
+        (
+            "no loss: 93 %", "没有损失：93%",
+            "That holds for 8 and 4 bits. At 2 bits the nearest of four levels is the same for almost all weights.",
+            "8 位和 4 位时是这样。只有 2 位时，几乎所有权重最近的量化级都是同一个。",
+        ),
+        (
+            "some points less on average, and very different from seed to seed", "平均低几个百分点，不同种子差别很大",
+            "So it is measured below: 0.9 to 5.9 points less over fifteen seeds, 3.4 on average. Without error feedback it is "
+            "5.1; but five seeds would not suffice to tell.",
+            "下面的实测正是如此：十五个种子低 0.9 到 5.9 个百分点，平均 3.4 个。"
+            "若没有误差反馈，平均低 5.1 个；不过只看五个种子，还看不出这个差别。",
+        ),
+        (
+            "it hardly learns: below 50 %", "几乎学不会：低于 50%",
+            "So one would think from the NMSE of one message; but the largest changes do arrive, and ten clients are averaged.",
+            "只看一条消息的 NMSE 确实会这样想；但最大的那些变化还是送到了，而且每轮对十个客户端求平均。",
+        ),
+    ),
+    1,
+)  # fmt: skip
 
 two_bits_again = Question(
     "practice.two_bits_again",
