@@ -135,7 +135,7 @@ def against_simulator(theirs: np.ndarray, ours: np.ndarray) -> Still:
         spread = 100 * max(np.ptp(theirs, axis=0).max(), np.ptp(ours, axis=0).max())
         right.axhspan(-spread, spread, color=EARLIER, alpha=0.35, lw=0, label=say("spread of the seeds", "种子之间的差别"))
         left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"))
-        left.set_title(say("Three seeds each", "各三个种子"))
+        left.set_title(say(f"{len(theirs)} seeds each", f"各 {len(theirs)} 个种子"))
         right.set(xlabel=say("round", "轮次"), ylabel=say("percentage points", "百分点"), ylim=(-2, 2))
         right.set_title(say("Difference, seed by seed", "同一种子的差"))
         left.legend(loc="lower right")
