@@ -271,7 +271,7 @@ WRONG_AGGREGATORS = {
     "got int": "8",
     "12.04 MB (9.46 bits": "mean(coded(8))",
     "4.87 MB": "mean(coded(3))",
-    "but accuracy is": "mean(coded(1, stochastic=False))",
+    "but accuracy on the validation images is": "mean(coded(1, stochastic=False))",
 }
 
 
