@@ -39,7 +39,7 @@ images_read = Guess(
         "A client sends the mean gradient of 8 images, one step. How many of the 8 can be read almost exactly, on average?",
         "客户端上传 8 张图片的平均梯度（只走一步）。平均而言，8 张里有几张能几乎原样读出？",
     ),
-    6.4,
+    6.2,
     ("", " 张"),
 )
 
@@ -65,8 +65,8 @@ does_compression_hide = Question(
         (
             "No: codecs are made to keep what matters, and here the image is what matters.",
             "没有：编解码器要保留的正是重要的内容，而这里重要的内容就是图片。",
-            "Measured below: at 8 bits the correlation stays above 0.99, and with 1 % of the components still above 0.9.",
-            "下面会测：8 位时相关系数仍高于 0.99，只留 1% 的分量时也仍高于 0.9。",
+            "Measured below: at 8 bits the correlation stays above 0.99, and with 1 % of the components it is mostly above 0.9.",
+            "下面会测：8 位时相关系数仍高于 0.99，只留 1% 的分量时也大多高于 0.9。",
         ),
     ),
     right=2,

@@ -27,16 +27,16 @@ bytes_for_a_table = Guess(
 how_many_labels = Question(
     "concepts.how_many_labels",
     (
-        "Averaged over five seeds: with how many labels a class does transfer still gain more than five points?",
-        "五个种子平均：每类有多少个标注时，迁移还能提高 5 个百分点以上？",
+        "Averaged over ten seeds: with how many labels a class does transfer still gain more than five points?",
+        "十个种子平均：每类有多少个标注时，迁移还能提高 5 个百分点以上？",
     ),
     (
         ("with one only", "只有一个时", "With two labels the mean gain is still 7 points.",
          "有两个标注时，平均还能提高 7 个百分点。"),
-        ("with one or two", "一两个时", "With five it is two or three points, with twenty next to nothing.",
-         "有五个时只剩两三个百分点，二十个时几乎没有差别。"),
-        ("up to ten", "十个以内", "With ten labels the target's own data have caught up: one point.",
-         "有十个标注时，目标自己的数据已经够用：只多一个百分点。"),
+        ("with one or two", "一两个时", "With five it is some two points, with twenty next to nothing.",
+         "有五个时只剩约两个百分点，二十个时几乎没有差别。"),
+        ("up to ten", "十个以内", "With ten labels the target's own data have caught up: half a point on average.",
+         "有十个标注时，目标自己的数据已经够用：平均只多约半个百分点。"),
         ("even with twenty", "二十个时也能", "With twenty labels both learn the same.", "有二十个标注时，两种做法学得一样好。"),
     ),
     1,
@@ -85,7 +85,7 @@ digits_from_biases = Guess(
         "(By chance: 20 %.)",
         "只看一个客户端一轮之后最后一层的十个偏置，它持有的数字能猜中百分之几？（乱猜能中 20%。）",
     ),
-    97,
+    96,
     (" %", "%"),
 )
 
