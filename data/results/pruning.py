@@ -61,9 +61,8 @@ def main(add: bool = False):
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         for seed in SEEDS:
-            for row in known.get(seed) or rows(seed):
-                writer.writerow(row)
-                file.flush()
+            writer.writerows(known.get(seed) or list(rows(seed)))  # a seed is complete or not there: --add takes it as it is
+            file.flush()
 
 
 if __name__ == "__main__":

@@ -152,6 +152,8 @@ def student(seed: int, images: int, temperature: float | None = None, guesses: b
     else:
         weights = fl.distillation.teach(model, DATA.x_train[which], logits_of[which], temperature=temperature, **how)
     return constant(fl.central.accuracy(model, DATA.x_test, DATA.y_test, weights))
+
+
 def fedavg_of_few(seed: int, **codecs) -> fl.History:
     return train(seed, drawn(seed, 100), rounds=20, local_epochs=5, **codecs)
 
