@@ -100,7 +100,7 @@ class PartitionsPicture:
             (self._guess,) = self.trail.plot([], [], "D", ms=8, mfc="none", mec=EXACT, label=say("your guess", "你的猜测"))
             self._legend = self.trail.legend(loc="lower left")
             self._legend.set_visible(False)  # until there is a guess
-            self.trail.set(xlim=(0.1, 1.03), xlabel=say("share of a client's main digit", "客户端中占比最大的数字的份额"))
+            self.trail.set(xlim=(0.1, 1.03), xlabel=say("share of a client's main digit", "最多的那种数字所占比例"))
             self.trail.set_title(say("skew and accuracy", "偏斜程度与准确率"))
             percent_axis(self.trail.xaxis)
             for ax in (self.rounds, self.trail):

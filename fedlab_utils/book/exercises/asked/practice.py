@@ -48,10 +48,10 @@ two_bits = Question(
         ),
         (
             "some points less on average, and very different from seed to seed", "平均低几个百分点，不同种子差别很大",
-            "So it is measured below: 0.9 to 5.9 points less over fifteen seeds, 3.4 on average. Without error feedback it is "
-            "5.1; but five seeds would not suffice to tell.",
-            "下面的实测正是如此：十五个种子低 0.9 到 5.9 个百分点，平均 3.4 个。"
-            "若没有误差反馈，平均低 5.1 个；不过只看五个种子，还看不出这个差别。",
+            "So it is measured below: 0.9 to 5.9 points less over fifteen seeds, 3.4 on average; "
+            "a single seed may end anywhere in between.",
+            "下面的实测正是如此：十五个种子低 0.9 到 5.9 个百分点，平均 3.4 个；"
+            "单看一个种子，落在哪里都有可能。",
         ),
         (
             "it hardly learns: below 50 %", "几乎学不会：低于 50%",
