@@ -41,7 +41,7 @@ def as_picture(pixels: ArrayLike, like: ArrayLike | None = None) -> np.ndarray:
 
 def codec_name(name: str) -> str:
     """The name of a setting ("10 %, 8 bits up") in the reader's language."""
-    words = {" bits": " 位", "top ": "最大 ", ", ": "，", " up": "，上行", " both": "，双向"}
+    words = {" %": "%", " bits": " 位", "top ": "最大 ", ", ": "，", " up": "，上行", " both": "，双向"}
     return say(name, functools.reduce(lambda text, pair: text.replace(*pair), words.items(), name))
 
 
