@@ -9,9 +9,10 @@ dropout as in the document throughout), "dense, no dropout" (the 8 more epochs w
 epochs). before: test accuracy straight after the removal; after: at the end. Bytes are len(payload).
 """
 
-import csv
 import sys
 from pathlib import Path
+
+from studies import write
 
 import fedlab_utils as fl
 from fedlab_utils import central, pruning
@@ -51,19 +52,5 @@ def rows(seed: int):
         yield row("node", sparsity, smaller, central.train(model, x, y, weights=smaller, learning_rate=RATE, **settings))
 
 
-def main(add: bool = False):
-    table, known = Path(__file__).with_name("pruning.csv"), {}
-    if add:
-        with table.open(newline="", encoding="utf8") as file:
-            for row in csv.DictReader(file):
-                known.setdefault(int(row["seed"]), []).append(row)
-    with table.open("w", newline="", encoding="utf8") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        for seed in SEEDS:
-            writer.writerows(known.get(seed) or list(rows(seed)))  # a seed is complete or not there: --add takes it as it is
-            file.flush()
-
-
 if __name__ == "__main__":
-    main(add="--add" in sys.argv[1:])
+    write(Path(__file__).with_suffix(".csv"), FIELDS, ("seed",), ((seed,) for seed in SEEDS), rows, add="--add" in sys.argv[1:])

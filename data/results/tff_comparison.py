@@ -7,9 +7,10 @@ The document's model, MNIST dealt IID to 100 clients, ten of them a round, batch
 seed and round: test accuracy after it, wall-clock seconds of training and coding (evaluation apart, as for TFF).
 """
 
-import csv
 import sys
 from pathlib import Path
+
+from studies import write
 
 import fedlab_utils as fl
 
@@ -26,18 +27,5 @@ def rows(seed: int):
         yield dict(zip(FIELDS, ("float32", seed, number + 1, f"{accuracy:.4f}", f"{seconds:.2f}"), strict=True))
 
 
-def main(add: bool = False):
-    table, known = Path(__file__).with_name("tff_comparison.csv"), {}
-    if add:
-        with table.open(newline="", encoding="utf8") as file:
-            for row in csv.DictReader(file):
-                known.setdefault(int(row["seed"]), []).append(row)
-    with table.open("w", newline="", encoding="utf8") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        for seed in SEEDS:
-            writer.writerows(known.get(seed) or rows(seed))
-
-
 if __name__ == "__main__":
-    main(add="--add" in sys.argv[1:])
+    write(Path(__file__).with_suffix(".csv"), FIELDS, ("seed",), ((seed,) for seed in SEEDS), rows, add="--add" in sys.argv[1:])

@@ -10,9 +10,10 @@ mean), "16 bits" … "2 bits" (`EncodedSumFactory.quantize_above_threshold`, who
 clipping and zeroing). One row a setting, seed and round: test accuracy after it, wall-clock seconds of `next`.
 """
 
-import csv
 import sys
 from pathlib import Path
+
+from studies import write
 
 import fedlab_utils as fl
 from fedlab_utils import tff
@@ -21,37 +22,26 @@ SEEDS, ROUNDS = range(10), 10
 FIELDS = ("setting", "seed", "round", "accuracy", "seconds")
 
 
-def settings():
+def settings() -> dict:
+    """The aggregator of each setting; None is the plain mean."""
     _, federated = tff.modules()
-    yield "float32", None
-    for bits in (16, 8, 4, 2):
-        yield f"{bits} bits", tff.quantized(bits)
-    yield "2 bits, nearest", tff.quantized(2, stochastic=False)
-    yield "compression_aggregator", federated.learning.compression_aggregator()
+    quantized = {f"{bits} bits": tff.quantized(bits) for bits in (16, 8, 4, 2)}
+    nearest = tff.quantized(2, stochastic=False)
+    old = federated.learning.compression_aggregator()
+    return {"float32": None, **quantized, "2 bits, nearest": nearest, "compression_aggregator": old}
 
 
-def main(add: bool = False):
-    table, known = Path(__file__).with_name("tff_quantized.csv"), {}
-    if add:
-        with table.open(newline="", encoding="utf8") as file:
-            for row in csv.DictReader(file):
-                known.setdefault((row["setting"], int(row["seed"])), []).append(row)
-    data = fl.load_mnist()
-    clients = fl.partition_iid(data.y_train, n_clients=100, seed=0)
-    with table.open("w", newline="", encoding="utf8") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        for setting, aggregator in settings():
-            for seed in SEEDS:
-                if (setting, seed) in known:
-                    writer.writerows(known[setting, seed])
-                    continue
-                done = tff.train(aggregator, data, clients, rounds=ROUNDS, seed=seed)
-                for number, (accuracy, seconds) in enumerate(zip(done.accuracy, done.seconds, strict=True), 1):
-                    row = (setting, seed, number, f"{accuracy:.4f}", f"{seconds:.2f}")
-                    writer.writerow(dict(zip(FIELDS, row, strict=True)))
-                file.flush()
+SETTINGS = settings()
+DATA = fl.load_mnist()
+CLIENTS = fl.partition_iid(DATA.y_train, n_clients=100, seed=0)
+
+
+def rows(setting: str, seed: int):
+    done = tff.train(SETTINGS[setting], DATA, CLIENTS, rounds=ROUNDS, seed=seed)
+    for number, (accuracy, seconds) in enumerate(zip(done.accuracy, done.seconds, strict=True), 1):
+        yield dict(zip(FIELDS, (setting, seed, number, f"{accuracy:.4f}", f"{seconds:.2f}"), strict=True))
 
 
 if __name__ == "__main__":
-    main(add="--add" in sys.argv[1:])
+    wanted = ((setting, seed) for setting in SETTINGS for seed in SEEDS)
+    write(Path(__file__).with_suffix(".csv"), FIELDS, ("setting", "seed"), wanted, rows, add="--add" in sys.argv[1:])

@@ -9,7 +9,6 @@ too where SETTINGS deals by seed. Unless a setting says otherwise: the document'
 epoch, batches of 10, rate 0.1, ten clients a round, float32 both ways, error feedback where the codec is a contraction.
 """
 
-import csv
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+from studies import write
 
 import fedlab_utils as fl
 from fedlab_utils.book.widgets.lab_training import clients_of as clients_of_the_lab
@@ -256,20 +256,6 @@ def rows(setting: str, seed: int) -> Iterator[dict]:
         yield dict(zip(FIELDS, (setting, seed, number, f"{accuracy:.4f}", up, down), strict=True))
 
 
-def main(add: bool = False):
-    table, known = Path(__file__).with_name("trainings.csv"), {}
-    if add:
-        with table.open(newline="", encoding="utf8") as file:
-            for row in csv.DictReader(file):
-                known.setdefault((row["setting"], int(row["seed"])), []).append(row)
-    with table.open("w", newline="", encoding="utf8") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        for setting, (seeds, _) in SETTINGS.items():
-            for seed in range(seeds):
-                writer.writerows(known.get((setting, seed)) or rows(setting, seed))
-            file.flush()
-
-
 if __name__ == "__main__":
-    main(add="--add" in sys.argv[1:])
+    wanted = ((setting, seed) for setting, (seeds, _) in SETTINGS.items() for seed in range(seeds))
+    write(Path(__file__).with_suffix(".csv"), FIELDS, ("setting", "seed"), wanted, rows, add="--add" in sys.argv[1:])

@@ -21,7 +21,9 @@ def settings_of_the_table():
 def loaded(path):
     spec = importlib.util.spec_from_file_location(f"program_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)  # what the programs share stands beside them
+        spec.loader.exec_module(module)
     return module
 
 
@@ -47,6 +49,37 @@ def test_a_training_of_the_table_can_be_made_again(program, number, setting):
     assert abs(again.accuracy[-1] - history.accuracy[-1]) < CHAOTIC
     np.testing.assert_allclose(again.uplink_bytes, history.uplink_bytes, rtol=2e-3)  # a support's bytes follow the weights
     np.testing.assert_allclose(again.downlink_bytes, history.downlink_bytes, rtol=2e-3)
+
+
+def test_adding_trains_what_a_table_lacks_and_keeps_what_it_holds(tmp_path):
+    studies, table, trained = loaded(PROGRAM.with_name("studies.py")), tmp_path / "some.csv", []
+
+    def rows(setting, seed):
+        trained.append((setting, seed))
+        yield from ({"setting": setting, "seed": seed, "round": number} for number in (1, 2))
+
+    def write(wanted, add):
+        studies.write(table, ("setting", "seed", "round"), ("setting", "seed"), wanted, rows, add)
+        return table.read_text("utf8").split()
+
+    assert write([("a", 0), ("b", 0)], add=False) == ["setting,seed,round", "a,0,1", "a,0,2", "b,0,1", "b,0,2"]
+    trained.clear()
+    assert write([("a", 0), ("a", 1), ("b", 0)], add=True)[3:5] == ["a,1,1", "a,1,2"] and trained == [("a", 1)]
+    write([("a", 0)], add=False)
+    assert trained == [("a", 1), ("a", 0)], "without add everything is made anew"
+
+
+def test_an_interrupted_training_leaves_no_rows(tmp_path):
+    studies, table = loaded(PROGRAM.with_name("studies.py")), tmp_path / "some.csv"
+
+    def broken(seed):
+        yield {"seed": seed}
+        if seed:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        studies.write(table, ("seed",), ("seed",), [(0,), (1,)], broken, add=False)
+    assert table.read_text("utf8").split() == ["seed", "0"]
 
 
 def test_a_history_of_the_table_has_its_columns():
