@@ -145,9 +145,7 @@ def require_held_out(name: str, indices: ArrayLike, clients: Sequence[np.ndarray
     indices = np.asarray(indices)
     if indices.ndim != 1 or indices.size == 0 or indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be a flat array of indices, not empty, got {indices.dtype} of shape {indices.shape}")
-    if indices.min() < 0 or indices.max() >= n_samples:
-        wrong = indices.min() if indices.min() < 0 else indices.max()
-        raise ValueError(f"{name} holds the index {wrong}, allowed are 0 … {n_samples - 1}")
+    _require_within(name, indices, n_samples)
     if np.unique(indices).size < indices.size:
         raise ValueError(f"{name} holds a sample more than once")
     for number, part in enumerate(clients):
@@ -170,7 +168,11 @@ def require_clients(clients: Iterable[ArrayLike], n_samples: int, clients_per_ro
             raise ValueError(f"clients[{number}] is empty: every client needs at least one sample")
         if part.ndim != 1 or part.dtype.kind not in "iu":
             raise TypeError(f"clients[{number}] must be a flat array of indices, got {part.dtype} of shape {part.shape}")
-        if part.min() < 0 or part.max() >= n_samples:
-            outside = part.min() if part.min() < 0 else part.max()
-            raise ValueError(f"clients[{number}] holds the index {outside}, allowed are 0 … {n_samples - 1}")
+        _require_within(f"clients[{number}]", part, n_samples)
     return parts
+
+
+def _require_within(name: str, indices: np.ndarray, n_samples: int) -> None:
+    if indices.min() < 0 or indices.max() >= n_samples:
+        outside = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"{name} holds the index {outside}, allowed are 0 … {n_samples - 1}")

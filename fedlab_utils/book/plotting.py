@@ -68,6 +68,10 @@ def rounding_name(rounding: str) -> str:
     return say(*names[rounding])
 
 
+def ranges_name(ranges: str) -> str:
+    return {"model": say("of the model", "全模型"), "array": say("of each array", "逐数组")}[ranges]
+
+
 def new_figure(
     columns: int = 1, width: float = 9, height: float = 3.6, sharey: bool = False, **gridspec: Any
 ) -> tuple[Figure, np.ndarray]:

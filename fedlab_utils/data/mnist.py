@@ -53,7 +53,7 @@ def load_mnist() -> Dataset:
     return Dataset(**arrays)
 
 
-DELTA_SHAPES = ((784, 128), (128,), (128, 10), (10,))  # of the arrays that a client's delta is made of
+DELTA_SHAPES = ((784, 128), (128,), (128, 10), (10,))  # of the arrays of the document's model, and so of a client's delta
 
 
 @functools.cache

@@ -15,14 +15,15 @@ from unittest import mock
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..data import DELTA_SHAPES as SHAPES
 from ..data.tables import read_results
+from ..layout import unflatten
 from ..validation import require_held_out, require_integer, require_number
 from .tff_ready import NotReady, modules, require  # noqa: F401  (a chapter calls fl.tff.require)
 
 if TYPE_CHECKING:
     from ..data import Dataset
 
-SHAPES = ((784, 128), (128,), (128, 10), (10,))  # of the document's model, 101,770 weights
 COHORT = 10
 WORD_BITS, USED_BITS = 32, 28  # of the integers that TFF packs into, and how many it fills
 THRESHOLD = 20_000  # tensors with more elements than this are quantized
@@ -147,7 +148,7 @@ def train(
 
 def split(delta: np.ndarray) -> list[np.ndarray]:
     """A flat delta, float32 [101770], as the arrays of the model."""
-    return [part.reshape(shape) for part, shape in zip(np.split(delta, [100_352, 100_480, 101_760]), SHAPES, strict=True)]
+    return unflatten(delta, SHAPES)
 
 
 def sent_tensors(aggregator: Any, delta: np.ndarray) -> dict[str, np.ndarray]:

@@ -125,6 +125,7 @@ class Learner:
         self._shapes = [tuple(weights[place].shape) for place in self.shared]
         self._state_shapes = [tuple(weights[place].shape) for place in self.averaged]
         self._masks, self._kept = [], None
+        self.sent_shapes: list[tuple[int, ...]] = self._shapes
         if mask is not None:
             mask = require_mask("mask", mask, weights)
             for place, kind in enumerate(kinds):
@@ -134,8 +135,6 @@ class Learner:
             self._kept = np.flatnonzero(np.concatenate([np.ravel(mask[place]) for place in self.shared]))
             if not self._kept.size:
                 raise ValueError("mask removes every weight: nothing is left to train")
-        self.sent_shapes: list[tuple[int, ...]] = self._shapes
-        if mask is not None:
             self.sent_shapes = [(int(np.count_nonzero(mask[place])),) for place in self.shared]
         with nothing_drawn():
             fresh = type(optimizer).from_config(optimizer.get_config())

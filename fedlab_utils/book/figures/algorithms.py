@@ -187,22 +187,12 @@ def logits_or_weights(runs: dict[tuple[str, str], tuple]) -> Still:
 
     runs: by (what travels, how), such as ("weights", "10 %, 8 bits"): bytes since the start [m], accuracy [m].
     """
-    names = {(what, how): ("FedAvg" if what == "weights" else what) + say(", ", "，") + _how(how) for what, how in runs}
-    figure, (ax,) = new_figure(1, width=7.5, height=3.6)
-    with styled():
-        for (what, how), (sent, accuracy) in runs.items():
-            style = {"marker": "s", "ls": ":"} if what == "logits" else {"marker": "o", "ls": "-"}
-            ax.semilogx(np.asarray(sent) / 1e6, accuracy, ms=4.5, color=_sent(how), label=names[what, how], **style)
-        ax.set_xlabel(say("total, uplink and downlink (MB)", "总计，上行加下行（MB）"))
-        ax.set_ylabel(say("test accuracy", "测试准确率"))
-        percent_axis(ax.yaxis)
-        plain_log_axis(ax.xaxis)
-        ax.legend(loc="lower right")
-    comma = say(", ", "，")
-    ends = itemize((names[key], f"{percent(a[-1], 1)}{comma}{s[-1] / 1e6:.3g} MB") for key, (s, a) in runs.items())
-    alt = say(f"Test accuracy against megabytes in both directions. At the end: {ends}.",
-              f"测试准确率与双向字节总数（MB）。结束时：{ends}。")  # fmt: skip
-    return Still(figure, alt)
+    curves = []
+    for (what, how), run in runs.items():
+        name = ("FedAvg" if what == "weights" else what) + say(", ", "，") + _how(how)
+        style = {"marker": "s", "ls": ":"} if what == "logits" else {"marker": "o", "ls": "-"}
+        curves.append((name, run, {"ms": 4.5, "color": _sent(how), **style}))
+    return _accuracy_by_bytes(curves)
 
 
 def accuracy_for_bytes(runs: dict[str, tuple]) -> Still:
@@ -212,19 +202,24 @@ def accuracy_for_bytes(runs: dict[str, tuple]) -> Still:
     """
     words = {"dense": say("dense FedAvg", "稠密 FedAvg"), "mask": say("mask agreed once", "掩码约定一次"),
              "top_k": say("top-k, both directions", "top-k，上下行")}  # fmt: skip
-    runs = {words.get(name, name): run for name, run in runs.items()}
-    figure, (ax,) = new_figure(1, width=7.5, height=3.6)
     colours = iter((EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER))
+    style = {"marker": "o", "ms": 4}
+    return _accuracy_by_bytes([(words.get(name, name), run, {**style, "color": next(colours)}) for name, run in runs.items()])
+
+
+def _accuracy_by_bytes(curves: list[tuple[str, tuple, dict]]) -> Still:
+    """curves: name, (bytes since the start [m], accuracy [m]), and the style of the line."""
+    figure, (ax,) = new_figure(1, width=7.5, height=3.6)
     with styled():
-        for name, (sent, accuracy) in runs.items():
-            ax.semilogx(np.asarray(sent) / 1e6, accuracy, "o-", ms=4, color=next(colours), label=name)
+        for name, (sent, accuracy), style in curves:
+            ax.semilogx(np.asarray(sent) / 1e6, accuracy, label=name, **style)
         ax.set_xlabel(say("total, uplink and downlink (MB)", "总计，上行加下行（MB）"))
         ax.set_ylabel(say("test accuracy", "测试准确率"))
         percent_axis(ax.yaxis)
         plain_log_axis(ax.xaxis)
         ax.legend(loc="lower right")
     comma = say(", ", "，")
-    ends = itemize((name, f"{percent(a[-1], 1)}{comma}{s[-1] / 1e6:.3g} MB") for name, (s, a) in runs.items())
+    ends = itemize((name, f"{percent(a[-1], 1)}{comma}{s[-1] / 1e6:.3g} MB") for name, (s, a), _ in curves)
     alt = say(f"Test accuracy against megabytes in both directions. At the end: {ends}.",
               f"测试准确率与双向字节总数（MB）。结束时：{ends}。")  # fmt: skip
     return Still(figure, alt)

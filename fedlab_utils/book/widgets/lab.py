@@ -8,6 +8,7 @@ from itertools import zip_longest
 import ipywidgets as w
 import numpy as np
 
+from ...codecs.uniform import RANGES
 from ...language import percent, percent_sign, say
 from ...quantization import ROUNDINGS
 from ..exercises.asking import Prediction
@@ -23,6 +24,7 @@ from ..plotting import (
     percent_axis,
     plain_log_axis,
     quick,
+    ranges_name,
     rounding_name,
     styled,
     whole_numbers,
@@ -174,7 +176,7 @@ class LiveLab(TrainingApp):
             "bits": slider([(str(b), b) for b in BITS], start.bits, say("bits", "量化位数")),
             "rounding": w.Dropdown(options=[(rounding_name(r), r) for r in ROUNDINGS], value=start.rounding,
                                    description=say("rounding", "舍入方式"), layout=wide, style=LABEL),
-            "ranges": w.Dropdown(options=[(say("of the model", "全模型"), "model"), (say("of each array", "逐数组"), "array")],
+            "ranges": w.Dropdown(options=[(ranges_name(r), r) for r in RANGES],
                                  value=start.ranges, description=say("one range", "范围"), layout=wide, style=LABEL),
             "error_feedback": w.Checkbox(value=start.error_feedback, indent=False, layout=w.Layout(width="260px"),
                                          description=say("error feedback", "误差反馈")),

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ...codecs import Quantize, decode
+from ...codecs.uniform import RANGES
 from ...data import DELTA_SHAPES, load_client_delta
 from ...language import say
 from ...layout import unflatten
@@ -25,6 +26,7 @@ from ..plotting import (
     new_figure,
     plain_log_axis,
     quick,
+    ranges_name,
     rounding_name,
     styled,
 )
@@ -193,7 +195,7 @@ def quantization_explorer(predict: bool = True) -> Explorer:
             layout=w.Layout(width="440px", display="flex"),
         ),
         "ranges": w.ToggleButtons(
-            options=[(say("of the model", "全模型"), "model"), (say("of each array", "逐数组"), "array")],
+            options=[(ranges_name(r), r) for r in RANGES],
             description=say("one range", "范围"),
             style=LABEL | {"button_width": "110px"},
             layout=w.Layout(width="440px", display="flex"),
