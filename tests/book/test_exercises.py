@@ -185,17 +185,23 @@ def test_of_a_progress_file_that_was_cut_off_nothing_is_lost(progress, encoding,
     assert (progress.parent / "progress.json.unreadable-2").read_bytes() == content
 
 
-def test_two_kernels_that_finish_exercises_at_once_lose_none(progress):
-    program = "import sys; from fedlab_utils.book.exercises.memory import note_finished\n"
-    program += "print('ready', flush=True); input()\nfor i in range(100): assert note_finished(f'{sys.argv[1]}.n{i}') == ''"
+def at_once(body, who):
+    """Run some lines in a kernel for each of `who`, sys.argv[1] there, all from the same moment on."""
+    program = "import sys; from fedlab_utils.book.exercises.memory import note_finished, note_guess\n"
+    program += f"print('ready', flush=True); input()\n{body}"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    kernels = [subprocess.Popen([sys.executable, "-c", program, who], **pipes) for who in ("a", "b", "c")]
+    kernels = [subprocess.Popen([sys.executable, "-c", program, name], **pipes) for name in who]
     for kernel in kernels:
         assert kernel.stdout.readline().strip() == b"ready"
     for kernel in kernels:
         kernel.stdin.write(b"\n")
         kernel.stdin.flush()
-    assert [kernel.communicate()[0] for kernel in kernels] == [b""] * 3 and not any(kernel.returncode for kernel in kernels)
+    assert [kernel.communicate()[0] for kernel in kernels] == [b""] * len(who)
+    assert not any(kernel.returncode for kernel in kernels)
+
+
+def test_two_kernels_that_finish_exercises_at_once_lose_none(progress):
+    at_once("for i in range(100): assert note_finished(f'{sys.argv[1]}.n{i}') == ''", "abc")
     assert set(finished()) == {f"{who}.n{i}" for who in "abc" for i in range(100)}
 
 
@@ -264,17 +270,8 @@ def test_of_a_damaged_file_guesses_are_found_and_not_taken_for_exercises(progres
 
 
 def test_two_kernels_that_guess_and_finish_at_once_lose_nothing(progress):
-    program = "import sys; from fedlab_utils.book.exercises.memory import note_finished, note_guess\n"
-    program += "print('ready', flush=True); input()\nfor i in range(60):\n"
-    program += "    assert note_finished(f'{sys.argv[1]}.n{i}') == note_guess(f'{sys.argv[1]}.g{i}', i) == ''"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    kernels = [subprocess.Popen([sys.executable, "-c", program, who], **pipes) for who in ("a", "b")]
-    for kernel in kernels:
-        assert kernel.stdout.readline().strip() == b"ready"
-    for kernel in kernels:
-        kernel.stdin.write(b"\n")
-        kernel.stdin.flush()
-    assert [kernel.communicate()[0] for kernel in kernels] == [b""] * 2 and not any(kernel.returncode for kernel in kernels)
+    note = "note_finished(f'{sys.argv[1]}.n{i}') == note_guess(f'{sys.argv[1]}.g{i}', i) == ''"
+    at_once(f"for i in range(60): assert {note}", "ab")
     assert set(finished()) == {f"{who}.n{i}" for who in "ab" for i in range(60)}
     assert all(last_guess(f"{who}.g{i}") == i for who in "ab" for i in range(60))
 

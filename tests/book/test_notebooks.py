@@ -1,24 +1,14 @@
 """The editions are what their sources say, show no fault, and the build refuses what must not be published."""
 
-import importlib.util
 import os
 import re
 from itertools import zip_longest
-from pathlib import Path
 
 import nbformat
 import pytest
+from building import CHAPTERS, EDITIONS, NOTEBOOKS, build
 
 from fedlab_utils.book import chapters
-
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-SPEC = importlib.util.spec_from_file_location("notebooks_build", NOTEBOOKS / "build.py")
-build = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(build)
-
-CHAPTERS = [chapter.file for chapter in chapters.BOOK]
-EDITIONS = [(language, chapter) for language in build.LANGUAGES for chapter in CHAPTERS]
-
 
 # The book as it is committed
 

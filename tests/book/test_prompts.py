@@ -1,26 +1,20 @@
 """Nothing that the reader is asked for stands printed before she has answered, in her copy and on Binder, in both languages."""
 
 import html
-import importlib.util
 import re
 from itertools import pairwise
 from pathlib import Path
 
 import nbformat
 import pytest
+from building import CHAPTERS, EDITIONS, build
 
 import fedlab_utils as fl
-from fedlab_utils.book import bookshelf, chapters, widgets
+from fedlab_utils.book import bookshelf, widgets
 from fedlab_utils.book.exercises.asking import Guess, Question
 from fedlab_utils.language import say
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEC = importlib.util.spec_from_file_location("notebooks_build", ROOT / "notebooks" / "build.py")
-build = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(build)
-
-CHAPTERS = [chapter.file for chapter in chapters.BOOK]
-EDITIONS = [(language, chapter) for language in build.LANGUAGES for chapter in CHAPTERS]
 PROMPTS = 20  # an edition has at least so many
 APPS = r"fl\.widgets\.(cost_calculator|live_lab|tff_bits|\w+_explorer)\("
 # Apps that answer without a training, so that a test can look at what they show before and after.
