@@ -98,16 +98,16 @@ def question_and_reply(cell, language):
 def faults(book, copy, answers, language):
     """Where the answer of a prompt stands too early, and where none stands that it could be; one sentence each."""
     found, cells = [], book.cells
+    outputs, left = [shown(cell) for cell in cells], [shown(cell) for cell in copy.cells]
     told = {cell.id: question_and_reply(cell, language) for cell in cells if cell.id in answers}
     for place, cell in enumerate(cells):
         if cell.id not in answers:
             continue
         pattern, name = answers[cell.id][language], cell.source.strip().splitlines()[-1]
         seen = [("the question itself", told[cell.id][0])]
-        seen += [(f"cell {n} before it", f"{other.source}\n{shown(other)}") for n, other in enumerate(cells[:place], 1)]
+        seen += [(f"cell {n + 1} before it", f"{cells[n].source}\n{outputs[n]}") for n in range(place)]
         seen += [("the reply to an earlier question", told[other.id][1]) for other in cells[:place] if other.id in answers]
-        below = list(enumerate(copy.cells, 1))[place + 1 :]
-        seen += [(f"the output of cell {n}, below it", shown(other)) for n, other in below]
+        seen += [(f"the output of cell {n + 1}, below it", left[n]) for n in range(place + 1, len(left))]
         seen += [("the code that reveals", other.source) for other in revealing(cells, place)]
         found += [f"{name}: {match.group()!r} stands in {where}" for where, text in seen if (match := re.search(pattern, text))]
         if not any(re.search(pattern, text) for text in [told[cell.id][1], *map(shown, revealing(cells, place))]):
