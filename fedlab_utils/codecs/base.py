@@ -8,8 +8,7 @@ A stage is one class: what it writes (`forward`), what reads it again (`read`), 
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -17,13 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..language import say
-from ..layout import Shapes, is_list_of_arrays
-from ..validation import require_finite
+from ..layout import Layout, Shapes, is_list_of_arrays, vector_of
+from .shapes import check_of, read_shapes, tell_shapes
 from .wire import Reader, finite, seal, varint
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-MAX_DIMENSIONS = 32  # of an array in a layout
-Inner = Callable[..., np.ndarray]  # decodes the layer within, of so many weights; also given: how many belong to each array
+MAX_WEIGHTS = 2**24  # that `decode` takes where it is not told of more
+Inner = Callable[..., np.ndarray]  # decodes the layer within, of so many weights; also given: their layout
 
 _STAGES: dict[int, type[Codec]] = {}  # by tag
 
@@ -37,7 +36,7 @@ class Codec:
 
     ends_in_bytes: bool = False  # a stage that turns all of its input into bytes, so that none can follow
     lossless: bool = False
-    follows_layout: bool = False  # treats the arrays of a list each by itself, so that their shapes have to travel
+    follows_layout: bool = False  # treats each array by itself, so that no stage before may mix them
     keeps_layout: bool = False  # what it leaves is in the order of the arrays, and `forward_arrays` says how many of each
     biased: bool = True  # whether the mean of what is decoded, over the stage's random numbers, is another vector than x
     tags: Iterable[int] = ()  # of its layers, one byte each; a stage that writes another's layers inherits its tags
@@ -62,32 +61,38 @@ class Codec:
             return NotImplemented
         return Pipeline(*self.stages, *other.stages)
 
-    def encode(self, x: ArrayLike, rng: np.random.Generator | None = None) -> bytes:
+    def encode(self, x: ArrayLike, rng: np.random.Generator | None = None, layout: Shapes | None = None) -> bytes:
         """Encode an array of any shape as float32 [n] in row-major order; returns the whole message.
 
-        x: also a list of arrays, as model.get_weights() gives it: one after the other. Their shapes travel too (Layout: a tag,
-        their number, and the dimensions of each, counted in bytes) where a stage follows them, as `Quantize(8, "array")` does.
-        rng: for stages that draw random numbers; ValueError where one does and has none, or where x holds NaN, infinity
-        or a value beyond float32 (naming the first). TypeError for a stage without a tag.
+        x: also a list of arrays, as model.get_weights() gives it: one after the other. Where something is coded by their
+        shapes, these travel too (a tag, their number, the dimensions of each, counted in bytes). layout: the shapes, where
+        the receiver knows them from before and gives them to `decode`; then a tag and a check of one byte travel instead.
+        rng: for stages that draw random numbers; ValueError where one does and has none, where x holds NaN, infinity or a
+        value beyond float32 (naming the first), and for a layout of another vector. TypeError for a stage without a tag.
         """
+        shapes = [np.shape(part) for part in x] if is_list_of_arrays(x) else None
+        vector = vector_of(x)
+        known = None
+        if layout is not None:
+            known = Layout(layout, 2).require(vector.size)
+            if shapes is not None and shapes != known.shapes:
+                raise ValueError(f"x is a list of arrays of shapes {shapes}, the layout is {known.shapes}")
+        elif shapes is not None:
+            known = Layout(shapes, 1 + len(tell_shapes(shapes)))
         with np.errstate(all="ignore"):  # what leaves float32 is told below, by name
-            return self._encode(_vector(x), rng, [np.shape(part) for part in x] if is_list_of_arrays(x) else None)
+            return self._encode(vector, rng, known, layout is not None)
 
-    def _encode(self, x: np.ndarray, rng, shapes: Shapes | None) -> bytes:
+    def _encode(self, x: np.ndarray, rng, layout: Layout | None, agreed: bool) -> bytes:
         if x.size and max(-x.min(), x.max()) > FLOAT32_MAX:
             place = int(np.abs(x).argmax())
             raise ValueError(f"x must be within float32, ±{FLOAT32_MAX:.3g}, but x[{place}] is {x[place]:g}")
         rest: Any = x.astype(np.float32, copy=False)  # None once a stage has turned all into bytes
-        body = [varint(x.size)]
-        counts: Sequence[int] | None = None
-        if shapes is not None and self.follows_layout:
-            body.append(_Layout.layer(shapes))
-            counts = [math.prod(shape) for shape in shapes]
+        body, left = [varint(x.size), b""], layout
         for stage in self.stages:
-            if counts is None:
+            if left is None:
                 layer, rest = stage.forward(rest, rng)
             else:
-                layer, rest, counts = stage.forward_arrays(rest, rng, counts)
+                layer, rest, left = stage.forward_arrays(rest, rng, left)
             if not layer or layer[0] not in _STAGES:
                 raise TypeError(f"{stage} has no tag, so that nobody could decode it: give its class `tags` and `read`")
             body.append(layer)
@@ -95,6 +100,8 @@ class Codec:
                 raise ValueError(f"x is too large: {stage} leaves values beyond float32, ±{FLOAT32_MAX:.3g}")
         if rest is not None:
             body.append(Identity().forward(rest, rng)[0])
+        if layout is not None and layout.used:
+            body[1] = _Layout.layer(layout.shapes, agreed)
         return seal(b"".join(body))
 
     def left(self, n: int) -> int:
@@ -128,17 +135,18 @@ class Codec:
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(x, rng)")
 
     def forward_arrays(
-        self, x: np.ndarray, rng: np.random.Generator | None, counts: Sequence[int]
-    ) -> tuple[bytes, np.ndarray | None, Sequence[int] | None]:
-        """`forward` of a vector made of arrays of so many weights each; and how many of each are left, None if that is lost."""
+        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
+    ) -> tuple[bytes, np.ndarray | None, Layout | None]:
+        """`forward` of a vector made of arrays, and the layout of what is left, None if that is lost. A stage that codes by
+        the layout calls layout.use(), so that the receiver is told of it."""
         return *self.forward(x, rng), None
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         """The inverse of `forward`: float32 [n] from what stands behind the tag; ValueError for what no encoder wrote.
 
-        inner(count) decodes the layer within. Of a stage that keeps or follows the layout, reader.counts says how many weights
-        belong to each array, None where no layout was sent; inner(count, counts) hands on how many are left of each.
+        inner(count) decodes the layer within. reader.layout says of what arrays the n weights are, None where nobody was
+        told; a stage that keeps it hands on the layout of what is left, inner(count, layout).
         """
         raise NotImplementedError(f"{cls.__name__} needs a class method read(reader, tag, n, inner)")
 
@@ -196,35 +204,24 @@ class Identity(Codec):
 
 
 class _Layout(Codec):
-    """How the vector is made of arrays, for stages that follow it. Layer: tag, number of arrays, and of each how many
-    dimensions it has and their lengths, all as varints."""
+    """How the vector is made of arrays, where stages made use of it. Layer: 0xA0 and the shapes (`shapes.tell_shapes`), or
+    0xA1 and a check of one byte, where they were agreed on before."""
 
-    tags = (0xA0,)
+    tags = (0xA0, 0xA1)
 
     @staticmethod
-    def layer(shapes: Shapes) -> bytes:
-        numbers = [len(shapes), *(number for shape in shapes for number in (len(shape), *shape))]
-        return bytes([0xA0]) + b"".join(map(varint, numbers))
+    def layer(shapes: Shapes, agreed: bool) -> bytes:
+        return bytes([0xA1]) + check_of(shapes) if agreed else bytes([0xA0]) + tell_shapes(shapes)
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        counts = []
-        for _ in range(reader.varint()):
-            dimensions = reader.varint()
-            if dimensions > MAX_DIMENSIONS:
-                raise ValueError(f"damaged payload: an array of {dimensions} dimensions")
-            counts.append(math.prod(reader.varint() for _ in range(dimensions)))
-        if sum(counts) != n:
-            raise ValueError(f"damaged payload: arrays of {sum(counts)} weights, a vector of {n}")
-        return inner(n, counts)
-
-
-def _vector(x) -> np.ndarray:
-    """x as one finite vector; a list of arrays is taken in order. ValueError naming the first NaN or infinity."""
-    if is_list_of_arrays(x):
-        parts = [require_finite(f"x[{place}]", part) for place, part in enumerate(x)]
-        return np.concatenate([part.ravel() for part in parts])
-    return require_finite("x", x).ravel()
+        if tag == 0xA0:
+            return inner(n, read_shapes(reader, n))
+        if reader.agreed is None:
+            raise ValueError("the payload is coded by a layout that was agreed on before: pass layout=, the shapes of the arrays")
+        if bytes(reader.take(1)) != check_of(reader.agreed.shapes):
+            raise ValueError(f"the payload is coded by another layout than the one given, {reader.agreed.shapes}")
+        return inner(n, reader.agreed)
 
 
 def _family(stage: Codec) -> type[Codec]:
@@ -262,15 +259,18 @@ class Pipeline(Codec):
     __hash__ = Codec.__hash__
 
 
-def decode(payload: bytes, max_weights: int = 2**26) -> np.ndarray:
-    """The vector in a payload: float32 [n], from the bytes alone.
+def decode(payload: bytes, max_weights: int = MAX_WEIGHTS, layout: Shapes | None = None) -> np.ndarray:
+    """The vector in a payload: float32 [n], from the bytes alone, or from the bytes and what was agreed on before.
 
-    ValueError with the reason for damaged bytes, or for more than `max_weights` weights; memory stays in proportion to that.
+    layout: shapes of the arrays, as they were given to `encode` too. ValueError with the reason for damaged bytes, another
+    layout, or more than `max_weights` weights; memory stays in proportion to that.
     """
     reader = Reader(payload)
     n = reader.varint()
     if n > max_weights:
         raise ValueError(f"the payload declares {n} weights, more than max_weights={max_weights}")
+    if layout is not None:
+        reader.agreed = Layout(layout).require(n)
     with np.errstate(all="ignore"):
         x = _decode_layer(reader, n, frozenset())
     reader.finish()
@@ -286,12 +286,12 @@ def require_codec(name: str, codec: Codec | None) -> Codec:
     return codec
 
 
-def _decode_layer(reader: Reader, n: int, outer: frozenset[type[Codec]], counts: Sequence[int] | None = None) -> np.ndarray:
+def _decode_layer(reader: Reader, n: int, outer: frozenset[type[Codec]], layout: Layout | None = None) -> np.ndarray:
     tag = reader.byte()
     stage = _STAGES.get(tag)
     if stage is None:
         raise ValueError(f"damaged payload: no stage has the tag 0x{tag:02x}")
     if stage in outer:  # so that hostile bytes cannot nest without end
         raise ValueError(f"damaged payload: a stage {stage.__name__} within another")
-    reader.counts = counts
+    reader.layout = layout
     return stage.read(reader, tag, n, lambda count, left=None: _decode_layer(reader, count, outer | {stage}, left))

@@ -11,29 +11,53 @@ import struct
 
 import numpy as np
 
+from ..layout import Layout
 from ..theory import qsgd_variance_bound
-from ..validation import require_integer, require_rng
+from ..validation import require_choice, require_integer, require_rng
 from .base import FLOAT32_MAX, Codec, Inner
-from .entropy import decode_levels, encode_levels
+from .levels import MODELS, decode_levels, encode_levels
 from .wire import Reader, packed_bytes, varint
 
 
 class Sign(Codec):
     """One bit a weight, and the mean magnitude: x is decoded as sign(x) mean|x|, the sign of zero as plus.
 
-    Layer: tag, mean|x| as float32, ceil(n / 8) bytes. Sources: Bernstein et al. 2018, arXiv:1802.04434 (signSGD); with the
+    model: "plain", the signs as they are; "arrays" (default) tells rows and columns of zeros once, where the arrays are
+    known, "context" codes each sign by those around it. Layer: tag, mean|x| as float32, then ceil(n / 8) bytes or, where that
+    is shorter, levels -1, 0 and 1. Sources: Bernstein et al. 2018, arXiv:1802.04434 (signSGD); with the
     scale, Karimireddy et al. 2019, arXiv:1901.09847. The mean is the scale of least squared error.
     """
 
-    ends_in_bytes, tags = True, (0x50,)
+    ends_in_bytes, tags = True, (0x50, 0x51)
+
+    def __init__(self, model: str = "arrays"):
+        self.model = require_choice("model", model, MODELS)
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
+        return self._layer(x, None), None
+
+    def forward_arrays(
+        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
+    ) -> tuple[bytes, np.ndarray | None, Layout | None]:
+        return self._layer(x, layout), None, None
+
+    def _layer(self, x: np.ndarray, layout: Layout | None) -> bytes:
         scale = np.abs(x).mean(dtype=np.float64) if x.size else 0.0
-        return struct.pack("<Bf", 0x50, scale) + np.packbits(x >= 0).tobytes(), None
+        packed = np.packbits(x >= 0).tobytes()
+        if self.model == "context" or (layout is not None and self.model == "arrays"):
+            coded = encode_levels(np.sign(x).astype(np.int64), layout, self.model, beat=len(packed))
+            if len(coded) < len(packed):
+                return struct.pack("<Bf", 0x51, scale) + coded
+        return struct.pack("<Bf", 0x50, scale) + packed
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         scale = np.float32(reader.float32())
+        if tag == 0x51:
+            levels = decode_levels(reader, n)
+            if np.abs(levels).max(initial=0) > 1:
+                raise ValueError("damaged payload: a sign is neither plus nor minus")
+            return np.where(levels < 0, -scale, scale)
         plus = np.unpackbits(np.frombuffer(reader.take(packed_bytes(n, 1)), np.uint8), count=n)
         return np.where(plus, scale, -scale)
 
@@ -43,20 +67,28 @@ class QSGD(Codec):
 
     levels: 1 … 32768, the paper's s. The norm is the Euclidean one of the whole vector; `encode` needs rng. Error at most
     min(n / s^2, sqrt(n) / s) ||x||^2 on average (`theory.qsgd_variance_bound`), more than ||x||^2 where s is small.
-    Layer: tag, s, norm as float32, the signed levels, entropy coded or packed (`entropy`) in place of the paper's Elias
-    code. Source: Alistarh et al. 2017, arXiv:1610.02132, section 3.1.
+    model: of the levels, see `EntropyQuantize`. Layer: tag, s, norm as float32, the signed levels, entropy coded or packed
+    (`levels`) in place of the paper's Elias code. Source: Alistarh et al. 2017, arXiv:1610.02132, section 3.1.
     """
 
     ends_in_bytes, biased, tags = True, False, (0x70,)
 
-    def __init__(self, levels: int):
-        self.levels = require_integer("levels", levels, 1, 2**15)
+    def __init__(self, levels: int, model: str = "arrays"):
+        self.levels, self.model = require_integer("levels", levels, 1, 2**15), require_choice("model", model, MODELS)
 
     def random_error(self, n: int) -> float:
         """Of magnitudes below a step, sqrt(2 n / pi) / s; of those above, n / (6 s²); never more than the paper's bound."""
         return min(math.sqrt(2 * n / math.pi) / self.levels, n / (6 * self.levels**2), qsgd_variance_bound(n, self.levels))
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
+        return self._layer(x, rng, None), None
+
+    def forward_arrays(
+        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
+    ) -> tuple[bytes, np.ndarray | None, Layout | None]:
+        return self._layer(x, rng, layout), None, None
+
+    def _layer(self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None) -> bytes:
         if rng is None:
             raise ValueError(f"{self} draws random numbers: pass rng=numpy.random.default_rng(seed)")
         wide = x.astype(np.float64)
@@ -67,7 +99,7 @@ class QSGD(Codec):
         if norm:
             np.copysign(np.floor(np.abs(wide) / norm * self.levels + require_rng("rng", rng).random(x.size)), wide, wide)
             signed = wide.astype(np.int64)
-        return bytes([0x70]) + varint(self.levels) + struct.pack("<f", norm) + encode_levels(signed), None
+        return bytes([0x70]) + varint(self.levels) + struct.pack("<f", norm) + encode_levels(signed, layout, self.model)
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from ..layout import counts_of
+from ..layout import Layout
 from ..sparsification import Sparse, count_kept, top_k
-from ..validation import require_number
+from ..validation import require_choice, require_number
 from .base import Codec, Inner
+from .levels import MODELS
+from .masks import ALL_FORMS, decode_support_by, encode_support_by
 from .seeds import SEED_BYTES, draw_seed, random_bytes
-from .supports import FORMS, decode_cheapest, encode_cheapest
 from .wire import Reader, varint
 
 
@@ -20,35 +19,37 @@ class _Keeping(Codec):
 
     keeps_layout = True
 
-    def keep(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray, np.ndarray]:
+    def keep(
+        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None
+    ) -> tuple[bytes, np.ndarray, np.ndarray]:
         """The layer, the places that are kept (int64 [k], rising), and the values that go on (float32 [k])."""
         raise NotImplementedError
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
-        layer, _, values = self.keep(x, rng)
+        layer, _, values = self.keep(x, rng, None)
         return layer, values
 
     def forward_arrays(
-        self, x: np.ndarray, rng: np.random.Generator | None, counts: Sequence[int]
-    ) -> tuple[bytes, np.ndarray | None, Sequence[int] | None]:
-        layer, indices, values = self.keep(x, rng)
-        return layer, values, counts_of(indices, counts)
+        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
+    ) -> tuple[bytes, np.ndarray | None, Layout | None]:
+        layer, indices, values = self.keep(x, rng, layout)
+        return layer, values, layout.kept(indices)
 
 
 def _scattered(indices: np.ndarray, n: int, reader: Reader, inner: Inner) -> np.ndarray:
-    counts = None if reader.counts is None else counts_of(indices, reader.counts)
-    return Sparse(indices, inner(indices.size, counts), (n,)).to_dense()
+    left = None if reader.layout is None else reader.layout.kept(indices)
+    return Sparse(indices, inner(indices.size, left), (n,)).to_dense()
 
 
 class _Support(_Keeping):
     """What `TopK` and `Threshold` have in common. Layer: tag and form of the support, k, the support in its cheapest form."""
 
-    tags = tuple(0x20 | form for form in FORMS)
+    tags = tuple(0x20 | form for form in ALL_FORMS)
+    model: str
 
-    @staticmethod
-    def layer(indices: np.ndarray, n: int) -> bytes:
+    def layer(self, indices: np.ndarray, n: int, layout: Layout | None) -> bytes:
         """The layer of a stage that keeps the weights at `indices` (int64 [k], rising) of n."""
-        form, support = encode_cheapest(indices, n)
+        form, support = encode_support_by(indices, n, layout, self.model)
         return bytes([0x20 | form]) + varint(indices.size) + support
 
     @classmethod
@@ -57,40 +58,46 @@ class _Support(_Keeping):
         if k > n:
             raise ValueError(f"damaged payload: a support of {k} in {n} weights")
         if k == n:  # all are kept: nothing to scatter
-            return inner(n, reader.counts)
-        return _scattered(decode_cheapest(reader, tag & 0x0F, k, n), n, reader, inner)
+            return inner(n, reader.layout)
+        return _scattered(decode_support_by(reader, tag & 0x0F, k, n), n, reader, inner)
 
 
 class TopK(_Support):
     """Keep the k weights of largest magnitude (document, 4.2); their places are coded, their values go on.
 
-    k: a fraction (float in (0, 1]) or a count (int). Source: Aji and Heafield 2017, arXiv:1704.05021.
+    k: a fraction (float in (0, 1]) or a count (int). model: of the places, see `encode_support_by`: "plain", "arrays" (rows
+    and columns where nothing is kept are told once), "context". Source: Aji and Heafield 2017, arXiv:1704.05021.
     """
 
-    def __init__(self, k):
+    def __init__(self, k, model: str = "arrays"):
         count_kept(k, 0)  # an impossible k is told here; one beyond n when n is known
-        self.k = k
+        self.k, self.model = k, require_choice("model", model, MODELS)
 
     def left(self, n: int) -> int:
         return count_kept(self.k, n)
 
-    def keep(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray, np.ndarray]:
+    def keep(
+        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None
+    ) -> tuple[bytes, np.ndarray, np.ndarray]:
         s = top_k(x, self.k)
-        return self.layer(s.indices, x.size), s.indices, s.values
+        return self.layer(s.indices, x.size, layout), s.indices, s.values
 
 
 class Threshold(_Support):
-    """Keep the weights of magnitude `threshold` and more: as many as there are, none perhaps. Layer: as that of `TopK`.
+    """Keep the weights of magnitude `threshold` and more: as many as there are, none perhaps. Layer, model: as of `TopK`.
 
     Source: Strom 2015, "Scalable distributed DNN training using commodity GPU cloud computing", Interspeech.
     """
 
-    def __init__(self, threshold: float):
+    def __init__(self, threshold: float, model: str = "arrays"):
         self.threshold = require_number("threshold", threshold, 0)
+        self.model = require_choice("model", model, MODELS)
 
-    def keep(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray, np.ndarray]:
+    def keep(
+        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None
+    ) -> tuple[bytes, np.ndarray, np.ndarray]:
         indices = np.flatnonzero(np.abs(x) >= self.threshold)
-        return self.layer(indices, x.size), indices, x[indices]
+        return self.layer(indices, x.size, layout), indices, x[indices]
 
 
 class RandomK(_Keeping):
@@ -114,7 +121,9 @@ class RandomK(_Keeping):
     def random_error(self, n: int) -> float:
         return n / count_kept(self.k, n) - 1 if self.unbiased else 0.0  # without the factor nothing grows
 
-    def keep(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray, np.ndarray]:
+    def keep(
+        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None
+    ) -> tuple[bytes, np.ndarray, np.ndarray]:
         seed, kept = draw_seed(self, rng), count_kept(self.k, x.size)
         indices = _random_support(seed, kept, x.size)
         values = x[indices]

@@ -1,33 +1,37 @@
-"""The support of a sparse vector in its cheapest form: bitmap, Rice code, or entropy code with one of two models.
+"""The support of a sparse vector in its cheapest form: bitmap, Rice code, runs, or entropy code with one of two models.
 
 The candidates are written and the shortest is kept. No code of random supports is shorter than log2 C(n, k) bits on
 average; in a real delta the kept weights stand together, and with a model of their gaps the code can be shorter than that.
+Forms that know of what arrays the vector is made stand in `masks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from .entropy import MAX_SPAN, ans_decode, ans_encode, decode_levels, encode_levels, normalize
+from .ans import ans_decode, ans_encode, normalize
+from .entropy import MAX_SPAN, decode_levels, encode_levels
 from .rice import decode_support, encode_gaps, gaps_support, support_gaps
-from .wire import Reader, pack_bits, packed_bytes, seal, unpack_bits, varint
+from .wire import Reader, pack_bits, packed_bytes, unpack_bits, varint
 
-FORMS = RICE, BITMAP, GEOMETRIC, MODELLED = range(4)
+FORMS = RICE, BITMAP, GEOMETRIC, MODELLED, RUNS = range(5)
 MAX_QUOTIENT = 1023
 
 
 def encode_cheapest(indices: np.ndarray, n: int) -> tuple[int, bytes]:
-    """The form (RICE, BITMAP, GEOMETRIC or MODELLED) of least bytes, and those bytes.
+    """The form (RICE, BITMAP, GEOMETRIC, MODELLED or RUNS) of least bytes, and those bytes.
 
     indices: integers [k], rising, unique, in 0 … n-1 (ValueError otherwise). A full or empty support costs no byte.
     """
     if len(indices) in (0, n):
         support_gaps(indices, n)
         return RICE, b""
-    forms = _forms(np.asarray(indices, np.int64), n)
+    indices = np.asarray(indices, np.int64)
+    forms = _forms(indices, n)
+    flips = _flips(indices, n)
+    if 4 * flips.size < indices.size:  # few runs: where they begin and end, as a support of its own
+        form, places = encode_cheapest(flips, n)
+        forms[RUNS] = varint(flips.size) + bytes([form]) + places
     best = min(forms, key=lambda form: len(forms[form]))
     return best, forms[best]
 
@@ -60,6 +64,8 @@ def decode_cheapest(reader: Reader, form: int, k: int, n: int) -> np.ndarray:
         if indices.size != k or indices[-1] >= n:
             raise ValueError(f"damaged payload: a bitmap of {indices.size} in {n}, not of {k}")
         return indices
+    if form == RUNS:
+        return _runs(reader, k, n)
     r = _low_bits(k, n)
     low = unpack_bits(reader.take(packed_bytes(k, r)), r, k).astype(np.int64) if r else 0
     if form == GEOMETRIC:
@@ -74,29 +80,23 @@ def decode_cheapest(reader: Reader, form: int, k: int, n: int) -> np.ndarray:
     return gaps_support((quotients << r) | low, n)
 
 
-def encode_mask(mask: Sequence[ArrayLike]) -> bytes:
-    """A mask as a message of its own, as it is sent once: n, k, the places in their cheapest form, a checksum.
-
-    mask: arrays of bool, True stays; they are sent as one vector.
-    """
-    flat = np.concatenate([np.ravel(part) for part in mask])
-    kept = np.flatnonzero(flat)
-    form, places = encode_cheapest(kept, flat.size)
-    return seal(varint(flat.size) + varint(kept.size) + bytes([form]) + places)
+def _flips(indices: np.ndarray, n: int) -> np.ndarray:
+    """Where a support begins or ends a run: rising, in 0 … n-1 (what ends at n is not told)."""
+    first = np.diff(indices, prepend=-2) != 1
+    last = np.diff(indices, append=n + 1) != 1
+    flips = np.sort(np.concatenate([indices[first], indices[last] + 1]))
+    return flips[flips < n]
 
 
-def decode_mask(payload: bytes, max_weights: int = 2**26) -> np.ndarray:
-    """The mask in a message, flat: bool [n]. ValueError for damaged bytes, or more than `max_weights` weights."""
-    reader = Reader(payload)
-    n, k, form = reader.varint(), reader.varint(), reader.byte()
-    if n > max_weights or k > n:
-        raise ValueError(f"the mask declares {k} of {n} weights, more than there are or than max_weights={max_weights}")
-    if form > MODELLED:
-        raise ValueError(f"damaged payload: a support has no form {form}")
-    mask = np.zeros(n, bool)
-    mask[decode_cheapest(reader, form, k, n)] = True
-    reader.finish()
-    return mask
+def _runs(reader: Reader, k: int, n: int) -> np.ndarray:
+    count, form = reader.varint(), reader.byte()
+    if not 0 < count < k or form in (RUNS, *range(len(FORMS), 256)):
+        raise ValueError(f"damaged payload: {count} ends of runs in form {form}")
+    ends = decode_cheapest(reader, form, count, n)
+    lengths = np.diff(ends, append=n)[::2]
+    if lengths.sum() != k:
+        raise ValueError(f"damaged payload: runs of {lengths.sum()} weights, not of {k}")
+    return np.arange(k) + np.repeat(ends[::2] - np.cumsum(lengths) + lengths, lengths)
 
 
 def _low_bits(k: int, n: int) -> int:

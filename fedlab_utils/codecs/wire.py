@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 
+from ..layout import Layout
 from ..validation import require_integer
 
 MAX_BITS = 32
@@ -105,7 +105,8 @@ def unzigzag(values: Integers) -> Integers:
 class Reader:
     """Reads a sealed message from front to back. Every method raises ValueError where the bytes do not suffice."""
 
-    counts: Sequence[int] | None = None  # of the layer that is read: how many of its weights belong to each array of a layout
+    layout: Layout | None = None  # of the layer that is read: of what arrays its weights are, where that is known
+    agreed: Layout | None = None  # of the whole vector, known before the payload came
 
     def __init__(self, payload: bytes):
         view = memoryview(payload).cast("B")
@@ -148,6 +149,10 @@ class Reader:
     def float32(self) -> float:
         """The next four bytes as a float32; NaN and infinity are damage."""
         return float(finite(np.frombuffer(self.take(4), "<f4"))[0])
+
+    def bfloat16(self) -> float:
+        """The next two bytes as the upper half of a float32; NaN and infinity are damage."""
+        return float(finite(np.frombuffer(b"\0\0" + self.take(2), "<f4"))[0])
 
     def finish(self) -> None:
         """ValueError unless every byte has been read."""

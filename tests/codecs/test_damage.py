@@ -143,7 +143,7 @@ def test_max_weights_itself_is_allowed():
         (b"\x01\x10" + struct.pack("<ff", 0, math.inf) + b"\0", "NaN or infinity"),
         (b"\x01\x10" + struct.pack("<ff", 1, 0) + b"\0", "range of the levels is 1 … 0"),
         (b"\x01\xf0", "tag 0xf0"),
-        (b"\x01\x24\x01\x00", "tag 0x24"),
+        (b"\x01\x2f\x01\x00", "tag 0x2f"),
         (b"\x01\x20\x02", "support of 2 in 1 weights"),
         (b"\x02\x20\x01\x20", "Rice parameter 32"),
         (b"\x02\x20\x01\x00\x20", "an index of the support is 2, beyond 1"),

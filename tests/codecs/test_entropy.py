@@ -9,13 +9,9 @@ from hypothesis import strategies as st
 from table import N_DOCUMENT, read, rng
 
 import fedlab_utils as fl
-from fedlab_utils.codecs import (
-    entropy,
-    pack_bits,
-    seal,
-    varint,
-)
-from fedlab_utils.codecs.entropy import PRECISION, ans_decode, ans_encode, decode_levels, encode_levels, normalize
+from fedlab_utils.codecs import ans, pack_bits, seal, varint
+from fedlab_utils.codecs.ans import PRECISION, ans_decode, ans_encode, normalize
+from fedlab_utils.codecs.entropy import decode_levels, encode_levels
 
 
 def entropy_bits(levels):
@@ -26,7 +22,7 @@ def entropy_bits(levels):
 @pytest.fixture
 def without_library(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "constriction", None)  # as if it were not installed
-    assert entropy._constriction() is None
+    assert ans._constriction() is None
 
 
 @given(st.lists(st.integers(1, 2**36), min_size=1, max_size=300))
@@ -59,8 +55,9 @@ def test_the_loop_writes_and_reads_what_the_library_does(weights, data):
     assert read(ans_decode, coded, symbols.size, frequencies).tolist() == symbols.tolist()
     stored = coded[1:] if coded[0] < 128 else coded[2:]
     words = np.frombuffer(stored + bytes(-len(stored) % 4), "<u4").tolist()
-    assert entropy._slow_encode(symbols.tolist(), frequencies) == words
-    assert entropy._slow_decode(words, symbols.size, frequencies) == symbols.tolist()
+    assert ans._slow_encode([(symbols.tolist(), frequencies)]) == words
+    slow = ans._Slow(words)
+    assert slow.decode(symbols.size, frequencies).tolist() == symbols.tolist() and slow.is_empty()
 
 
 @pytest.mark.parametrize("codec", [fl.EntropyQuantize(3), fl.TopK(0.1) | fl.Sign(), fl.QSGD(5), fl.Eden(3)], ids=repr)

@@ -112,17 +112,17 @@ def test_a_residual_knows_the_arrays_from_a_list_or_from_their_shapes():
     listed, shaped, alone = fl.Residual(codec), fl.Residual(codec, shapes=DOCUMENT), fl.Residual(codec)
     for _ in range(2):
         of_list, of_shapes = listed.send(arrays), shaped.send(flat)
-        assert of_list[0] == of_shapes[0]
+        assert len(of_list[0]) == len(of_shapes[0]) + 14  # the shapes, in place of a check of those agreed on
         np.testing.assert_array_equal(of_list[1], of_shapes[1])
         assert len(alone.send(flat)[0]) == len(of_list[0]) - 40
     np.testing.assert_allclose(listed.value, shaped.value)
-    with pytest.raises(ValueError, match="101770 weights in all cannot be cut from a vector of 5"):
+    with pytest.raises(ValueError, match="layout is of 101770 weights in 4 arrays, the vector has 5"):
         fl.Residual(codec, shapes=DOCUMENT).send(np.ones(5))
 
 
 def test_the_parts_of_a_vector():
     x = np.arange(7.0, dtype=np.float32)
     assert [part.tolist() for part in layout.split(x, [3, 0, 4])] == [[0, 1, 2], [], [3, 4, 5, 6]]
-    assert layout.split(x[:0], []) == [] and layout.counts_of(np.array([0, 2, 3, 6]), [3, 0, 4]) == [2, 0, 2]
+    assert layout.split(x[:0], []) == [] and layout.Layout([(3,), (0,), (2, 2)]).kept(np.array([0, 2, 3, 6])).counts == [2, 0, 2]
     again = layout.unflatten(layout.flatten(arrays_of(DOCUMENT)), DOCUMENT)
     assert all(np.array_equal(one, other) for one, other in zip(again, arrays_of(DOCUMENT), strict=True))

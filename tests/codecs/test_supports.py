@@ -12,6 +12,7 @@ from table import N_DOCUMENT, read, rng
 import fedlab_utils as fl
 from fedlab_utils.codecs import (
     encode_support,
+    masks,
     seal,
     supports,
 )
@@ -59,6 +60,9 @@ def test_any_support_comes_back_from_every_form(n, data):
     assert read(supports.decode_cheapest, best, form, indices.size, n).tolist() == indices.tolist()
     if 0 < indices.size < n:
         forms = supports._forms(indices, n)
+        if form == supports.RUNS:
+            assert len(best) < min(map(len, forms.values()))
+            forms[form] = best
         assert (
             len(best) == min(map(len, forms.values()))
             and forms[supports.BITMAP] == np.packbits(np.isin(np.arange(n), indices)).tobytes()
@@ -73,6 +77,7 @@ def test_each_form_is_the_cheapest_of_some_support():
         supports.BITMAP: (np.flatnonzero(rng().random(1000) < 0.5), 1000),
         supports.GEOMETRIC: (np.flatnonzero(rng().random(N_DOCUMENT) < 0.1), N_DOCUMENT),
         supports.MODELLED: (np.arange(0, N_DOCUMENT, 100)[:900], N_DOCUMENT),
+        supports.RUNS: (np.concatenate([np.arange(start, start + 700) for start in (900, 20_000, 77_777)]), N_DOCUMENT),
     }
     for form, (indices, n) in supports_of.items():
         assert supports.encode_cheapest(indices, n)[0] == form
@@ -89,17 +94,17 @@ def test_kept_weights_of_a_real_delta_stand_together():
 
 @given(hnp.arrays(bool, st.integers(1, 300)))
 def test_a_mask_comes_back_from_its_bytes(mask):
-    np.testing.assert_array_equal(supports.decode_mask(supports.encode_mask([mask[:7], mask[7:]])), mask)
+    np.testing.assert_array_equal(masks.decode_mask(masks.encode_mask([mask[:7], mask[7:]])), mask)
 
 
 def test_a_damaged_or_greedy_mask_is_refused():
-    payload = supports.encode_mask([np.random.default_rng(0).random(500) < 0.1])
+    payload = masks.encode_mask([np.random.default_rng(0).random(500) < 0.1])
     for place in range(len(payload)):
         with pytest.raises(ValueError):
-            supports.decode_mask(payload[:place] + bytes([payload[place] ^ 4]) + payload[place + 1 :])
+            masks.decode_mask(payload[:place] + bytes([payload[place] ^ 4]) + payload[place + 1 :])
     with pytest.raises(ValueError, match="max_weights=499"):
-        supports.decode_mask(payload, max_weights=499)
+        masks.decode_mask(payload, max_weights=499)
     with pytest.raises(ValueError, match="3 of 2 weights"):
-        supports.decode_mask(seal(bytes([2, 3, 0])))
-    with pytest.raises(ValueError, match="no form 4"):
-        supports.decode_mask(seal(bytes([2, 1, 4, 0])))
+        masks.decode_mask(seal(bytes([2, 3, 0])))
+    with pytest.raises(ValueError, match="no form 7"):
+        masks.decode_mask(seal(bytes([2, 1, 7, 0])))

@@ -1,0 +1,145 @@
+"""Levels by a model of one's choice: one histogram for all, one for each array, or contexts within each array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..layout import Layout, as_table, split
+from . import contexts, entropy
+from .ans import Teller, Writer
+from .fitting import fitted
+from .lines import read_live, tell_live
+from .wire import Reader, unzigzag, varint, zigzag
+
+MODELS = "plain", "arrays", "context"
+ARRAYS, CONTEXT = 0xFE, 0xFD  # first byte, where it is none of those of `entropy.encode_levels`
+POOLED = 1024  # arrays of fewer live weights share a histogram
+LINE = 64  # weights a line of a vector, which is laid out as a table
+SIGNED, MAX_MEAN = 0x80, 160  # mean magnitudes are within 2**±20
+
+
+def encode_levels(levels: np.ndarray, layout: Layout | None = None, model: str = "plain", beat: int | None = None) -> bytes:
+    """Integers in the shortest form that the model allows; each falls back on "plain".
+
+    levels: int64 [n], max - min below 2**17 (ValueError otherwise). layout: of the vector whose levels they are.
+    model: "plain", one histogram for all (`entropy.encode_levels`). "arrays": rows and columns of an array that hold nothing
+    but the commonest level are told once, the rest has a histogram an array. "context": see `contexts`; without a layout the
+    vector is taken in lines of 64. beat: the bytes of what the caller takes instead, so that shapes are not told in vain.
+    """
+    if model == "plain" or not levels.size or (layout is None and model == "arrays"):
+        return entropy.encode_levels(levels)
+    least = int(levels.min())
+    counts = np.bincount(levels - least)
+    centre = least + int(counts.argmax())
+    if model == "context" or layout is None:
+        best = bytes([CONTEXT]) + varint(int(zigzag(centre))) + encode_by_context(levels - centre, layout)
+    else:
+        best = bytes([ARRAYS]) + varint(int(zigzag(centre))) + _encode_arrays(levels - centre, layout)
+    price = layout.bytes_to_tell if layout is not None else 0
+    if len(best) + price > entropy.least_bytes(counts):  # otherwise no code by one histogram is as short
+        plain = entropy.encode_levels(levels)
+        if len(plain) <= len(best) + price:
+            return plain
+    if layout is not None and (beat is None or len(best) + price < beat):
+        layout.use()
+    return best
+
+
+def decode_levels(reader: Reader, n: int) -> np.ndarray:
+    """The inverse of `encode_levels`: integers [n]. ValueError if the bytes hold no such levels."""
+    form = bytes(reader.peek(1))
+    if form not in (bytes([ARRAYS]), bytes([CONTEXT])):
+        return entropy.decode_levels(reader, n)
+    reader.byte()
+    centre = unzigzag(reader.varint())
+    if abs(centre) > entropy.MAX_SPAN:
+        raise ValueError(f"damaged payload: the commonest level is {centre}")
+    levels = _decode_arrays(reader, n) if form[0] == ARRAYS else decode_by_context(reader, n)
+    levels += centre
+    return levels
+
+
+def _encode_arrays(levels: np.ndarray, layout: Layout) -> bytes:
+    told: list[bytes] = []
+    own: list[np.ndarray] = []
+    pool = [levels[:0]]
+    for shape, part in zip(layout.shapes, split(levels, layout.counts), strict=True):
+        if part.size:
+            table = part.reshape(as_table(shape))
+            code, live = tell_live(table != 0, always=True)
+            told.append(code)
+            of_live = table[live]
+            (own if of_live.size >= POOLED else pool).append(of_live)
+    return b"".join([*told, *map(entropy.encode_levels, own), entropy.encode_levels(np.concatenate(pool))])
+
+
+def _decode_arrays(reader: Reader, n: int) -> np.ndarray:
+    layout = reader.layout
+    if layout is None:
+        raise ValueError("damaged payload: levels of arrays, but no arrays")
+    lives = [read_live(reader, as_table(shape)) for shape in layout.shapes if 0 not in shape]
+    counts = [int(np.count_nonzero(live)) for live in lives]
+    own = [entropy.decode_levels(reader, count) if count >= POOLED else None for count in counts]
+    pool = entropy.decode_levels(reader, sum(count for count in counts if count < POOLED))
+    levels, start, pooled = np.zeros(n, np.int32), 0, 0
+    for live, count, of_live in zip(lives, counts, own, strict=True):
+        if of_live is None:
+            of_live, pooled = pool[pooled : pooled + count], pooled + count
+        levels[start : start + live.size][live.ravel()] = of_live
+        start += live.size
+    return levels
+
+
+def encode_by_context(levels: np.ndarray, layout: Layout | None) -> bytes:
+    """Levels by their contexts (`contexts`): how many symbols the magnitudes take and whether there are signs, then of each
+    array what is live, how far its neighbours are, how much they weigh, the magnitude expected; then the code."""
+    symbols, signed = contexts.symbols_of(int(np.abs(levels).max())), bool(levels.min() < 0)
+    told, tables, writer = [bytes([symbols | SIGNED * signed])], contexts.Tables(symbols, signed), Writer()
+    for part, shape, is_vector in _as_tables(levels, layout):
+        table = np.zeros(shape, np.int64)
+        table.ravel()[: part.size] = part
+        code, live = tell_live(table != 0, always=False)
+        told.append(code)
+        live.ravel()[part.size :] = False
+        if live.any():
+            field = fitted(live, table, is_vector)
+            far = 0 if is_vector else field.near[1][0]
+            told.append(varint(far * contexts.WEIGHTS + field.weight) + varint(int(zigzag(field.mean))))
+            contexts.walk(field, tables, writer, table)
+    return b"".join(told) + writer.data()
+
+
+def decode_by_context(reader: Reader, n: int) -> np.ndarray:
+    """The inverse of `encode_by_context`: int32 [n]."""
+    first = reader.byte()
+    symbols, signed = first & ~SIGNED, bool(first & SIGNED)
+    if not 1 <= symbols <= contexts.symbols_of(entropy.MAX_SPAN):
+        raise ValueError(f"damaged payload: magnitudes of {symbols} symbols")
+    levels = np.zeros(n, np.int32)
+    fields = []
+    for part, shape, is_vector in _as_tables(levels, reader.layout):
+        live = read_live(reader, shape)
+        live.ravel()[part.size :] = False
+        if live.any():
+            far, weight = divmod(reader.varint(), contexts.WEIGHTS)
+            mean = unzigzag(reader.varint())
+            if abs(mean) > MAX_MEAN or far >= max(shape[0], 4) or is_vector == bool(far):
+                raise ValueError(f"damaged payload: an array of mean 2**({mean}/8), neighbours {far} rows away")
+            fields.append((part, contexts.Field(live, weight, contexts.neighbours(far), mean)))
+    tables, teller = contexts.Tables(symbols, signed), Teller(reader)
+    for part, field in fields:
+        part[:] = contexts.walk(field, tables, teller, None).ravel()[: part.size]
+    teller.finish()
+    return levels
+
+
+def _as_tables(levels: np.ndarray, layout: Layout | None) -> Iterator[tuple[np.ndarray, tuple[int, int], bool]]:
+    """Of each array that holds anything: its part of the levels, a view; rows and columns; whether it is a vector, in lines."""
+    for shape, part in zip(layout.shapes, split(levels, layout.counts), strict=True) if layout else [((levels.size,), levels)]:
+        rows, columns = as_table(shape)
+        if rows > 1 and columns > 1:
+            yield part, (rows, columns), False
+        elif part.size:
+            yield part, (-(-part.size // LINE), min(part.size, LINE)), True
