@@ -15,7 +15,7 @@ from .wire import FORMAT, MAGIC, Reader, pack_bits, packed_bytes, seal, unpack_b
 
 __all__ = [
     "FLOAT32_MAX", "FORMAT", "MAGIC", "MODELS", "QSGD", "BFloat16", "Codec", "Eden", "EntropyQuantize", "Float16", "Identity",
-    "LloydMax", "Pipeline", "Quantize", "RandomK", "Reader", "Residual", "Rotate", "Sign", "Threshold", "TopK", "decode", "decode_levels",
-    "decode_mask", "decode_support", "encode_cheapest", "encode_levels", "encode_mask", "encode_support", "pack_bits",
-    "packed_bytes", "require_codec", "seal", "unpack_bits", "unzigzag", "varint", "zigzag",
+    "LloydMax", "Pipeline", "Quantize", "RandomK", "Reader", "Residual", "Rotate", "Sign", "Threshold", "TopK", "decode",
+    "decode_levels", "decode_mask", "decode_support", "encode_cheapest", "encode_levels", "encode_mask", "encode_support",
+    "pack_bits", "packed_bytes", "require_codec", "seal", "unpack_bits", "unzigzag", "varint", "zigzag",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ RANGES = ("model", "array")
 MAX_LEVEL = 2**15  # on either side of zero
 _KINDS = {0x10: (False, False), 0x30: (True, False), 0xB0: (False, True), 0xD0: (True, True)}  # entropy coded, range an array
 DEAD_ZONE, KURTOSIS = 0.2, 4.5  # of a Gaussian the kurtosis is 3, of a Laplacian 6
+UPPER, SMALL = np.uint32(0xFFFF0000), 2.0**-118  # a bfloat16 is the upper half of a float32; of tiny ones nothing is cut off
 SAMPLE = 2**14  # weights on which the step is sought before all are asked
 
 
@@ -105,7 +106,7 @@ class EntropyQuantize(Codec):
     known, rows and columns of zeros told once and a histogram an array; "context", a histogram for each kind of surroundings
     (`contexts`): fewer bytes, more time.
     Layer: tag, step as bfloat16, the levels, then, with the tag 0x43, the centroids that pay: the first of them, their
-    number, and each one's place within its step in a byte. A constant is sent as itself. (0x41: the step as float32.)
+    number, and each one's place within its step in a byte. A constant is sent as itself; a tiny step as float32, 0x41.
     """
 
     ends_in_bytes, tags = True, (0x40, 0x41, 0x42, 0x43)
@@ -137,8 +138,10 @@ class EntropyQuantize(Codec):
         # 2 ln 2 times the mean squared error each, of which a uniform quantizer has up to 1/12.
         first, last = _best_run(counts * (places / 254) ** 2 - 8 * 2 * math.log(2) / 12)
         told = varint(first) + varint(last - first) + places[first:last].astype(np.int8).tobytes() if last > first else b""
-        head = bytes([0x43 if told else 0x42]) + struct.pack("<f", step)[2:]
-        return head + encode_levels(levels, layout, self.model) + told
+        coded = encode_levels(levels, layout, self.model)
+        if np.float32(step).view(np.uint32) & ~UPPER:
+            return struct.pack("<Bf", 0x41, step) + coded + (told or b"\0\0")
+        return bytes([0x43 if told else 0x42]) + struct.pack("<f", step)[2:] + coded + told
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
@@ -159,8 +162,9 @@ class EntropyQuantize(Codec):
 
 
 def _dead_zone(x: np.ndarray) -> float:
-    """By how many steps less is rounded up: none for what is Gaussian or flatter, 0.2 for heavier tails, by the kurtosis."""
-    square = (x / np.abs(x).max()) ** 2
+    """By how many steps less is rounded up: none for what is Gaussian or flatter, 0.2 for heavier tails, by the kurtosis of
+    what is not zero."""
+    square = (x[x != 0] / np.abs(x).max()) ** 2
     return DEAD_ZONE if float(np.mean(square**2)) > KURTOSIS * float(np.mean(square)) ** 2 else 0.0
 
 
@@ -169,12 +173,13 @@ def _round(x: np.ndarray, dead: float) -> np.ndarray:
 
 
 def _find_step(x: np.ndarray, bits: float, dead: float) -> float:
-    """The step, a bfloat16, at which the levels of x have an entropy of `bits`, or the least that `MAX_LEVEL` allows."""
+    """The step, a bfloat16 unless it is tiny, at which the levels of x have an entropy of `bits`, or the least that `MAX_LEVEL` allows."""
     top = float(np.abs(x).max())
-    least = math.log2(max(top / MAX_LEVEL, 2.0**-126))
+    least = math.log2(max(top / MAX_LEVEL, 2.0**-149))
     if bits > math.log2(x.size) - 1:  # so few do not show so much: the step that a Gaussian of their spread takes
-        least = max(least, math.log2(float(np.std(x)) * math.sqrt(2 * math.pi * math.e) + 2.0**-126) - bits)
-    low, high = least, math.log2(min(max(4 * top, 2.0**-125), FLOAT32_MAX))
+        spread = max(float(np.std(x)), top / MAX_LEVEL) * math.sqrt(2 * math.pi * math.e)
+        least = max(least, min(math.log2(spread) - bits, math.log2(top)))
+    low, high = least, math.log2(min(4 * top, FLOAT32_MAX))
     some = x if x.size <= SAMPLE else x[np.random.PCG64(0).random_raw(SAMPLE) % np.uint64(x.size)]
     for _ in range(16):
         middle = (low + high) / 2
@@ -190,8 +195,8 @@ def _find_step(x: np.ndarray, bits: float, dead: float) -> float:
             if following != exponent:
                 slope = min((after - entropy) / (following - exponent), -0.1)
             exponent, entropy = following, after
-    word = np.array(2**exponent, np.float32).view(np.uint32) + np.uint32(0x8000)  # rounded to the upper half of a float32
-    return float((word & np.uint32(0xFFFF0000)).view(np.float32))
+    step = np.float32(2**exponent)
+    return float((step.view(np.uint32) & UPPER).view(np.float32) if step > SMALL else step)
 
 
 def _entropy(x: np.ndarray, exponent: float, dead: float) -> float:
