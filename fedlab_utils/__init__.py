@@ -9,6 +9,7 @@ from typing import Any
 from .codecs import (
     QSGD,
     BFloat16,
+    Blocks,
     Codec,
     Eden,
     EntropyQuantize,
@@ -59,10 +60,10 @@ _MODULES = {
 }
 
 __all__ = [
-    "QSGD", "BFloat16", "Codec", "Eden", "EntropyQuantize", "Float16", "Identity", "LloydMax", "Quantize", "Quantized",
-    "RandomK", "Residual", "Rotate", "Sign", "Sparse", "Threshold", "TopK", "bits_per_weight", "decode", "dequantize",
-    "load_client_delta", "load_mnist", "log2_binomial", "nmse", "partition_dirichlet", "partition_iid", "partition_shards",
-    "partition_vertical", "quantize", "random_k", "top_k", *_NAMES, *_MODULES,
+    "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize", "Float16", "Identity", "LloydMax", "Quantize",
+    "Quantized", "RandomK", "Residual", "Rotate", "Sign", "Sparse", "Threshold", "TopK", "bits_per_weight", "decode",
+    "dequantize", "load_client_delta", "load_mnist", "log2_binomial", "nmse", "partition_dirichlet", "partition_iid",
+    "partition_shards", "partition_vertical", "quantize", "random_k", "top_k", *_NAMES, *_MODULES,
 ]  # fmt: skip
 
 

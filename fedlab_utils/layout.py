@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 from .validation import require_finite
 
 Shapes = Sequence[tuple[int, ...]]
+RANGES = ("model", "array")  # what has a range or a scale of its own
+MAX_ARRAYS = 2**16
 
 
 def is_list_of_arrays(x: Any) -> TypeGuard[Sequence[np.ndarray]]:
@@ -45,9 +47,6 @@ def unflatten(vector: np.ndarray, shapes: Shapes) -> list[np.ndarray]:
         raise ValueError(f"arrays of {sum(counts)} weights in all cannot be cut from a vector of {vector.size}")
     parts = split(vector, counts)
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-MAX_ARRAYS = 2**16
 
 
 class Layout:

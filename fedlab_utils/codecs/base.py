@@ -21,7 +21,6 @@ from .shapes import check_of, read_shapes, tell_shapes
 from .wire import Reader, finite, seal, varint
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-MAX_WEIGHTS = 2**24  # that `decode` takes where it is not told of more
 Inner = Callable[..., np.ndarray]  # decodes the layer within, of so many weights; also given: their layout
 
 _STAGES: dict[int, type[Codec]] = {}  # by tag
@@ -37,7 +36,9 @@ class Codec:
     ends_in_bytes: bool = False  # a stage that turns all of its input into bytes, so that none can follow
     lossless: bool = False
     follows_layout: bool = False  # treats each array by itself, so that no stage before may mix them
+    uses_layout: bool = False  # takes fewer bytes where it knows of what arrays x is made
     keeps_layout: bool = False  # what it leaves is in the order of the arrays, and `forward_arrays` says how many of each
+    makes_layout: bool = False  # cuts what it is given into arrays of its own
     biased: bool = True  # whether the mean of what is decoded, over the stage's random numbers, is another vector than x
     tags: Iterable[int] = ()  # of its layers, one byte each; a stage that writes another's layers inherits its tags
 
@@ -89,10 +90,10 @@ class Codec:
         rest: Any = x.astype(np.float32, copy=False)  # None once a stage has turned all into bytes
         body, left = [varint(x.size), b""], layout
         for stage in self.stages:
-            if left is None:
+            if left is None and not stage.makes_layout:
                 layer, rest = stage.forward(rest, rng)
             else:
-                layer, rest, left = stage.forward_arrays(rest, rng, left)
+                layer, rest, left = stage.forward_arrays(rest, rng, left or Layout([]))
             if not layer or layer[0] not in _STAGES:
                 raise TypeError(f"{stage} has no tag, so that nobody could decode it: give its class `tags` and `read`")
             body.append(layer)
@@ -240,10 +241,11 @@ class Pipeline(Codec):
         if len({_family(stage) for stage in stages}) < len(stages):
             raise TypeError(f"{' | '.join(map(repr, stages))} holds a kind of stage twice, one of each is allowed")
         for place, stage in enumerate(stages):
-            if stage.follows_layout and (mixes := [before for before in stages[:place] if not before.keeps_layout]):
+            cut = max((at for at in range(place) if stages[at].makes_layout), default=0)
+            if stage.follows_layout and (mixes := [before for before in stages[cut:place] if not before.keeps_layout]):
                 raise TypeError(f"{stage} follows the arrays of a model, which {mixes[0]} does not keep apart")
         self._stages = stages
-        self.follows_layout = any(stage.follows_layout for stage in stages)
+        self.follows_layout, self.uses_layout = any(s.follows_layout for s in stages), any(s.uses_layout for s in stages)
         self.biased, self.lossless = any(s.biased for s in stages), all(s.lossless for s in stages)
 
     @property
@@ -259,7 +261,7 @@ class Pipeline(Codec):
     __hash__ = Codec.__hash__
 
 
-def decode(payload: bytes, max_weights: int = MAX_WEIGHTS, layout: Shapes | None = None) -> np.ndarray:
+def decode(payload: bytes, max_weights: int = 2**24, layout: Shapes | None = None) -> np.ndarray:
     """The vector in a payload: float32 [n], from the bytes alone, or from the bytes and what was agreed on before.
 
     layout: shapes of the arrays, as they were given to `encode` too. ValueError with the reason for damaged bytes, another

@@ -99,7 +99,9 @@ class Tables:
         self._prior = _geometric(symbols)
         self._signs = np.zeros((45, 2), np.int64)
 
-    def code(self, coder: Writer | Teller, expected: np.ndarray, near: np.ndarray, lean: np.ndarray, values: np.ndarray | None):
+    def code(
+        self, coder: Writer | Teller, expected: np.ndarray, near: np.ndarray, lean: np.ndarray, values: np.ndarray | None
+    ) -> np.ndarray:
         """Tell or read one step: int64 levels. expected: magnitudes. near: 0 … NEAR-1. lean: to which sign, -1.5 … 1.5."""
         contexts = _classes(expected) * NEAR + near
         told = None if values is None else _symbols(np.abs(values))

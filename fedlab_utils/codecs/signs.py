@@ -11,55 +11,73 @@ import struct
 
 import numpy as np
 
-from ..layout import Layout
+from ..layout import RANGES, Layout, flatten, split
 from ..theory import qsgd_variance_bound
 from ..validation import require_choice, require_integer, require_rng
 from .base import FLOAT32_MAX, Codec, Inner
 from .levels import MODELS, decode_levels, encode_levels
 from .wire import Reader, packed_bytes, varint
 
+_SIGNS = {0x50: (False, False), 0x51: (True, False), 0x52: (False, True), 0x53: (True, True)}  # coded, a scale an array
+
 
 class Sign(Codec):
     """One bit a weight, and the mean magnitude: x is decoded as sign(x) mean|x|, the sign of zero as plus.
 
-    model: "plain", the signs as they are; "arrays" (default) tells rows and columns of zeros once, where the arrays are
-    known, "context" codes each sign by those around it. Layer: tag, mean|x| as float32, then ceil(n / 8) bytes or, where that
-    is shorter, levels -1, 0 and 1. Sources: Bernstein et al. 2018, arXiv:1802.04434 (signSGD); with the
-    scale, Karimireddy et al. 2019, arXiv:1901.09847. The mean is the scale of least squared error.
+    scales: "model", one mean for all; "array", one for every array of the list that `encode` is given, or of the blocks
+    that `Blocks` cuts. model: "plain", the signs as they are; "arrays" (default) tells rows and columns of zeros once, where
+    the arrays are known; "context" codes each sign by those around it. Layer: tag, mean|x| as float32 (of each array that is
+    not empty), then ceil(n / 8) bytes or, where that is shorter, levels -1, 0 and 1. Sources: Bernstein et al. 2018,
+    arXiv:1802.04434 (signSGD); with the scale, Karimireddy et al. 2019, arXiv:1901.09847. The mean is the scale of least
+    squared error.
     """
 
-    ends_in_bytes, tags = True, (0x50, 0x51)
+    ends_in_bytes, tags = True, tuple(_SIGNS)
 
-    def __init__(self, model: str = "arrays"):
-        self.model = require_choice("model", model, MODELS)
+    def __init__(self, scales: str = "model", model: str = "arrays"):
+        self.scales, self.model = require_choice("scales", scales, RANGES), require_choice("model", model, MODELS)
+        self.follows_layout = scales == "array"
+        self.uses_layout = self.follows_layout or model != "plain"
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
-        return self._layer(x, None), None
+        return self._layer(x, None, [x.size]), None
 
     def forward_arrays(
         self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
     ) -> tuple[bytes, np.ndarray | None, Layout | None]:
-        return self._layer(x, layout), None, None
+        counts = layout.use().counts if self.scales == "array" else [x.size]
+        return self._layer(x, layout, counts), None, None
 
-    def _layer(self, x: np.ndarray, layout: Layout | None) -> bytes:
-        scale = np.abs(x).mean(dtype=np.float64) if x.size else 0.0
-        packed = np.packbits(x >= 0).tobytes()
+    def _layer(self, x: np.ndarray, layout: Layout | None, counts: list[int]) -> bytes:
+        by_array = layout is not None and self.scales == "array"
+        parts = [part for part in split(x, counts) if part.size] if by_array else [x]
+        scales = b"".join(struct.pack("<f", np.abs(part).mean(dtype=np.float64) if part.size else 0.0) for part in parts)
+        packed, coded = np.packbits(x >= 0).tobytes(), None
         if self.model == "context" or (layout is not None and self.model == "arrays"):
             coded = encode_levels(np.sign(x).astype(np.int64), layout, self.model, beat=len(packed))
-            if len(coded) < len(packed):
-                return struct.pack("<Bf", 0x51, scale) + coded
-        return struct.pack("<Bf", 0x50, scale) + packed
+            if len(coded) >= len(packed):
+                coded = None
+        tag = next(tag for tag, what in _SIGNS.items() if what == (coded is not None, by_array))
+        return bytes([tag]) + scales + (packed if coded is None else coded)
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        scale = np.float32(reader.float32())
-        if tag == 0x51:
+        coded, by_array = _SIGNS[tag]
+        counts = [n]
+        if by_array:
+            if reader.layout is None:
+                raise ValueError("damaged payload: a scale for each array, but no arrays")
+            counts = [count for count in reader.layout.counts if count]
+        scales = [np.float32(reader.float32()) for _ in counts]
+        if coded:
             levels = decode_levels(reader, n)
             if np.abs(levels).max(initial=0) > 1:
                 raise ValueError("damaged payload: a sign is neither plus nor minus")
-            return np.where(levels < 0, -scale, scale)
-        plus = np.unpackbits(np.frombuffer(reader.take(packed_bytes(n, 1)), np.uint8), count=n)
-        return np.where(plus, scale, -scale)
+            minus = levels < 0
+        else:
+            minus = np.unpackbits(np.frombuffer(reader.take(packed_bytes(n, 1)), np.uint8), count=n) == 0
+        parts = zip(split(minus, counts), scales, strict=True)
+        return flatten([np.where(part, -scale, scale) for part, scale in parts])
 
 
 class QSGD(Codec):
@@ -75,6 +93,7 @@ class QSGD(Codec):
 
     def __init__(self, levels: int, model: str = "arrays"):
         self.levels, self.model = require_integer("levels", levels, 1, 2**15), require_choice("model", model, MODELS)
+        self.uses_layout = model != "plain"
 
     def random_error(self, n: int) -> float:
         """Of magnitudes below a step, sqrt(2 n / pi) / s; of those above, n / (6 s²); never more than the paper's bound."""

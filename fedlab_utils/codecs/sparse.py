@@ -72,6 +72,7 @@ class TopK(_Support):
     def __init__(self, k, model: str = "arrays"):
         count_kept(k, 0)  # an impossible k is told here; one beyond n when n is known
         self.k, self.model = k, require_choice("model", model, MODELS)
+        self.uses_layout = model != "plain"
 
     def left(self, n: int) -> int:
         return count_kept(self.k, n)
@@ -92,6 +93,7 @@ class Threshold(_Support):
     def __init__(self, threshold: float, model: str = "arrays"):
         self.threshold = require_number("threshold", threshold, 0)
         self.model = require_choice("model", model, MODELS)
+        self.uses_layout = model != "plain"
 
     def keep(
         self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None

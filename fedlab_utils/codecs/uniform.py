@@ -8,7 +8,7 @@ import struct
 
 import numpy as np
 
-from ..layout import Layout, flatten, split
+from ..layout import RANGES, Layout, flatten, split
 from ..quantization import ROUNDINGS, Quantized, dequantize, quantize
 from ..validation import require_choice, require_integer, require_number
 from .base import FLOAT32_MAX, Codec, Inner
@@ -16,7 +16,6 @@ from .entropy import FEW, MAX_SPAN
 from .levels import MODELS, decode_levels, encode_levels
 from .wire import Reader, pack_bits, packed_bytes, unpack_bits, varint
 
-RANGES = ("model", "array")
 MAX_LEVEL = 2**15  # on either side of zero
 _KINDS = {0x10: (False, False), 0x30: (True, False), 0xB0: (False, True), 0xD0: (True, True)}  # entropy coded, range an array
 DEAD_ZONE, KURTOSIS = 0.2, 4.5  # of a Gaussian the kurtosis is 3, of a Laplacian 6
@@ -44,6 +43,7 @@ class Quantize(Codec):
         self.entropy, self.biased = bool(entropy), rounding != "stochastic"
         self.ranges, self.model = require_choice("ranges", ranges, RANGES), require_choice("model", model, MODELS)
         self.follows_layout = ranges == "array"
+        self.uses_layout = self.follows_layout or (self.entropy and model != "plain")
 
     def random_error(self, n: int) -> float:
         """A step squared over 6: n Gaussian weights reach from about -sqrt(2 ln n) to sqrt(2 ln n) deviations."""
@@ -114,6 +114,7 @@ class EntropyQuantize(Codec):
     def __init__(self, bits: float, model: str = "arrays"):
         require_number("bits", bits, 0, 16)
         self.bits, self.model = bits, require_choice("model", model, MODELS)
+        self.uses_layout = model != "plain"
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         return self._layer(x, None), None
@@ -162,8 +163,8 @@ class EntropyQuantize(Codec):
 
 
 def _dead_zone(x: np.ndarray) -> float:
-    """By how many steps less is rounded up: none for what is Gaussian or flatter, 0.2 for heavier tails, by the kurtosis of
-    what is not zero."""
+    """By how many steps less is rounded up: none for what is Gaussian or flatter, 0.2 for heavier tails (kurtosis without
+    zeros)."""
     square = (x[x != 0] / np.abs(x).max()) ** 2
     return DEAD_ZONE if float(np.mean(square**2)) > KURTOSIS * float(np.mean(square)) ** 2 else 0.0
 
@@ -173,7 +174,7 @@ def _round(x: np.ndarray, dead: float) -> np.ndarray:
 
 
 def _find_step(x: np.ndarray, bits: float, dead: float) -> float:
-    """The step, a bfloat16 unless it is tiny, at which the levels of x have an entropy of `bits`, or the least that `MAX_LEVEL` allows."""
+    """The step, a bfloat16 unless it is tiny, at which levels have an entropy of `bits`, or the least that MAX_LEVEL allows."""
     top = float(np.abs(x).max())
     least = math.log2(max(top / MAX_LEVEL, 2.0**-149))
     if bits > math.log2(x.size) - 1:  # so few do not show so much: the step that a Gaussian of their spread takes

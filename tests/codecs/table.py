@@ -89,6 +89,10 @@ def qsgd(levels):
     return error
 
 
+def by_blocks(length, lost):
+    return lambda x: sum(lost(x[start : start + length]) for start in range(0, x.size, length))
+
+
 def largest(k, then=nothing):
     """All but the k largest, and what is lost of these."""
 
@@ -132,7 +136,16 @@ ROWS = [
     Row(fl.EntropyQuantize(2), gap(2), rel=0.05),
     Row(fl.EntropyQuantize(5), gap(5), rel=0.1),
     Row(fl.EntropyQuantize(9), gap(9), rel=0.25),
+    Row(fl.EntropyQuantize(2, "context"), gap(2), rel=0.05),
+    Row(fl.EntropyQuantize(1, "plain"), gap(1), rel=0.1),
     Row(fl.Sign(), sign, constants=False),
+    Row(fl.Sign(model="context"), sign, constants=False),
+    Row(fl.Blocks(1000) | fl.Sign("array"), by_blocks(1000, sign), constants=False),
+    Row(fl.Blocks(256) | fl.Quantize(4, ranges="array"), by_blocks(256, grid(4))),
+    Row(fl.Blocks(4000) | fl.EntropyQuantize(3, "context"), gap(3), rel=0.05),
+    Row(fl.TopK(0.05, "context") | fl.Quantize(4, entropy=True, model="context"), largest(0.05, grid(4))),
+    Row(fl.Threshold(1.5, "context") | fl.Sign("array", "context"), above(1.5, sign), constants=False),
+    Row(fl.QSGD(4, "context"), qsgd(4), draws=True, constants=False, unbiased=True),
     Row(fl.QSGD(1), qsgd(1), rel=0.15, draws=True, constants=False, unbiased=True),
     Row(fl.QSGD(4), qsgd(4), draws=True, constants=False, unbiased=True),
     Row(fl.QSGD(300), qsgd(300), draws=True, constants=False, unbiased=True),
