@@ -17,7 +17,7 @@ from studies import write
 import fedlab_utils as fl
 from fedlab_utils import central, pruning
 
-SEEDS, SPARSITIES = range(6), (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+SEEDS, SPARSITIES = range(10), (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 BASE, MORE, RATE = 6, 8, (3e-3, 0.0)
 FIELDS = ("seed", "kind", "sparsity", "base", "before", "after", "bytes_float32", "bytes_8bit", "multiplications")
 

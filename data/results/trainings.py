@@ -62,8 +62,8 @@ DEALS = {
 }
 
 
-def federated(seed: int, parts, data=SOME) -> fl.History:
-    return train(seed, parts, data, clients_per_round=len(parts))
+def federated(seed: int, parts, data=SOME, **codecs) -> fl.History:
+    return train(seed, parts, data, clients_per_round=len(parts), **codecs)
 
 
 def more_rounds(seed: int, n: int) -> fl.History:
@@ -218,6 +218,9 @@ SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the trainin
     "2,000 images, central": (10, lambda seed: constant(alone(seed, [np.arange(2000)]).accuracy[0])),
     **{f"2,000 images, {name}, federated": (10, lambda seed, deal=deal: federated(seed, deal(seed)))
        for name, deal in DEALS.items()},
+    **{f"2,000 images, iid, top {k} %, 8 bits both": (
+        10, lambda seed, codec=codec: federated(seed, DEALS["iid"](seed), uplink=codec, downlink=codec))
+       for k, codec in ((10, TOP10), (1, TOP1))},
     **{f"2,000 images, {name}, alone": (10, lambda seed, deal=deal: constant(np.mean(alone(seed, deal(seed)).accuracy)))
        for name, deal in DEALS.items()},
     "own digits, federated": (10, partial(on_its_own_digits, together=True)),

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ...language import percent, percent_sign, say
 from ...quantization import ROUNDINGS, dequantize, quantize
+from ...sparsification import top_k
 from ..plotting import (
     DOWNLINK,
     EARLIER,
@@ -185,3 +186,45 @@ def planes(vectors: dict[str, dict[str, list[tuple[float, float]]]]) -> Still:
         "在增量的隐藏层上，熵编码低于高斯极限。",
     )
     return Still(figure, alt)
+
+
+# What section 4.3 prints: the numbers of other libraries.
+
+Sent = tuple[float, list[np.ndarray], np.ndarray]  # bits a weight reported, the arrays sent, float [n] decoded
+
+
+def sent_by_libraries(x: np.ndarray) -> dict[str, Sent]:
+    """What well-known libraries would send for a delta of the document's model, float32 [101770], after their source."""
+    n, size = 784 * 128, np.abs(x)
+    largest = np.array(size.max())
+    # TFF, quantize_above_threshold: stages_impl.py packs 28 bits into an int32
+    q, packed = quantize(x[:n], 8, "nearest"), np.zeros(-(-8 * n // 28), np.int32)
+    tff = 8, [packed, np.array([q.lo, q.hi], np.float32), x[n:]], np.concatenate([dequantize(q), x[n:]])
+
+    # FedLab, contrib/compressor/quantization.py: norm, signs, levels 0 … 2**8 of the largest magnitude
+    levels = np.floor(size / largest * 256 + np.random.default_rng(2).random(x.size)).astype(np.int32)
+    qsgd = 8, [largest, np.sign(x) > 0, levels], np.sign(x) * levels / 256 * largest
+
+    # GRACE, TernGrad: clipped at 2.5 standard deviations, kept with probability |x| / scale, in int8
+    clipped = np.clip(x, -2.5 * x.std(), 2.5 * x.std())
+    scale = np.array(np.abs(clipped).max())
+    signs = (np.sign(clipped) * (np.random.default_rng(2).random(x.size) < np.abs(clipped) / scale)).astype(np.int8)
+
+    # GRACE, OneBit: the mean of the positive and that of the negative weights, a bit in uint8
+    plus, means = (x >= 0).astype(np.uint8), np.array([x[x < 0].mean(), x[x >= 0].mean()], np.float32)
+
+    top = top_k(x, 0.01)  # FedLab's topk.py, GRACE's topk.py: int64 indices
+    one_percent = 0.32, [top.values, top.indices.astype(np.int64)], top.to_dense()
+
+    # STC, compression_utils.py: k indices of ceil(distance / 2**b) + b + 1 bits are charged, a dense tensor is sent
+    dense = np.where(top.to_dense() != 0, np.sign(x) * np.abs(top.values).mean(), 0).astype(np.float32)
+    b = 1 + int(np.log2(np.log(0.618) / np.log(0.99)))
+    charged = np.sum(np.ceil(np.diff(top.indices, prepend=-1) / 2**b) + b + 1) + top.indices.size
+    return {
+        "TFF, uniform, 8 bits": tff,
+        "FedLab, QSGD, 8 bits": qsgd,
+        "GRACE, TernGrad": (float(np.log2(3)), [scale, signs], signs * scale),
+        "GRACE, one bit": (1, [plus, means], means[plus]),
+        "top 1 %, float32": one_percent,
+        "STC, 1 %": (charged / x.size, [dense], dense),
+    }

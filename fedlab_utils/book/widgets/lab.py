@@ -128,9 +128,9 @@ class LabPicture:
         rounds = len(run.accuracy[0])
         accuracy, uplink, total = (series[-1] for series in _means(run))
         return say(
-            f"Federated training, uplink {describe(run.parameters)}: accuracy {100 * accuracy:.1f} % "
+            f"Federated training, uplink codec: {describe(run.parameters)}. Accuracy {100 * accuracy:.1f} % "
             f"after {rounds} rounds, {uplink:.3g} MB uplink and {total:.3g} MB in total.",
-            f"联邦训练，上行为 {describe(run.parameters)}。{rounds} 轮后准确率 {100 * accuracy:.1f}%，"
+            f"联邦训练，上行编码：{describe(run.parameters)}。{rounds} 轮后准确率 {100 * accuracy:.1f}%，"
             f"上行 {uplink:.3g} MB，总计 {total:.3g} MB。",
         )
 

@@ -123,9 +123,10 @@ def describe(parameters: LabParameters) -> str:
     """The setting in short: the message, and what else differs from the start and matters for it."""
     exact = parameters.bits == 32
     rounding = parameters.rounding
+    downlinks = {"float32": "", "8 bits": say("downlink 8 bits", "下行 8 位"), "uplink": say("both ways", "下行相同")}
     texts = [
         message_name(parameters.k, parameters.bits),
-        {"float32": "", "8 bits": say("down 8 bits", "下行 8 位"), "uplink": say("both ways", "下行相同")}[parameters.downlink],
+        downlinks[parameters.downlink],
         {"iid": "", "shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"}[parameters.partition],
         "" if exact or rounding == "nearest" else rounding_name(rounding),
         "" if exact or parameters.ranges == "model" else say("range an array", "逐数组范围"),
