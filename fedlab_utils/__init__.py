@@ -51,6 +51,7 @@ _MODULES = {
     "plotting": "book.plotting",
     "privacy": "federation.privacy",
     "pruning": "pruning",
+    "recipe": "federation.recipe",
     "supports": "codecs.supports",
     "tables": "data.tables",
     "tff": "engines.tff",
