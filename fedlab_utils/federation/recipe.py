@@ -86,8 +86,7 @@ def require_rebuilt(model: keras.Model, progress: bool = False) -> bytes:
     """
     try:
         recipe = write(model)
-        with nothing_drawn():
-            weights, _ = _draw(recipe, _count(model.get_weights()))
+        weights, _ = _draw(recipe, _count(model.get_weights()))
         _require_same(model, weights)  # at once, and with the seeds of this process, what a fresh one would find as well
         key = hashlib.sha256(recipe).digest()
         if key not in _rebuilt:
@@ -199,11 +198,12 @@ def _draw(recipe: bytes, max_weights: int) -> tuple[list[np.ndarray], int]:
         raise ValueError(f"damaged recipe: it holds no JSON: {error}") from error
     if stranger := next(_strangers(config), None):
         raise ValueError(f"damaged recipe: {stranger} is no class of Keras that a recipe may name")
-    with ThreadPoolExecutor(1) as pool:  # Keras notes variables without values, for good, by thread
-        counted = pool.submit(_count_undrawn, config).result()
-    if counted != n:
-        raise ValueError(f"damaged recipe: it declares {n} weights and describes {counted}")
-    return _made(config).get_weights(), checksum
+    with nothing_drawn():
+        with ThreadPoolExecutor(1) as pool:  # Keras notes variables without values, for good, by thread
+            counted = pool.submit(_count_undrawn, config).result()
+        if counted != n:
+            raise ValueError(f"damaged recipe: it declares {n} weights and describes {counted}")
+        return _made(config).get_weights(), checksum
 
 
 def _made(config: Any) -> keras.Model:
