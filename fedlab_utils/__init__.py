@@ -52,6 +52,7 @@ _MODULES = {
     "plotting": "book.plotting",
     "privacy": "federation.privacy",
     "pruning": "pruning",
+    "recipe": "federation.recipe",
     "supports": "codecs.supports",
     "tables": "data.tables",
     "tff": "engines.tff",

@@ -38,6 +38,7 @@ class Purpose(Enum):
     ACTIVATIONS = (16, 3)  # epoch, first row of the batch, party
     ACTIVATION_GRADIENTS = (17, 3)
     LOCAL_DELTA = (18, 0)  # privacy: batches of a single client
+    FIRST_MODEL = (19, 0)  # of a codec that draws
 
 
 def require_seed(seed: Any) -> int:

@@ -24,7 +24,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-_OPTIONAL = ("validation_accuracy",)  # no column where it is empty; earlier versions have none
+_OPTIONAL = ("validation_accuracy", "first_model_bytes")  # no column where it is empty; earlier versions have none
 
 
 @dataclass
@@ -33,9 +33,12 @@ class History:
 
     accuracy, loss: on the test set, of the model that clients hold after the round. validation_accuracy: the same on the
     samples that `simulate(validation=…)` holds out of the training set, to choose by; empty without. uplink_bytes,
-    downlink_bytes: len(payload) summed over the clients of the round. train_seconds, codec_seconds, eval_seconds: wall
-    clock, which together are the round's. setup_seconds: before the first round (graphs not built yet are built in it).
-    seed, versions: what the numbers depend on. weights: the global weights after the last round, as model.get_weights().
+    downlink_bytes: len(payload) summed over the clients of the round. first_model_bytes: the part of downlink_bytes that
+    brings clients a model to begin with, when they come for the first time: the dense model of the day, or the first one
+    coded or as its seed, with what goes with it once (a mask, frozen weights); the rest brings updates. train_seconds,
+    codec_seconds, eval_seconds: wall clock, which together are the round's. setup_seconds: before the first round (graphs
+    not built yet are built in it). seed, versions: what the numbers depend on. weights: the global weights after the last
+    round, as model.get_weights().
     """
 
     accuracy: list[float] = field(default_factory=list)
@@ -43,6 +46,7 @@ class History:
     validation_accuracy: list[float] = field(default_factory=list)
     uplink_bytes: list[int] = field(default_factory=list)
     downlink_bytes: list[int] = field(default_factory=list)
+    first_model_bytes: list[int] = field(default_factory=list)
     train_seconds: list[float] = field(default_factory=list)
     codec_seconds: list[float] = field(default_factory=list)
     eval_seconds: list[float] = field(default_factory=list)

@@ -23,8 +23,9 @@ from ..training.arrays import plan_batches
 from ..training.models import keras
 from ..training.trainer import Trainer
 from ..validation import require_clients, require_fraction, require_held_out, require_integer, require_mask, require_number
-from .account import Downlink, send_exactly
+from .account import Downlink, FirstModel, require_first_model, send_exactly
 from .history import Diverged, History
+from .recipe import require_rebuilt
 
 
 class Client:
@@ -47,8 +48,8 @@ class Server(Downlink):
     """The global model: it averages what it receives, moves along the mean, and broadcasts the step."""
 
     def __init__(self, model: np.ndarray, state: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int,
-                 learning_rate: float, momentum: float, shapes: Shapes):  # fmt: skip
-        super().__init__(model, codec, error_feedback, once_bytes, state, shapes)
+                 learning_rate: float, momentum: float, shapes: Shapes, first_model: FirstModel | None):  # fmt: skip
+        super().__init__(model, codec, error_feedback, once_bytes, state, shapes, first_model)
         self._learning_rate, self._momentum = learning_rate, momentum
         self._velocity = np.zeros(model.size)
 
@@ -87,6 +88,7 @@ def simulate(
     server_momentum: float = 0.0,
     uplink: Codec | None = None,
     downlink: Codec | None = None,
+    first_model: Codec | str = "dense",
     error_feedback: bool | None = None,
     mask: Sequence[ArrayLike] | None = None,
     validation: ArrayLike | None = None,
@@ -106,17 +108,24 @@ def simulate(
     arXiv:1909.06335); 1 and 0 are plain averaging, weighted by samples. Running means and variances are averaged and take
     neither; they travel as float32, whatever the codec.
     uplink, downlink: codecs of the model delta, by default `Identity()` (float32); they are told of what arrays it is made.
-    error_feedback: None does what each codec
-    says of itself (`Codec.feedback_helps`); True keeps a residual for every lossy direction, one for each client up and one
-    for the server down, and warns where that does harm; False keeps none. mask: arrays of 0 and 1 in the shapes of
-    model.get_weights(), agreed once: it goes to each client with the first model; removed weights are zero from the start, and
-    only kept ones travel, without their places, which all know (a federated form of pruning, document 3.2.1).
+    first_model: what a client gets at its first time. "dense": the model of the day, as float32. A codec: the model that all
+    start from, which then is what this decodes to (states and frozen weights stay exact). "seed": its recipe, the
+    configuration of its layers with their seeds (`fl.recipe`); refused unless a fresh process rebuilds the weights from it,
+    bit for bit, which takes some seconds once for each model. A CRC-32 of the weights travels along, since another version
+    of TensorFlow may draw others. With a codec or "seed" a client that first comes later adds up every payload since, or
+    takes the dense model, whichever is fewer bytes.
+    error_feedback: None does what each codec says of itself (`Codec.feedback_helps`); True keeps a residual for every lossy
+    direction, one for each client up and one for the server down, and warns where that does harm; False keeps none.
+    mask: arrays of 0 and 1 in the shapes of model.get_weights(), agreed once: it goes to each client with the first model;
+    removed weights are zero from the start, and only kept ones travel, without their places, which all know (a federated
+    form of pruning, document 3.2.1).
     validation: int [n], indices into the training set of samples that no client has, to choose codecs or rates by; after
     every round the model is tried on them too (history.validation_accuracy), and the test set stays for the end. chunk: how
     many clients are trained at once, by default as many as fit in about 128 MiB. seed: fixes selection, batches, random layers
     and stochastic rounding; the same seed gives the same history on one machine. on_round(history): called after each round,
     stops by returning False. progress: show a bar. Returns a History. A round's downlink brings its clients up to date before
-    they train; the first carries the dense model, and the update made by the last round is sent to nobody and costs nothing.
+    they train; history.first_model_bytes is the part of it that first models cost. The update made by the last round is sent to
+    nobody and costs nothing.
     ValueError or TypeError for an argument out of range, an empty client, more clients per round than clients, a validation
     sample that a client trains on; `Diverged`, a FloatingPointError that holds the history so far, when weights or a loss are
     no longer finite, naming round and client.
@@ -130,13 +139,14 @@ def simulate(
     no_answer = require_fraction("no_answer", no_answer)
     seed = require_seed(seed)
     uplink, downlink = require_codec("uplink", uplink), require_codec("downlink", downlink)
+    first_model = require_first_model(first_model)
 
     begun = time.perf_counter()
-    once_bytes = 0
+    mask_bytes = 0
     if mask is not None:
         mask = require_mask("mask", mask, model.get_weights())
         agreed = encode_mask(mask)
-        once_bytes, mask = len(agreed), unflatten(decode_mask(agreed), [part.shape for part in mask])
+        mask_bytes, mask = len(agreed), unflatten(decode_mask(agreed), [part.shape for part in mask])
     trainer = Trainer(model, data, optimizer or keras.optimizers.SGD(learning_rate), loss, state, mask)
     parts = require_clients(clients, trainer.n_samples, clients_per_round)
     held_out = None
@@ -144,12 +154,18 @@ def simulate(
         held_out = trainer.training_samples(require_held_out("validation", validation, parts, trainer.n_samples))
     chunk = trainer.chunk if chunk is None else require_integer("chunk", chunk, 1)
     weights = model.get_weights()
+    once_bytes = mask_bytes
     if unshared := [weights[place] for place in trainer.frozen + trainer.own]:
         once_bytes += len(Identity().encode(flatten(unshared)))
-    start = trainer.gather(weights)
+    start, first_state, instead = trainer.gather(weights), trainer.gather_state(weights), None
+    if isinstance(first_model, Codec):
+        payload, start = Residual(first_model, False, trainer.sent_shapes).send(start, stream(seed, Purpose.FIRST_MODEL))
+        instead = FirstModel(len(payload) + once_bytes, len(send_exactly(first_state)[0]))
+    elif first_model == "seed":
+        instead = FirstModel(len(require_rebuilt(model, progress)) + mask_bytes, 0)
     up, down = (feedback(name, codec, error_feedback, start.size) for name, codec in (("uplink", uplink), ("downlink", downlink)))
-    server = Server(start, trainer.gather_state(weights), downlink, down, once_bytes, server_learning_rate, server_momentum,
-                    trainer.sent_shapes)  # fmt: skip
+    server = Server(start, first_state, downlink, down, once_bytes, server_learning_rate, server_momentum, trainer.sent_shapes,
+                    instead)  # fmt: skip
     own = {place: weights[place] for place in trainer.own}
     everybody = [Client(n, part, uplink, up, dict(own), trainer.sent_shapes) for n, part in enumerate(parts)]
     history = History(seed=seed)
@@ -219,6 +235,7 @@ def simulate(
                 history.validation_accuracy.append(float(np.mean([trainer.evaluate(each, held_out)[0] for each in models])))
             history.uplink_bytes.append(uplink_bytes)
             history.downlink_bytes.append(downlink_bytes)
+            history.first_model_bytes.append(server.first_model_bytes[-1])
             history.train_seconds.append(train_seconds)
             history.codec_seconds.append(codec_seconds + coded - before)
             history.eval_seconds.append(time.perf_counter() - coded)

@@ -39,7 +39,7 @@ class _Own(Exception):
     """Something that is not wholly Keras's own."""
 
 
-def _is_keras(module: str | None) -> bool:
+def is_keras(module: str | None) -> bool:
     return module is not None and (module == "keras" or module.startswith("keras."))
 
 
@@ -58,8 +58,8 @@ def _same(mine, fresh) -> bool:
     if isinstance(mine, np.ndarray):
         return mine.shape == fresh.shape and bool((mine == fresh).all())
     if isinstance(mine, (keras.layers.Layer, keras.random.SeedGenerator)):
-        return _is_keras(type(mine).__module__)  # a layer within is looked at by itself
-    if _is_keras(type(mine).__module__) and hasattr(mine, "get_config"):
+        return is_keras(type(mine).__module__)  # a layer within is looked at by itself
+    if is_keras(type(mine).__module__) and hasattr(mine, "get_config"):
         return _same(mine.get_config(), fresh.get_config())
     return False
 
@@ -88,7 +88,7 @@ def _canonical(node, names: dict[str, int]):
             return node
         raise _Own
     kind = str(node.get("class_name"))
-    if ("module" in node and node["module"] is not None and not _is_keras(node["module"])) or kind in ("function", "__lambda__"):
+    if ("module" in node and node["module"] is not None and not is_keras(node["module"])) or kind in ("function", "__lambda__"):
         raise _Own
     if kind.endswith("Policy"):
         return json.dumps(node, sort_keys=True)
@@ -114,7 +114,7 @@ def _canonical(node, names: dict[str, int]):
 
 
 def _described(thing, leave_out: tuple[str, ...] = ()) -> str:
-    if not _is_keras(type(thing).__module__) or isinstance(thing, keras.layers.Lambda) or not _untouched(thing):
+    if not is_keras(type(thing).__module__) or isinstance(thing, keras.layers.Lambda) or not _untouched(thing):
         raise _Own
     config = {key: value for key, value in thing.get_config().items() if key not in ("name", *leave_out)}
     return json.dumps(_canonical(config, {}), sort_keys=True)
@@ -127,7 +127,7 @@ def describe_model(model: keras.Model) -> tuple | None:
         for layer in layers:
             if not isinstance(layer, keras.Model):
                 _described(layer)
-        if not all(_is_keras(type(layer).__module__) for layer in (model, *layers)):
+        if not all(is_keras(type(layer).__module__) for layer in (model, *layers)):
             return None
         variables = tuple((tuple(v.shape), v.dtype, v.trainable, type(v.constraint)) for v in model.variables)
         config = json.dumps(_canonical(model.get_config(), {}), sort_keys=True)
@@ -139,7 +139,7 @@ def describe_model(model: keras.Model) -> tuple | None:
 def describe(thing: Any, leave_out: tuple[str, ...] = ()) -> tuple | None:
     """What decides a loss, an optimizer or a function of Keras's own; None for any other. leave_out: of its configuration."""
     if callable(thing) and hasattr(thing, "__name__"):
-        return (thing,) if _is_keras(thing.__module__) or thing.__module__.startswith("fedlab_utils.") else None
+        return (thing,) if is_keras(thing.__module__) or thing.__module__.startswith("fedlab_utils.") else None
     try:
         return type(thing), _described(thing, leave_out)
     except (_Own, NotImplementedError, TypeError, ValueError):
