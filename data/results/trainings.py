@@ -162,16 +162,6 @@ def of_a_hundred(seed: int, clients=HUNDRED, **options) -> fl.History:
     return train(seed, clients, **options)
 
 
-def begun_at_8_bits(seed: int) -> fl.History:
-    """The clients begin with a first model that was rounded to 8 bits. `simulate` sends it as float32: no bytes are told."""
-    model = fl.models.document_mlp(seed=seed)
-    exact = model.get_weights()
-    ends = np.cumsum([part.size for part in exact])[:-1]
-    rounded = np.split(fl.decode(EIGHT.encode(np.concatenate([part.ravel() for part in exact]))), ends)
-    model.set_weights([part.reshape(as_it_was.shape) for part, as_it_was in zip(rounded, exact, strict=True)])
-    return constant(fl.simulate(model, DATA, HUNDRED, rounds=10, seed=seed).accuracy[-1])
-
-
 def against_advice(seed: int, **options) -> fl.History:
     """What `simulate` warns of, and the book shows."""
     with warnings.catch_warnings():
@@ -241,7 +231,9 @@ SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the trainin
     "100 images each, FedAvg": (10, fedavg_of_few),
     "100 images each, logits, 8 bits both": (10, partial(logits_exchanged, codec=EIGHT)),
     "100 images each, FedAvg, 10 %, 8 bits both": (10, partial(fedavg_of_few, uplink=TOP10, downlink=TOP10)),
-    "100 clients, float32, first model of 8 bits": (10, begun_at_8_bits),
+    "100 clients, float32, first model of 8 bits": (10, partial(of_a_hundred, first_model=EIGHT)),
+    "100 clients, top 1 %, 8 bits both, first model of 8 bits": (
+        10, partial(of_a_hundred, uplink=TOP1, downlink=TOP1, first_model=EIGHT)),
     **{f"{n} of 20 clients, 60 rounds": (10, partial(more_rounds, n=n)) for n in (10, 20)},
     "student of 500, labels": (10, partial(student, images=500)),
     "student of 500, soft 1": (10, partial(student, images=500, temperature=1)),

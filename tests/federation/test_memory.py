@@ -1,10 +1,12 @@
 """Error feedback with every codec, on clients and on the server, and the bill of a client that returns."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import fedlab_utils as fl
-from fedlab_utils.federation.account import Downlink
+from fedlab_utils.federation.account import Downlink, FirstModel
 
 N = 1000
 # Codecs that miss less than all of what was meant, whatever it is: with these a residual stays bounded.
@@ -73,6 +75,27 @@ def test_a_client_that_returns_pays_for_what_it_missed_or_for_the_model(codec):
         np.testing.assert_allclose(stale + sum(map(fl.decode, payloads)), server.model, atol=1e-4)
     assert server.bytes_to_serve([1]) == min(sum(map(len, payloads)), dense)  # missed all eleven
     assert server.bytes_to_serve([1]) == 0
+
+
+def test_of_a_first_model_and_all_since_or_the_dense_model_a_newcomer_gets_what_is_fewer_bytes():
+    """The account alone, for a newcomer in each round; once 30 bytes go with a dense model, a state of 2 with each."""
+    n, dense, of_state = 1000, 4 * 1002 + 8, 4 * 2 + 7
+    for codec, first in itertools.product((fl.Quantize(8), fl.Quantize(3)), (FirstModel(400, 0), FirstModel(1010, of_state))):
+        server = Downlink(np.zeros(n, np.float32), codec, True, 30, np.ones(2, np.float32), None, first)
+        rng, replay = np.random.default_rng(0), first.sent_bytes + first.state_bytes
+        sent, both = 0, set()
+        for newcomer in range(12):
+            took = min(replay, dense + 30)
+            assert server.bytes_to_serve([newcomer]) == took and server.bytes_to_serve([newcomer]) == 0
+            of_first = took if newcomer == 0 or took != replay else first.sent_bytes
+            assert server.first_model_bytes[-2:] == [of_first, 0]
+            both.add(took == replay)
+            server.broadcast(rng.standard_normal(n).astype(np.float32), rng, np.full(2, newcomer, np.float32))
+            sent += len(codec.encode(np.arange(n)))
+            replay = first.sent_bytes + sent + of_state
+        assert both == {True, False}
+        assert server.bytes_to_serve([0, 11]) == min(sent + of_state, dense) + sent // 12 + of_state
+        assert server.first_model_bytes[-1] == 0  # that a late one takes the dense model is catching up
 
 
 def test_the_servers_memory_makes_the_model_arrive():
