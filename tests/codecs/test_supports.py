@@ -14,6 +14,7 @@ from fedlab_utils.codecs import (
     encode_support,
     seal,
     supports,
+    varint,
 )
 
 
@@ -99,6 +100,8 @@ def test_a_damaged_or_greedy_mask_is_refused():
             supports.decode_mask(payload[:place] + bytes([payload[place] ^ 4]) + payload[place + 1 :])
     with pytest.raises(ValueError, match="max_weights=499"):
         supports.decode_mask(payload, max_weights=499)
+    with pytest.raises(ValueError, match="max_weights=67108864"):  # unless told otherwise, as `decode`
+        supports.decode_mask(seal(varint(2**26 + 1) + varint(0) + bytes([supports.RICE])))
     with pytest.raises(ValueError, match="3 of 2 weights"):
         supports.decode_mask(seal(bytes([2, 3, 0])))
     with pytest.raises(ValueError, match="no form 4"):

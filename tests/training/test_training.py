@@ -289,7 +289,8 @@ def test_frozen_layers_are_sent_once_and_never_change(small):
     trained, frozen = 100, 196 * 9 + 9
     header = len(fl.Identity().encode(np.zeros(trained))) - 4 * trained
     assert history.uplink_bytes == [3 * (4 * trained + header)] * 2
-    assert history.downlink_bytes[0] >= 3 * 4 * (trained + frozen) > 10 * history.downlink_bytes[1]
+    once = len(fl.Identity().encode(np.zeros(frozen)))
+    assert history.downlink_bytes == [3 * (4 * trained + header + once), 3 * (4 * trained + header)]
 
 
 # The server's step, and clients that do not answer
@@ -337,6 +338,7 @@ def test_a_history_survives_its_table(small, tmp_path):
     back = fl.History.load(tmp_path / "history.csv")
     history.weights = []
     assert back == history and back.seed == 4 and back.versions["numpy"] == np.__version__
+    assert {"python", "keras"} < back.versions.keys() and any("tensorflow" in name for name in back.versions)
     (tmp_path / "other.csv").write_text("round,accuracy\n1,0.5\n")
     with pytest.raises(ValueError, match=r"other.csv is no table of a History: it needs the columns accuracy, loss"):
         fl.History.load(tmp_path / "other.csv")
