@@ -400,6 +400,14 @@ def test_divergence_names_round_and_client_and_keeps_the_history(small, make):
     assert len(caught.value.history.accuracy) == int(str(caught.value).split()[1].rstrip(",")) - 1
 
 
+def test_divergence_of_weights_is_told_where_the_loss_before_was_finite(small):
+    bright = small.x_train.copy()
+    bright[30, 0, 0] = 3e38  # a pixel of client 2, whose gradient is as large
+    data = Dataset(bright, small.y_train, small.x_test, small.y_test)
+    with pytest.raises(FloatingPointError, match="round 1, client 2: the weights are no longer finite"):
+        fl.simulate(dense(), data, UNEQUAL, rounds=1, clients_per_round=3, batch_size=100, learning_rate=1e4)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
