@@ -7,8 +7,9 @@ By hand, from the repository's root, in an environment of its own for the tool; 
     .venv-mutants/bin/python tests/mutation.py mutants.jsonl
 
 A line of mutants.jsonl is a mutant and what became of it. A run that was interrupted goes on where it was; `--survivors` tries
-those again that no test noticed, after new ones have been written. Mutants are made in a copy, never in this tree. All of
-cosmic-ray's operators are used; left out are only mutants that are no Python, or that differ in nothing but annotations,
+those again that no test noticed, after new ones have been written. Where the package has changed since, the sample is another
+one: results are taken for those mutants only whose line reads as it did. Mutants are made in a copy, never in this tree. All
+of cosmic-ray's operators are used; left out are only mutants that are no Python, or that differ in nothing but annotations,
 which nobody evaluates.
 """
 
@@ -37,6 +38,8 @@ PARTS = {
 # The tests that are to notice a mutant, of its module or else of its part: calls of pytest, the likeliest and cheapest
 # first, {own} those that the module has alone. Apps, figures and studies over seeds are left out: slow, and not about it.
 CHECKERS = '-k "checker or stub or wrong or right or question or both_ways or image_from or average" tests/book/'
+ALL_BUT_STUDIES = '-k "not percent and not seeds and not gains and not teachers" '
+ACCOUNT = '-k "answer or divergence or frozen or held_out or history or seconds or server" tests/training/test_training.py'
 TESTS = {
     "codecs": ["tests/codecs/test_golden.py", "tests/codecs/test_table.py {own} tests/codecs"],
     "exercises": ["tests/book/test_exercises.py", CHECKERS + "test_practice.py"],
@@ -44,15 +47,13 @@ TESTS = {
     "exercises/background": [CHECKERS + "test_background.py", "tests/book/test_exercises.py"],
     "exercises/concepts": [CHECKERS + "test_concepts.py", "tests/book/test_exercises.py"],
     "exercises/tff": ["tests/engines/test_tff.py", "tests/book/test_exercises.py"],
-    "federation": ['-k "not percent and not seeds and not gains and not teachers" tests/federation'],
+    "federation": [ALL_BUT_STUDIES + "tests/federation", ACCOUNT],
     "federation/baselines": ["-k alone tests/book/test_concepts.py"],
     "federation/privacy": [
         '-k "gradient or training or image or candidates or similarity or input" tests/book/test_background.py'
     ],
-    "federation/simulate": [
-        '-k "not percent and not seeds and not gains and not teachers" tests/federation',
-        "-k answer tests/training/test_training.py",
-    ],
+    "federation/account": [ALL_BUT_STUDIES + "tests/federation", ACCOUNT, "-k federation tests/test_pruning.py"],
+    "federation/history": [ACCOUNT, ALL_BUT_STUDIES + "tests/federation"],
     "federation/vertical": [
         '-k "gradients or bytes_both or learnt or joined or vertical or constant_column" tests/book/test_concepts.py'
     ],
@@ -158,19 +159,20 @@ def main():
     if arguments.results.exists():
         for line in arguments.results.read_text(encoding="utf-8").splitlines():
             result = json.loads(line)
-            known[result["module"], result["operator"], result["occurrence"]] = result
+            known[result["module"], result["operator"], result["occurrence"], result["was"], *result["is"]] = result
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         copy_of_the_tree(copy)
         for part in arguments.parts:
             results = []
             for mutant, mutated in sample(part):
-                result = known.get((mutant["module"], mutant["operator"], mutant["occurrence"]))
+                line = slice(mutant["line"] - 1, mutant["line"])
+                (was,) = (copy / mutant["module"]).read_text(encoding="utf-8").splitlines()[line]
+                changed = mutated.splitlines()[line]
+                result = known.get((mutant["module"], mutant["operator"], mutant["occurrence"], was, *changed))
                 if result is None or (arguments.survivors and result["outcome"] == "survived"):
-                    original = (copy / mutant["module"]).read_text(encoding="utf-8").splitlines()
-                    changed = mutated.splitlines()[mutant["line"] - 1 : mutant["line"]]
                     outcome, by = tried(mutant, mutated, copy, arguments.python)
-                    result = {**mutant, "was": original[mutant["line"] - 1], "is": changed, "outcome": outcome, "by": by}
+                    result = {**mutant, "was": was, "is": changed, "outcome": outcome, "by": by}
                     with arguments.results.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(result, ensure_ascii=False) + "\n")
                     print(outcome, result["module"], result["line"], result["operator"], *result["is"], flush=True)

@@ -224,6 +224,7 @@ def test_joined_beats_each_party_and_comes_near_least_squares():
     [
         ({"features": [np.ones((60, 3)), np.ones((50, 2))]}, ValueError, r"the parties hold 60, 50 samples .*align .* by ID"),
         ({"y": np.ones(59)}, ValueError, r"y has shape \(59,\).*align"),
+        ({"y": 3.0}, ValueError, r"y has shape \(\).*align"),
         ({"features": []}, ValueError, "at least one party"),
         ({"features": [np.ones(60)]}, ValueError, r"features\[0\] must be a table"),
         ({"features": [np.full((60, 2), np.nan)]}, ValueError, r"features\[0\] must be finite"),
@@ -276,6 +277,8 @@ def test_bad_input_of_training_alone_is_named():
         baselines.train_alone(model, some, [np.arange(5)], epochs=0)
     with pytest.raises(ValueError, match=r"clients\[1\] is empty"):
         baselines.train_alone(model, some, [np.arange(5), np.array([], int)], epochs=1)
+    with pytest.raises(TypeError, match="3 positional arguments"):
+        baselines.train_alone(model, some, [np.arange(5)], 1)
     with pytest.raises(FloatingPointError, match="client 0"):
         baselines.train_alone(model, some, [np.arange(20)], epochs=2, learning_rate=1e30)
 
@@ -609,6 +612,10 @@ def order_of_a(a, b):
     return [i for i, _ in rows], [j for _, j in rows]
 
 
+def only_strangers(a, b):
+    return solution(concepts.align)(a, b) if set(a) != set(b) else in_given_order(a, b)
+
+
 def one_list(a, b):
     return np.arange(3)
 
@@ -633,6 +640,7 @@ WRONG = [
     (concepts.kind_of_federation, always_transfer, "is horizontal, yours says transfer"),
     (concepts.align, in_given_order, "row i is not the same person"),
     (concepts.align, unsorted_each, "another order on each side"),
+    (concepts.align, only_strangers, "another order on each side"),
     (concepts.align, ids_not_rows, "row numbers, not IDs"),
     (concepts.align, order_of_a, "rising order of ID"),
     (concepts.align, one_list, "two arrays"),

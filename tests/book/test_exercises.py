@@ -301,6 +301,13 @@ def test_a_folder_that_cannot_be_made_or_written_does_not_fail_the_reader(tmp_pa
     closed.chmod(stat.S_IRWXU)
 
 
+def test_unless_told_otherwise_progress_is_kept_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("FEDLAB_PROGRESS")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert SEVEN.check(lambda: 7).state == "right" and finished() == ["trial.seven"]
+    assert json.loads((tmp_path / ".fedlab" / "progress.json").read_text()) == ["trial.seven"]
+
+
 def test_without_a_home_nothing_is_remembered_and_nothing_raised(monkeypatch):
     monkeypatch.delenv("FEDLAB_PROGRESS")
 
@@ -906,6 +913,7 @@ TRIED = [
      lambda *sets: None if kind_by(mostly)(*sets) == "transfer" else kind_by(mostly)(*sets)),
     (concepts.align, "rows of A must hold numbers, got list of parts that differ", lambda a, b: ([[0, 1], [2]], [1])),
     (concepts.align, "two arrays", lambda a, b: np.stack(common_rows(a, b), axis=1)),
+    (concepts.align, "two arrays", lambda a, b: np.array([[rows] for rows in common_rows(a, b)])),
     (concepts.align, "two arrays", lambda a, b: np.float64(2)),
     (concepts.align, "returned nothing for ([40, 20], [10, 30])", lambda a, b: common_rows(a, b) if set(a) & set(b) else None),
     (concepts.lossless, "another array than the one in this message", (pack_nothing, lambda message: STORE["x"])),
@@ -924,6 +932,7 @@ TRIED = [
     (practice.uplink_bytes, "counted 10×", bill(lambda n, b, c, r, body: r * (c * body + 17))),
     (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: 2 * c * r * (body + 17))),
     (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: c * r * (body + 17 + 4 * n))),
+    (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: c * r * (body + 17 + 4 * n + 9))),
     (practice.uplink_bytes, "a byte has eight", bill(lambda n, b, c, r, body: c * r * (n * b + 17 * 8))),
     (practice.uplink_bytes, "10,178,700 bytes, yours says 10,177,900", bill(lambda n, b, c, r, body: c * r * (body + 9))),
     (practice.server_round, "the old ones plus", server(clients=3)),

@@ -152,6 +152,24 @@ def test_both_ways_tells_wrong_answers_apart(part):
     assert verdict.state == "wrong" and part in verdict.message
 
 
+SPENT = {
+    (500_000, 750_000): {
+        "en": "10.00 MB in all (4.00 up, 6.00 down), 6 are allowed; save on the downlink first.",
+        "zh": "总计 10.00 MB（上行 4.00，下行 6.00），只允许 6 MB；先从下行省起。",
+    },
+    (700_000, 60_000): {
+        "en": "6.08 MB in all (5.60 up, 0.48 down), 6 are allowed; save on the uplink first.",
+        "zh": "总计 6.08 MB（上行 5.60，下行 0.48），只允许 6 MB；先从上行省起。",
+    },
+}
+
+
+@pytest.mark.parametrize(("up", "down"), SPENT)
+def test_both_ways_tells_what_was_spent(up, down, language, monkeypatch):
+    monkeypatch.setattr(practice, "trained", lambda *_: history([0.9] * 8, up, down))
+    assert practice.both_ways.check((small, small)).message.endswith(SPENT[up, down][language])
+
+
 @pytest.mark.training
 def test_both_ways_takes_its_solution_in_both_languages(language):
     assert practice.both_ways.check(...).state == "not attempted"

@@ -90,6 +90,13 @@ def test_extreme_levels(levels):
     assert len(data) < 13 and read(decode_levels, data, levels.size).tolist() == levels.tolist()
 
 
+def test_levels_of_which_every_other_is_rare_come_back():
+    """The logarithms of their frequencies, in steps of 1/8, go far up and down: so does what the decoder must take."""
+    counts = [count for common in range(9_000, 19_000, 1_000) for count in (common, 3)]
+    levels = np.repeat(np.arange(20), counts)
+    np.testing.assert_array_equal(read(decode_levels, encode_levels(levels), levels.size), levels)
+
+
 @pytest.mark.parametrize("levels", [[0, 2**17], [2**18], [-5, 3, 2**17]])
 def test_levels_too_far_apart_are_refused(levels):
     with pytest.raises(ValueError, match=f"span at most 131072, got {min(levels)} … {max(levels)}$"):

@@ -45,6 +45,14 @@ def test_qsgd_keeps_its_bound(levels, draw, delta):
     assert np.mean(errors) == pytest.approx(float(np.sum(fraction * (1 - fraction))) / levels**2, rel=0.05)
 
 
+@pytest.mark.parametrize("levels", [64, 150, 400])
+def test_qsgd_of_many_levels_errs_as_it_says(levels):
+    """By n / (6 s²): fractions of a level, then spread evenly, are rounded with the variance 1/6 on average."""
+    x = gaussian(4096)
+    errors = [fl.nmse(x, sent(fl.QSGD(levels), x, seed)) for seed in range(8)]
+    assert np.mean(errors) == pytest.approx(fl.QSGD(levels).random_error(x.size), rel=0.05)
+
+
 def test_qsgd_values_are_multiples_of_the_norm():
     x = gaussian(1000)
     unit = np.linalg.norm(x.astype(np.float64)) / 7

@@ -15,6 +15,7 @@ from fedlab_utils.codecs import (
     masks,
     seal,
     supports,
+    varint,
 )
 
 
@@ -104,6 +105,8 @@ def test_a_damaged_or_greedy_mask_is_refused():
             masks.decode_mask(payload[:place] + bytes([payload[place] ^ 4]) + payload[place + 1 :])
     with pytest.raises(ValueError, match="max_weights=499"):
         masks.decode_mask(payload, max_weights=499)
+    with pytest.raises(ValueError, match="max_weights=16777216"):  # unless told otherwise, as `decode`
+        masks.decode_mask(seal(varint(2**24 + 1) + varint(0) + bytes([supports.RICE])))
     with pytest.raises(ValueError, match="3 of 2 weights"):
         masks.decode_mask(seal(bytes([2, 3, 0])))
     with pytest.raises(ValueError, match="no form 7"):

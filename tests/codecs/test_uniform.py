@@ -134,3 +134,9 @@ def test_the_step_of_a_short_vector_is_sought_on_all_of_it(n, monkeypatch):
     assert codec.encode(x) == payload
     with pytest.raises(TypeError):
         codec.encode(gaussian(uniform.SAMPLE + 1))
+
+
+def test_many_weights_at_the_bottom_of_float32_come_back():
+    """The step is never finer than the least float32, 2^-149, however many bits there are to spend."""
+    x = rng().integers(-3, 4, 100_000) * np.float32(2.0**-149)
+    np.testing.assert_array_equal(sent(fl.EntropyQuantize(16), x), x)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -188,6 +189,117 @@ def test_stubs_are_no_attempt_and_without_tff_that_is_said(exercise):
     exec(compile(exercise.code.strip(), exercise.name, "exec"), {"tff": __import__("unittest.mock").mock.MagicMock()})
 
 
+# What the checkers do with what TFF gives them: with stand-ins for TFF, whose own part is tested below
+
+
+class Spec(SimpleNamespace):
+    """What a batch looks like: a TensorSpec."""
+
+    def __init__(self, dtype, *shape):
+        super().__init__(dtype=dtype, shape=type("Shape", (tuple,), {"rank": len(shape)})(shape))
+
+
+IMAGES, LABELS, LOG_10 = Spec("float32", None, 28, 28), Spec("int32", None), 2.302585
+
+
+class Wrapped:
+    """A model as TFF wraps it: the document's, untrained, that gives each of ten digits the probability 1/10."""
+
+    def __init__(self, spec=(IMAGES, LABELS), shapes=tff.SHAPES, chance=0.1, loss=LOG_10, metrics=("sparse_accuracy",)):
+        self.input_spec, self.chance, self.loss, self.metrics = spec, chance, loss, metrics
+        self.trainable_variables = [SimpleNamespace(shape=shape) for shape in shapes]
+
+    def forward_pass(self, batch, training):
+        if isinstance(self.loss, Exception):
+            raise self.loss
+        return SimpleNamespace(predictions=np.full((5, 10), self.chance).view(Tensor), loss=self.loss)
+
+    def report_local_unfinalized_metrics(self):
+        return dict.fromkeys(self.metrics)
+
+
+class Tensor(np.ndarray):
+    def numpy(self):
+        return np.asarray(self)
+
+
+class Weighted: ...
+
+
+class Unweighted: ...
+
+
+@pytest.fixture
+def stand_ins(monkeypatch):
+    tensorflow = SimpleNamespace(
+        keras=SimpleNamespace(Model=Weighted), errors=SimpleNamespace(InvalidArgumentError=ArithmeticError),
+        float32="float32", int32="int32", constant=lambda value: value,
+    )  # fmt: skip
+    library = SimpleNamespace(
+        learning=SimpleNamespace(models=SimpleNamespace(VariableModel=Wrapped)),
+        aggregators=SimpleNamespace(WeightedAggregationFactory=Weighted, UnweightedAggregationFactory=Unweighted),
+    )
+    monkeypatch.setattr(tff, "modules", lambda: (tensorflow, library))
+
+
+WIDER, NARROWER = ([(784, n), (n,), (n, 10), (10,)] for n in (256, 64))
+NOT_WHAT_IS_WANTED = [
+    ("input_spec must be a pair", {"spec": [IMAGES, LABELS]}),
+    ("input_spec must be a pair", {"spec": (IMAGES,)}),
+    ("input_spec must be a pair", {"spec": (Spec("float32", None, 784), LABELS)}),
+    ("input_spec must be a pair", {"spec": (IMAGES, Spec("int64", None))}),
+    ("input_spec must be a pair", {"spec": (IMAGES, Spec("int32", None, 10))}),
+    ("first dimension of input_spec", {"spec": (Spec("float32", 10, 28, 28), Spec("int32", 10))}),
+    ("first dimension of input_spec", {"spec": (IMAGES, Spec("int32", 10))}),
+    ("not those of the document's model", {"shapes": WIDER}),
+    ("not those of the document's model", {"shapes": NARROWER}),
+    ("the loss does not fit", {"loss": ValueError("shapes")}),
+    ("the loss does not fit", {"loss": ArithmeticError("shapes")}),
+    ("ends in softmax", {"chance": 0.3}),
+    ("no from_logits=True", {"loss": 1.0}),
+    ("the metric is missing", {"metrics": ("loss", "num_examples")}),
+]
+
+
+@pytest.mark.parametrize(("part", "changes"), NOT_WHAT_IS_WANTED)
+def test_a_model_that_tff_was_given_otherwise_is_told_what_is_wanted(part, changes, stand_ins):
+    verdict = exercises.model_fn.check(lambda: Wrapped(**changes))
+    assert verdict.state == "wrong" and part in verdict.message
+
+
+def test_the_documents_model_is_right_if_each_call_makes_another(stand_ins):
+    one = Wrapped()
+    assert exercises.model_fn.check(Wrapped, remember=False).state == "right"
+    assert "must make a new Keras model" in exercises.model_fn.check(lambda: one).message
+    assert "this is a Keras model" in exercises.model_fn.check(Weighted).message
+
+
+OVER = {
+    "en": "12.04 MB (9.46 bits a weight), 4 MB are allowed.",
+    "zh": "12.04 MB（每个权重 9.46 位），只允许 4 MB。",
+}
+
+
+def test_an_aggregator_that_sends_too_much_is_told_how_much(stand_ins, monkeypatch, language):
+    monkeypatch.setattr(tff, "sent_tensors", lambda *_: {"levels": np.zeros(30_093, np.int32)})
+    assert exercises.aggregator.check(Weighted()).message.endswith(OVER[language])
+    added = {"en": "this one adds up", "zh": "这个只求和"}[language]
+    assert added in exercises.aggregator.check(Unweighted()).message
+
+
+@pytest.mark.parametrize(("reached", "state"), [(0.92, "right"), (0.9, "wrong")])
+def test_an_aggregator_is_judged_on_ten_clients_who_do_not_train(reached, state, stand_ins, monkeypatch, mnist):
+    def train(aggregator, data, clients, validation):
+        assert len(clients) == 90 and np.unique(np.concatenate([*clients, validation])).size == len(mnist.y_train)
+        assert sorted(np.concatenate(clients[:3])) == sorted(np.concatenate(fl.partition_iid(mnist.y_train, 100, seed=0)[:3]))
+        return tff.Training(accuracy=[0.5, 0.93], validation_accuracy=[0.5, reached])
+
+    monkeypatch.setattr(tff, "sent_tensors", lambda *_: {"levels": np.zeros(10_000, np.int32)})
+    monkeypatch.setattr(tff, "train", train)
+    verdict = exercises.aggregator.check(Weighted(), remember=False)
+    assert verdict.state == state and f"{reached:.3f}" in verdict.message and ("0.930" in verdict.message) == (state == "right")
+
+
 # On TensorFlow Federated itself
 
 
@@ -269,7 +381,7 @@ WRONG_MODELS = {
 WRONG_AGGREGATORS = {
     "this one adds up": "coded(2)",
     "got int": "8",
-    "12.04 MB (9.46 bits": "mean(coded(8))",
+    "12.04 MB (9.46 bits a weight), 4 MB are": "mean(coded(8))",
     "4.87 MB": "mean(coded(3))",
     "but accuracy on the validation images is": "mean(coded(1, stochastic=False))",
 }
