@@ -25,8 +25,8 @@ class Sign(Codec):
     """One bit a weight, and the mean magnitude: x is decoded as sign(x) mean|x|, the sign of zero as plus.
 
     scales: "model", one mean for all; "array", one for every array of the list that `encode` is given, or of the blocks
-    that `Blocks` cuts. model: "plain", the signs as they are; "arrays" (default) tells rows and columns of zeros once, where
-    the arrays are known; "context" codes each sign by those around it. Layer: tag, mean|x| as float32 (of each array that is
+    that `Blocks` cuts. model: "plain" (default), the signs as they are; "arrays" tells rows and columns of zeros once, where the
+    arrays are known; "context" codes each sign by those around it. Layer: tag, mean|x| as float32 (of each array that is
     not empty), then ceil(n / 8) bytes or, where that is shorter, levels -1, 0 and 1. Sources: Bernstein et al. 2018,
     arXiv:1802.04434 (signSGD); with the scale, Karimireddy et al. 2019, arXiv:1901.09847. The mean is the scale of least
     squared error.
@@ -34,7 +34,7 @@ class Sign(Codec):
 
     ends_in_bytes, tags = True, tuple(_SIGNS)
 
-    def __init__(self, scales: str = "model", model: str = "arrays"):
+    def __init__(self, scales: str = "model", model: str = "plain"):
         self.scales, self.model = require_choice("scales", scales, RANGES), require_choice("model", model, MODELS)
         self.follows_layout = scales == "array"
         self.uses_layout = self.follows_layout or model != "plain"

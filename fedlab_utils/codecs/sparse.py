@@ -65,11 +65,11 @@ class _Support(_Keeping):
 class TopK(_Support):
     """Keep the k weights of largest magnitude (document, 4.2); their places are coded, their values go on.
 
-    k: a fraction (float in (0, 1]) or a count (int). model: of the places, see `encode_support_by`: "plain", "arrays" (rows
-    and columns where nothing is kept are told once), "context". Source: Aji and Heafield 2017, arXiv:1704.05021.
+    k: a fraction (float in (0, 1]) or a count (int). model: of the places, see `encode_support_by`: "plain" (default), "arrays"
+    (rows and columns where nothing is kept are told once), "context". Source: Aji and Heafield 2017, arXiv:1704.05021.
     """
 
-    def __init__(self, k, model: str = "arrays"):
+    def __init__(self, k, model: str = "plain"):
         count_kept(k, 0)  # an impossible k is told here; one beyond n when n is known
         self.k, self.model = k, require_choice("model", model, MODELS)
         self.uses_layout = model != "plain"
@@ -90,7 +90,7 @@ class Threshold(_Support):
     Source: Strom 2015, "Scalable distributed DNN training using commodity GPU cloud computing", Interspeech.
     """
 
-    def __init__(self, threshold: float, model: str = "arrays"):
+    def __init__(self, threshold: float, model: str = "plain"):
         self.threshold = require_number("threshold", threshold, 0)
         self.model = require_choice("model", model, MODELS)
         self.uses_layout = model != "plain"
