@@ -16,7 +16,7 @@ from ..layout import unflatten
 from ..theory import bits_per_weight, nmse
 from ..validation import require_integer
 from .names import codec_named
-from .sources import Entry, Source, open_source
+from .sources import Entry, Source, Unreadable, open_source
 from .table import Row, Table
 
 # One or two of each family, by what they cost: what is measured where nobody says of what.
@@ -76,8 +76,8 @@ def measure(
             table.rows.append(_row(name, codec, parts, vector, seed))
         except ValueError as error:
             table.notes.append(say(f"{name} does not take it: {error}.", f"{name} 无法编码：{error}。"))
-    unbiased = {name for name, codec in chosen if not codec.biased}
-    if above := [row.codec for row in table if row.nmse > 1 and row.codec in unbiased]:
+    named = dict(chosen)
+    if above := [row.codec for row in table if row.nmse > 1 and not named[row.codec].feedback_bounded(vector.size)]:
         table.notes.append(say(f"{above[0]} errs by more than the vector itself: it is right on the average of many messages.",
                                f"{above[0]} 的误差比向量本身还大：它要靠许多条消息取平均才准。"))  # fmt: skip
     if not table.rows:
@@ -152,7 +152,7 @@ def _vector(first: Source, second: Source | None) -> tuple[np.ndarray, list[tupl
         with np.errstate(over="ignore"):
             vector[end : end + values.size] = values.ravel()
         if not np.isfinite(vector[end : end + values.size]).all():
-            raise ValueError(say(f"{entry.name} holds values beyond float32", f"{entry.name} 里有超出 float32 范围的值"))
+            raise Unreadable(say(f"{entry.name} holds values beyond float32", f"{entry.name} 里有超出 float32 范围的值"))
         end += values.size
     return vector, shapes
 
@@ -162,7 +162,7 @@ def _finite(source: Source, entry: Entry) -> np.ndarray:
     if not (good := np.isfinite(values)).all():
         place = np.argwhere(~good)[0].tolist()
         value = values[tuple(place)]
-        raise ValueError(say(f"{source.title}: {entry.name} must be finite, but at {place} it is {value}",
+        raise Unreadable(say(f"{source.title}: {entry.name} must be finite, but at {place} it is {value}",
                              f"{source.title}：{entry.name} 在 {place} 处是 {value}，必须是有限的数"))  # fmt: skip
     return values
 
@@ -172,22 +172,22 @@ def _matched(first: Source, second: Source) -> list[Entry]:
     one, two = first.title, second.title
     if first.named != second.named:
         names, places = (one, two) if first.named else (two, one)
-        raise ValueError(say(f"the tensors of {names} have names, those of {places} have none: give both in the same way",
+        raise Unreadable(say(f"the tensors of {names} have names, those of {places} have none: give both in the same way",
                              f"{names} 的张量有名字，{places} 的没有：请用同一种方式给出两者"))  # fmt: skip
     if first.named:
         here, found = ({entry.name: entry for entry in source.entries} for source in (first, second))
         for name in (name for name in [*here, *found] if name not in here or name not in found):
             has, lacks = (one, two) if name in here else (two, one)
-            raise ValueError(say(f"{has} holds {name}, {lacks} does not: both must have the same tensors",
+            raise Unreadable(say(f"{has} holds {name}, {lacks} does not: both must have the same tensors",
                                  f"{has} 里有 {name}，{lacks} 里没有：两者的张量必须相同"))  # fmt: skip
         others = [found[name] for name in here]
     else:
         others = second.entries
         if len(others) != len(first.entries):
-            raise ValueError(say(f"{one} holds {len(first.entries)} arrays, {two} {len(others)}: both must have the same",
+            raise Unreadable(say(f"{one} holds {len(first.entries)} arrays, {two} {len(others)}: both must have the same",
                                  f"{one} 有 {len(first.entries)} 个数组，{two} 有 {len(others)} 个：两者必须相同"))  # fmt: skip
     for entry, other in zip(first.entries, others, strict=True):
         if entry.shape != other.shape:
-            raise ValueError(say(f"{entry.name} has the shape {entry.shape} in {one} and {other.shape} in {two}",
+            raise Unreadable(say(f"{entry.name} has the shape {entry.shape} in {one} and {other.shape} in {two}",
                                  f"{entry.name} 的形状在 {one} 里是 {entry.shape}，在 {two} 里是 {other.shape}"))  # fmt: skip
     return others

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..language import say
-from .sources import Entry, Source, refused, weights_only
+from .sources import Entry, Source, Unreadable, refused, weights_only
 
 HEADER_BYTES = 100_000_000  # at most, by the description
 _FLOATS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
@@ -56,8 +56,8 @@ def open_safetensors(title: str, file: BinaryIO, files: ExitStack) -> Source:
     return weights_only(title, True, entries, _INTEGERS, files)
 
 
-def _damaged(title: str, why: str) -> ValueError:
-    return ValueError(say(f"{title} is a damaged safetensors file: {why}", f"{title} 是损坏的 safetensors 文件：{why}"))
+def _damaged(title: str, why: str) -> Unreadable:
+    return Unreadable(say(f"{title} is a damaged safetensors file: {why}", f"{title} 是损坏的 safetensors 文件：{why}"))
 
 
 def _header(title: str, data: bytes) -> dict[str, Any]:

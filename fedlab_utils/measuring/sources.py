@@ -19,8 +19,12 @@ ALONE = "x"  # the name of an array that came by itself
 MAX_WEIGHTS = 2**28  # of one source: what is coded costs about 45 bytes of memory a weight
 
 
+class Unreadable(ValueError):
+    """What cannot be measured, and why, in one sentence."""
+
+
 class Entry(NamedTuple):
-    """One tensor: shape, the name of its dtype, and what reads it as float32 or float64 of that shape (or float16)."""
+    """One tensor: shape, the name of its dtype, and what reads it, as float16, float32 or float64 of that shape."""
 
     name: str
     shape: tuple[int, ...]
@@ -72,16 +76,16 @@ def weights_only(title: str, named: bool, entries: Iterable[Entry], counters: It
     count = sum(math.prod(entry.shape) for entry in source.entries)
     if not count:
         rest = say("; it has ", "，只有 ") + ", ".join(source.left_out[:3]) if source.left_out else ""
-        raise ValueError(say(f"{title} holds no floating-point weights{rest}", f"{title} 里没有浮点权重{rest}"))
+        raise Unreadable(say(f"{title} holds no floating-point weights{rest}", f"{title} 里没有浮点权重{rest}"))
     if count > MAX_WEIGHTS:
-        raise ValueError(say(f"{title} holds {count:,} weights, more than {MAX_WEIGHTS:,}: pass some of its tensors",
+        raise Unreadable(say(f"{title} holds {count:,} weights, more than {MAX_WEIGHTS:,}: pass some of its tensors",
                              f"{title} 有 {count:,} 个权重，超过 {MAX_WEIGHTS:,} 个：请只传入其中一部分张量"))  # fmt: skip
     return source
 
 
-def refused(title: str, name: str, dtype: str) -> ValueError:
+def refused(title: str, name: str, dtype: str) -> Unreadable:
     """What is said of a tensor whose numbers are no weights that a codec takes."""
-    return ValueError(say(f"{title}: {name} is of dtype {dtype}; taken are float16, bfloat16, float32 and float64",
+    return Unreadable(say(f"{title}: {name} is of dtype {dtype}; taken are float16, bfloat16, float32 and float64",
                           f"{title}：{name} 的类型是 {dtype}，只接受 float16、bfloat16、float32 和 float64"))  # fmt: skip
 
 
