@@ -36,6 +36,7 @@ _NAMES = {
     "load_diabetes": "data.tables",
     "load_small_digits": "data.tables",
     "load_trainings": "federation.trainings",
+    "measure": "measuring.every_codec",
     "simulate": "federation.simulate",
     "use_language": "book.fonts",
 }

@@ -19,6 +19,8 @@ ALLOWED = {
     "ground": (set(), {"numpy"}),
     "codecs": ({"ground"}, {"numpy", "constriction"}),
     "data": ({"ground"}, {"numpy", "PIL"}),
+    "measuring": ({"ground", "codecs"}, {"numpy", "h5py", "tqdm"}),
+    "__main__": ({"measuring"}, set()),
     "training": ({"ground"}, {"numpy", "tensorflow", "keras"}),
     "federation": ({"ground", "codecs", "training", "data"}, {"numpy", "tqdm"}),
     "methods": ({"ground", "codecs", "training", "data"}, {"numpy"}),

@@ -27,6 +27,11 @@ def test_nmse_is_its_formula(xy):
         assert fl.nmse(x, x_hat) == (math.inf if error else 0)
 
 
+def test_nmse_of_many_weights_is_of_all_blocks():
+    x, x_hat = np.random.default_rng(0).normal(size=(2, 3, theory.BLOCK // 2 + 7))
+    assert fl.nmse(x, x_hat) == pytest.approx(np.linalg.norm(x - x_hat) ** 2 / np.linalg.norm(x) ** 2, rel=1e-12)
+
+
 def test_nmse_by_hand():
     assert fl.nmse([3, 4], [3, 0]) == 16 / 25
     assert fl.nmse([[1, 2], [3, 4]], np.zeros((2, 2))) == 1
