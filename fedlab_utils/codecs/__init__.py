@@ -8,7 +8,6 @@ from .masks import decode_mask, encode_mask
 from .residual import Residual
 from .rice import decode_support, encode_support
 from .rotation import Eden, LloydMax, Rotate
-from .shapes import tell_shapes
 from .signs import QSGD, Sign
 from .sparse import RandomK, Threshold, TopK
 from .supports import encode_cheapest
@@ -19,5 +18,5 @@ __all__ = [
     "FLOAT32_MAX", "FORMAT", "MAGIC", "MODELS", "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize", "Float16",
     "Identity", "LloydMax", "Pipeline", "Quantize", "RandomK", "Reader", "Residual", "Rotate", "Sign", "Threshold", "TopK",
     "decode", "decode_levels", "decode_mask", "decode_support", "encode_cheapest", "encode_levels", "encode_mask",
-    "encode_support", "pack_bits", "packed_bytes", "require_codec", "seal", "tell_shapes", "unpack_bits", "unzigzag", "varint", "zigzag",
+    "encode_support", "pack_bits", "packed_bytes", "require_codec", "seal", "unpack_bits", "unzigzag", "varint", "zigzag",
 ]  # fmt: skip

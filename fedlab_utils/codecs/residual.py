@@ -16,7 +16,7 @@ class Residual:
 
     One memory belongs to one sender and one direction. Sources: Seide et al. 2014 (1-bit SGD); Karimireddy et al. 2019,
     arXiv:1901.09847. With `enabled=False` it forgets, which is how the codec behaves alone.
-    shapes: of the arrays that x is made of, agreed with the receiver before: it decodes with layout=shapes.
+    shapes: of the arrays that a flat x is made of, for a codec that makes use of them; where it does they travel along.
     """
 
     def __init__(self, codec: Codec, enabled: bool = True, shapes: Shapes | None = None):
@@ -28,15 +28,15 @@ class Residual:
 
         x: array of any shape, or a list of arrays. ValueError if it has another number of weights than what was sent before.
         """
-        shapes = [np.shape(part) for part in x] if is_list_of_arrays(x) else None
+        shapes = [np.shape(part) for part in x] if is_list_of_arrays(x) else self._shapes
         x = flatten(x) if is_list_of_arrays(x) else np.asarray(x, np.float32).ravel()
         if isinstance(self.value, np.ndarray) and self.value.size != x.size:
             raise ValueError(f"x has {x.size} weights, but the residual of this sender has {self.value.size}")
         with np.errstate(all="ignore"):  # the codec tells what is beyond float32
             meant = x + np.float32(self.value)
-        told = unflatten(meant, shapes) if shapes is not None and self._shapes is None else meant
-        payload = self.codec.encode(told, rng, self._shapes)
-        received = decode(payload, meant.size, self._shapes)
+        told = unflatten(meant, shapes) if shapes is not None and self.codec.uses_layout else meant
+        payload = self.codec.encode(told, rng)
+        received = decode(payload, max_weights=meant.size)
         if self.enabled:
             with np.errstate(all="ignore"):
                 self.value = meant - received

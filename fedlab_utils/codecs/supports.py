@@ -30,8 +30,9 @@ def encode_cheapest(indices: np.ndarray, n: int) -> tuple[int, bytes]:
     forms = _forms(indices, n)
     flips = _flips(indices, n)
     if 4 * flips.size < indices.size:  # few runs: where they begin and end, as a support of its own
-        form, places = encode_cheapest(flips, n)
-        forms[RUNS] = varint(flips.size) + bytes([form]) + places
+        ends = _forms(flips, n)
+        form = min(ends, key=lambda form: len(ends[form]))
+        forms[RUNS] = varint(flips.size) + bytes([form]) + ends[form]
     best = min(forms, key=lambda form: len(forms[form]))
     return best, forms[best]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..codecs import Codec, Identity, Residual, decode_mask, encode_mask, require_codec, tell_shapes
+from ..codecs import Codec, Identity, Residual, decode_mask, encode_mask, require_codec
 from ..data import Dataset
 from ..layout import Shapes, flatten, unflatten
 from ..streams import Purpose, require_seed, stream
@@ -107,8 +107,7 @@ def simulate(
     server_learning_rate, server_momentum: of the server's step along the mean update (FedAvgM, Hsu et al. 2019,
     arXiv:1909.06335); 1 and 0 are plain averaging, weighted by samples. Running means and variances are averaged and take
     neither; they travel as float32, whatever the codec.
-    uplink, downlink: codecs of the model delta, by default `Identity()` (float32). Of what arrays it is made is agreed once,
-    with the first model, where a codec makes use of it.
+    uplink, downlink: codecs of the model delta, by default `Identity()` (float32); they are told of what arrays it is made.
     first_model: what a client gets at its first time. "dense": the model of the day, as float32. A codec: the model that all
     start from, which then is what this decodes to (states and frozen weights stay exact). "seed": its recipe, the
     configuration of its layers with their seeds (`fl.recipe`); refused unless a fresh process rebuilds the weights from it,
@@ -158,8 +157,6 @@ def simulate(
     once_bytes = mask_bytes
     if unshared := [weights[place] for place in trainer.frozen + trainer.own]:
         once_bytes += len(Identity().encode(flatten(unshared)))
-    if any(codec.uses_layout for codec in (uplink, downlink, first_model) if isinstance(codec, Codec)):
-        once_bytes += len(tell_shapes(trainer.sent_shapes))  # a recipe holds them already
     start, first_state, instead = trainer.gather(weights), trainer.gather_state(weights), None
     if isinstance(first_model, Codec):
         payload, start = Residual(first_model, False, trainer.sent_shapes).send(start, stream(seed, Purpose.FIRST_MODEL))
