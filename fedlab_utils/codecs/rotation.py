@@ -22,7 +22,7 @@ from .wire import Reader, pack_bits, packed_bytes, unpack_bits
 
 STRIP = 128  # columns that are transformed at a time
 ROUNDS = 2  # of signs and transforms
-PADDED, WHOLE = 0x80, 0xC0  # tags of `Rotate`: to the next power of two, as earlier versions wrote it, or as many as there are
+PADDED, WHOLE = 0x80, 0x81  # tags of `Rotate`: to the next power of two, as earlier versions wrote it, or as many as there are
 CODED = 8  # in the tag of Lloyd–Max levels: they are entropy coded
 
 
