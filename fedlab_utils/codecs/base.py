@@ -262,7 +262,7 @@ class Pipeline(Codec):
     __hash__ = Codec.__hash__
 
 
-def decode(payload: bytes, max_weights: int = 2**26) -> np.ndarray:
+def decode(payload: bytes, max_weights: int = 2**24) -> np.ndarray:
     """The vector in a payload: float32 [n], from the bytes alone.
 
     ValueError with the reason for damaged bytes, or for more than `max_weights` weights; memory stays in proportion to that.

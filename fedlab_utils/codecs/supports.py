@@ -85,7 +85,7 @@ def encode_mask(mask: Sequence[ArrayLike]) -> bytes:
     return seal(varint(flat.size) + varint(kept.size) + bytes([form]) + places)
 
 
-def decode_mask(payload: bytes, max_weights: int = 2**26) -> np.ndarray:
+def decode_mask(payload: bytes, max_weights: int = 2**24) -> np.ndarray:
     """The mask in a message, flat: bool [n]. ValueError for damaged bytes, or more than `max_weights` weights."""
     reader = Reader(payload)
     n, k, form = reader.varint(), reader.varint(), reader.byte()
