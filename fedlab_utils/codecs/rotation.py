@@ -18,7 +18,7 @@ from ..validation import require_integer
 from .base import FLOAT32_MAX, Codec, Inner, Pipeline
 from .entropy import decode_levels, encode_levels
 from .seeds import SEED_BYTES, draw_seed, random_bytes
-from .wire import Reader, pack_bits, packed_bytes, unpack_bits
+from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits
 
 STRIP = 128  # columns that are transformed at a time
 ROUNDS = 2  # of signs and transforms
@@ -42,18 +42,14 @@ def _transform(x: np.ndarray) -> np.ndarray:
     x *= np.float32(n**-0.5)
     # A transform of rows x columns is one down the columns and one along the rows. Down the columns NumPy adds whole rows
     # at once; a strip of columns stays in the processor's cache.
-    rows = 1 << (n.bit_length() - 1) // 2
-    turned = np.empty((n // rows, rows), np.float32)
-    _down_the_columns(x.reshape(rows, n // rows), turned)
-    _down_the_columns(turned, x.reshape(rows, n // rows))
+    table = x.reshape(1 << (n.bit_length() - 1) // 2, -1)
+    for turned in (table, table.T):
+        for start in range(0, turned.shape[1], STRIP):
+            part = turned[:, start : start + STRIP]
+            strip = part.copy("C")
+            _butterflies(strip)
+            part[...] = strip
     return x
-
-
-def _down_the_columns(table: np.ndarray, turned: np.ndarray) -> None:
-    for start in range(0, table.shape[1], STRIP):
-        strip = table[:, start : start + STRIP].copy()
-        _butterflies(strip)
-        turned[start : start + STRIP] = strip.T
 
 
 def _butterflies(table: np.ndarray) -> None:
@@ -132,7 +128,7 @@ class Rotate(Codec):
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         seed = bytes(reader.take(SEED_BYTES))
-        x = inner(n if tag == WHOLE else _padded(n)).copy()
+        x = np.require(inner(n if tag == WHOLE else _padded(n)), np.float32, ["C", "W"])
         if not n:
             return x
         with np.errstate(over="ignore", invalid="ignore"):
@@ -193,7 +189,7 @@ class LloydMax(Codec):
                 raise ValueError(f"damaged payload: levels {levels.min()} … {levels.max()} of {bits} bits")
         else:
             levels = unpack_bits(reader.take(packed_bytes(n, bits)), bits, n)
-        return np.clip(_grid(bits)[0] * scale, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)[levels]
+        return look_up(np.clip(_grid(bits)[0] * scale, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32), levels)
 
 
 @cache
