@@ -179,11 +179,11 @@ def simulate_logits(
             opinion = central.logits(model, public_images, held[client])
             payload = uplink.encode(opinion, stream(seed, Purpose.LOGITS_UPLINK, number, client))
             uplink_bytes += len(payload)
-            total = total + decode(payload)
+            total = total + decode(payload, max_weights=opinion.size)
         if number == 0:
             history.alone = evaluate()
         payload = downlink.encode(total / len(models), stream(seed, Purpose.LOGITS_DOWNLINK, number))
-        average = decode(payload).reshape(len(public_images), -1)
+        average = decode(payload, max_weights=opinion.size).reshape(len(public_images), -1)
         for client in range(len(models)):
             learn("PUBLIC", number, client, public_images, None, epochs=public_epochs, batch_size=PUBLIC_BATCH,
                   soft_targets=soften(average, temperature), temperature=temperature)  # fmt: skip

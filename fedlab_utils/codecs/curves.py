@@ -40,12 +40,14 @@ def encode_curve(levels: np.ndarray) -> bytes | None:
 
 
 def decode_curve(reader: Reader, n: int) -> np.ndarray:
-    """The inverse of `encode_curve`: int64 [n]. ValueError if the bytes hold no such levels."""
+    """The inverse of `encode_curve`: int32 [n]. ValueError if the bytes hold no such levels."""
     centre, top = unzigzag(reader.varint()), reader.varint()
     eighths, kind = divmod(reader.byte(), 2)
     if top > MAX_TOP or abs(centre) > MAX_TOP or eighths >= WIDTHS:
         raise ValueError(f"damaged payload: levels {top} around {centre}, in a curve of width {eighths}")
-    return ans_decode(reader, n, _frequencies(kind, eighths, top)) + np.int64(centre - top)
+    levels = ans_decode(reader, n, _frequencies(kind, eighths, top))
+    levels += np.int32(centre - top)
+    return levels
 
 
 def _frequencies(kind: int, eighths: int, top: int) -> np.ndarray:

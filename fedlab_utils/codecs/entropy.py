@@ -7,7 +7,7 @@ import numpy as np
 from .ans import PRECISION, ROOTS, ans_decode, ans_encode, normalize
 from .curves import decode_curve, encode_curve
 from .rice import decode_gaps, decode_support, encode_gaps, encode_support
-from .wire import Reader, pack_bits, packed_bytes, unpack_bits, unzigzag, varint, zigzag
+from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits, unzigzag, varint, zigzag
 
 MAX_SPAN = 2**17  # of the levels of one message, so that hostile bytes cannot ask for a longer table
 # First byte of levels that are entropy coded. Of packed levels it is their bits, and more where the least is not zero.
@@ -44,7 +44,7 @@ def encode_levels(levels: np.ndarray) -> bytes:
 
 
 def decode_levels(reader: Reader, n: int) -> np.ndarray:
-    """The inverse of `encode_levels`: int64 [n]. ValueError if the bytes hold no such levels."""
+    """The inverse of `encode_levels`: int32 [n]. ValueError if the bytes hold no such levels."""
     form = reader.byte()
     if form == CURVE:
         return decode_curve(reader, n)
@@ -53,13 +53,15 @@ def decode_levels(reader: Reader, n: int) -> np.ndarray:
         raise ValueError(f"damaged payload: the least level is {low}")
     if form == ENTROPY:
         used, frequencies = _decode_model(reader)
-        return (used + low)[ans_decode(reader, n, frequencies)]
+        return look_up((used + low).astype(np.int32), ans_decode(reader, n, frequencies))
     bits = form & ~LOW
     if bits > MAX_SPAN.bit_length() - 1:
         raise ValueError(f"damaged payload: levels of {bits} bits")
     if not bits:
-        return np.full(n, low)
-    return unpack_bits(reader.take(packed_bytes(n, bits)), bits, n) + np.int64(low)
+        return np.full(n, low, np.int32)
+    levels = unpack_bits(reader.take(packed_bytes(n, bits)), bits, n).view(np.int32)
+    levels += np.int32(low)
+    return levels
 
 
 def least_bytes(counts: np.ndarray) -> float:

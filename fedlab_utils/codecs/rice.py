@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .wire import MAX_BITS, Reader, pack_bits, packed_bytes, unpack_bits
+from .wire import BLOCK, MAX_BITS, Reader, pack_bits, packed_bytes, unpack_bits
 
 
 def encode_gaps(gaps: np.ndarray) -> bytes:
@@ -29,14 +29,24 @@ def decode_gaps(reader: Reader, k: int, total: int) -> np.ndarray:
     r = reader.byte()
     if r >= MAX_BITS:
         raise ValueError(f"damaged payload: Rice parameter {r} is not below {MAX_BITS}")
-    low = unpack_bits(reader.take(packed_bytes(k, r)), r, k).astype(np.int64) if r else 0
+    low = unpack_bits(reader.take(packed_bytes(k, r)), r, k) if r else None
     # The quotients of k gaps that together are within `total` take at most k + total / 2**r bits: read no more than that.
-    unary = np.unpackbits(np.frombuffer(reader.peek((k + (total >> r) + 7) // 8), np.uint8))
-    ones = np.flatnonzero(unary)[:k]
-    if ones.size < k:
-        raise ValueError(f"damaged payload: Rice code ends after {ones.size} of {k} numbers")
-    reader.take((int(ones[-1]) + 8) // 8 if k else 0)
-    return ((np.diff(ones, prepend=-1) - 1) << r) | low
+    unary = np.frombuffer(reader.peek((k + (total >> r) + 7) // 8), np.uint8)
+    gaps, found, last = np.empty(k, np.int64), 0, -1  # last: the bit that was the last one
+    for start in range(0, unary.size, BLOCK):
+        if found == k:
+            break
+        ones = np.flatnonzero(np.unpackbits(unary[start : start + BLOCK]))[: k - found] + 8 * start
+        if ones.size:
+            gaps[found : found + ones.size] = np.diff(ones, prepend=last) - 1
+            found, last = found + ones.size, int(ones[-1])
+    if found < k:
+        raise ValueError(f"damaged payload: Rice code ends after {found} of {k} numbers")
+    reader.take((last + 8) // 8)
+    if low is not None:
+        gaps <<= r
+        gaps |= low
+    return gaps
 
 
 def support_gaps(indices: np.ndarray, n: int) -> np.ndarray:
@@ -50,7 +60,9 @@ def support_gaps(indices: np.ndarray, n: int) -> np.ndarray:
 
 def gaps_support(gaps: np.ndarray, n: int) -> np.ndarray:
     """The inverse of `support_gaps`: int64 [k], rising. ValueError where an index is beyond n-1."""
-    indices = np.cumsum(gaps + 1) - 1
+    indices = np.cumsum(gaps)  # less memory than the sum of gaps + 1
+    for start in range(0, indices.size, BLOCK):
+        indices[start : start + BLOCK] += np.arange(start, min(start + BLOCK, indices.size))
     if indices.size and indices[-1] >= n:
         raise ValueError(f"damaged payload: an index of the support is {indices[-1]}, beyond {n - 1}")
     return indices

@@ -16,7 +16,7 @@ from ..theory import qsgd_variance_bound
 from ..validation import require_choice, require_integer, require_rng
 from .base import FLOAT32_MAX, Codec, Inner
 from .levels import MODELS, decode_levels, encode_levels
-from .wire import Reader, packed_bytes, varint
+from .wire import BLOCK, Reader, packed_bytes, varint
 
 _SIGNS = {0x50: (False, False), 0x51: (True, False), 0x52: (False, True), 0x53: (True, True)}  # coded, a scale an array
 
@@ -128,7 +128,10 @@ class QSGD(Codec):
         levels = decode_levels(reader, n)
         if np.abs(levels).max(initial=0) > top:
             raise ValueError(f"damaged payload: QSGD of {top} levels holds a level beyond them")
-        return (levels * (norm / top)).astype(np.float32)
+        x = np.empty(n, np.float32)
+        for start in range(0, n, BLOCK):
+            x[start : start + BLOCK] = levels[start : start + BLOCK] * (norm / top)
+        return x
 
 
 def _round_up(value: float) -> float:

@@ -38,7 +38,14 @@ class _Keeping(Codec):
 
 def _scattered(indices: np.ndarray, n: int, reader: Reader, inner: Inner) -> np.ndarray:
     left = None if reader.layout is None else reader.layout.kept(indices)
-    return Sparse(indices, inner(indices.size, left), (n,)).to_dense()
+    if 8 * indices.size <= n:
+        return Sparse(indices, inner(indices.size, left), (n,)).to_dense()
+    kept, k = np.zeros(n, bool), indices.size  # a byte a weight to hold while the values are decoded, not eight
+    kept[indices] = True
+    del indices
+    values, x = inner(k, left), np.zeros(n, np.float32)
+    x[kept] = values
+    return x
 
 
 class _Support(_Keeping):

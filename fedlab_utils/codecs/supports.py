@@ -68,17 +68,20 @@ def decode_cheapest(reader: Reader, form: int, k: int, n: int) -> np.ndarray:
     if form == RUNS:
         return _runs(reader, k, n)
     r = _low_bits(k, n)
-    low = unpack_bits(reader.take(packed_bytes(k, r)), r, k).astype(np.int64) if r else 0
+    low = unpack_bits(reader.take(packed_bytes(k, r)), r, k) if r else np.uint32(0)
     if form == GEOMETRIC:
         top = reader.varint()
         if top > MAX_QUOTIENT:
             raise ValueError(f"damaged payload: a quotient of {top}")
-        quotients = ans_decode(reader, k, _geometric(k, n, r, top)).astype(np.int64)
+        quotients = ans_decode(reader, k, _geometric(k, n, r, top))
     else:
         quotients = decode_levels(reader, k)
         if quotients.min() < 0:
             raise ValueError(f"damaged payload: a quotient of {quotients.min()}")
-    return gaps_support((quotients << r) | low, n)
+    quotients = quotients.astype(np.int64)
+    quotients <<= r
+    quotients |= low
+    return gaps_support(quotients, n)
 
 
 def _flips(indices: np.ndarray, n: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..validation import require_choice, require_integer, require_number
 from .base import FLOAT32_MAX, Codec, Inner
 from .entropy import FEW, MAX_SPAN
 from .levels import MODELS, decode_levels, encode_levels
-from .wire import Reader, pack_bits, packed_bytes, unpack_bits, varint
+from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits, varint
 
 MAX_LEVEL = 2**15  # on either side of zero
 _KINDS = {0x10: (False, False), 0x30: (True, False), 0xB0: (False, True), 0xD0: (True, True)}  # entropy coded, range an array
@@ -90,8 +90,9 @@ class Quantize(Codec):
                 raise ValueError(f"damaged payload: levels {levels.min()} … {levels.max()} of {bits} bits")
         else:
             levels = unpack_bits(reader.take(packed_bytes(n, bits)), bits, n)
-        parts = zip(split(levels, counts), ranges, strict=True)
-        return flatten([dequantize(Quantized(part, *ends, bits, part.shape)) for part, ends in parts])
+        ends = zip(split(levels, counts), ranges, strict=True)
+        parts = [dequantize(Quantized(part, lo, hi, bits, part.shape)) for part, (lo, hi) in ends]
+        return parts[0] if len(parts) == 1 else flatten(parts)
 
 
 class EntropyQuantize(Codec):
@@ -159,7 +160,8 @@ class EntropyQuantize(Codec):
             raise ValueError(f"damaged payload: centroids {first} … {first + count} of {span} levels")
         values = np.arange(least, least + span, dtype=np.float64)
         values[first : first + count] += centroids / 254
-        return np.clip(values * step, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)[levels - least]
+        levels -= least
+        return look_up(np.clip(values * step, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32), levels)
 
 
 def _dead_zone(x: np.ndarray) -> float:

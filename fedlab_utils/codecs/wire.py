@@ -11,6 +11,7 @@ from ..layout import Layout
 from ..validation import require_integer
 
 MAX_BITS = 32
+BLOCK = 2**15  # numbers that are worked on at a time, so that what is held of them for a moment stays small
 Integers = TypeVar("Integers", int, np.ndarray)
 
 FORMAT = 1  # version of the format; what would make an older payload unreadable needs the next
@@ -64,17 +65,32 @@ def unpack_bits(data: bytes | memoryview, bits: int, count: int) -> np.ndarray:
 
 def _unpack(data: memoryview, bits: int, count: int) -> np.ndarray:
     if bits > 8:
-        high = _unpack(data[: len(data) - count], bits - 8, count)
-        return (high << 8) | np.frombuffer(data[len(data) - count :], np.uint8)
+        levels = _unpack(data[: len(data) - count], bits - 8, count)
+        levels <<= 8
+        levels |= np.frombuffer(data[len(data) - count :], np.uint8)
+        return levels
     if bits == 8:
         return np.frombuffer(data, np.uint8).astype(np.uint32)
-    words = np.zeros((-(-count // 8), 8), np.uint8)
-    tail = np.zeros(words.shape[0] * bits, np.uint8)
-    tail[: len(data)] = np.frombuffer(data, np.uint8)
-    words[:, 8 - bits :] = tail.reshape(-1, bits)
-    word = words.view(">u8").astype(np.uint64)  # [n_groups, 1]
+    levels = np.empty(count, np.uint32)
     shifts = np.arange(7, -1, -1, dtype=np.uint64) * np.uint64(bits)
-    return ((word >> shifts) & np.uint64(2**bits - 1)).astype(np.uint32).ravel()[:count]
+    for start in range(0, count, BLOCK):
+        part = levels[start : start + BLOCK]
+        bytes_of = np.frombuffer(data[start // 8 * bits :][: packed_bytes(part.size, bits)], np.uint8)
+        words = np.zeros((-(-part.size // 8), 8), np.uint8)
+        tail = np.zeros(words.shape[0] * bits, np.uint8)
+        tail[: bytes_of.size] = bytes_of
+        words[:, 8 - bits :] = tail.reshape(-1, bits)
+        word = words.view(">u8").astype(np.uint64)  # [n_groups, 1]
+        part[:] = ((word >> shifts) & np.uint64(2**bits - 1)).ravel()[: part.size]
+    return levels
+
+
+def look_up(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """values[levels], without the copy of all levels as 64-bit integers that NumPy would make of narrower ones."""
+    found = np.empty(levels.size, values.dtype)
+    for start in range(0, levels.size, BLOCK):
+        found[start : start + BLOCK] = values[levels[start : start + BLOCK]]
+    return found
 
 
 def varint(value: int) -> bytes:

@@ -81,7 +81,7 @@ def send_exactly(values: np.ndarray) -> tuple[bytes, np.ndarray]:
     if not values.size:
         return b"", values
     payload = Identity().encode(values)
-    return payload, decode(payload)
+    return payload, decode(payload, max_weights=values.size)
 
 
 def require_first_model(first_model: Any) -> Codec | str:

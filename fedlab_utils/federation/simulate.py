@@ -146,7 +146,8 @@ def simulate(
     if mask is not None:
         mask = require_mask("mask", mask, model.get_weights())
         agreed = encode_mask(mask)
-        mask_bytes, mask = len(agreed), unflatten(decode_mask(agreed), [part.shape for part in mask])
+        mask_bytes, shapes = len(agreed), [part.shape for part in mask]
+        mask = unflatten(decode_mask(agreed, max_weights=sum(part.size for part in mask)), shapes)
     trainer = Trainer(model, data, optimizer or keras.optimizers.SGD(learning_rate), loss, state, mask)
     parts = require_clients(clients, trainer.n_samples, clients_per_round)
     held_out = None

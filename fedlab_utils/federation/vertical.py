@@ -154,7 +154,7 @@ def train_vertical(
         """What the parties have, what the label holder receives, and the bytes between."""
         activations = [party.forward(rows) for party in parties]
         payloads = [uplink.encode(a, stream(seed, Purpose.ACTIVATIONS, epoch, start, p)) for p, a in enumerate(activations)]
-        received = [decode(payload).reshape(len(rows), width) for payload in payloads]
+        received = [decode(payload, len(rows) * width).reshape(len(rows), width) for payload in payloads]
         return activations, np.concatenate(received, axis=1), sum(map(len, payloads))
 
     for epoch in range(epochs):
@@ -171,7 +171,7 @@ def train_vertical(
                 rng = stream(seed, Purpose.ACTIVATION_GRADIENTS, epoch, start, number)
                 payload = downlink.encode(gradient[:, number * width : (number + 1) * width], rng)
                 returned += len(payload)
-                party.backward(rows, activation, decode(payload).reshape(activation.shape), learning_rate)
+                party.backward(rows, activation, decode(payload, activation.size).reshape(activation.shape), learning_rate)
         _, joined, history.prediction_bytes = gather(test, epoch, len(order))
         history.r2.append(r_squared(y[test], holder.predict(joined) * scale + shift, shift))
         history.activation_bytes.append(sent)

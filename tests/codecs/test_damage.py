@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from table import CODECS, gaussian, rng, sealed
 
 import fedlab_utils as fl
+from fedlab_utils.codecs import decode_mask
 from fedlab_utils.codecs import wire as coding
 
 MAX_WEIGHTS = 2**20
@@ -126,6 +127,20 @@ def test_too_many_weights_are_refused_before_any_memory_is_taken(n):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100_000
+
+
+def test_sixteen_million_weights_are_the_most_unless_more_are_asked_for():
+    most = 2**24
+    constant = b"\x40" + struct.pack("<f", 1)
+    assert fl.decode(sealed(coding.varint(most) + constant)).size == most
+    more = sealed(coding.varint(most + 1) + constant)
+    with pytest.raises(ValueError, match="declares 16777217 weights, more than max_weights=16777216"):
+        fl.decode(more)
+    assert fl.decode(more, max_weights=most + 1).size == most + 1
+    mask = sealed(coding.varint(most + 1) + b"\0\0")
+    with pytest.raises(ValueError, match=r"0 of 16777217 weights, more .* max_weights=16777216"):
+        decode_mask(mask)
+    assert decode_mask(mask, max_weights=most + 1).size == most + 1
 
 
 def test_max_weights_itself_is_allowed():

@@ -10,7 +10,7 @@ N = 101_770
 HELPS = {
     "Identity()": False, "TopK(0.01)": True, "TopK(0.01) | Quantize(8)": True, "Quantize(2)": True, "Quantize(2, 'floor')": True,
     "Sign()": True, "Float16()": True, "EntropyQuantize(2)": True, "RandomK(0.01)": False, "RandomK(0.1, unbiased=False)": True,
-    "QSGD(4)": False, "Quantize(1, 'stochastic')": False, "Quantize(8, 'stochastic')": False, "Eden(1)": False,
+    "QSGD(4)": False, "Quantize(1, 'stochastic')": False, "Quantize(8, 'stochastic')": False, "Eden(1)": True,
     "Eden(1, unbiased=False)": True, "TopK(0.01) | QSGD(4)": False, "TopK(0.01) | Quantize(8, 'stochastic')": True,
     "Rotate() | Quantize(8)": True,
 }  # fmt: skip

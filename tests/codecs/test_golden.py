@@ -34,6 +34,7 @@ def test_every_tag_that_the_rows_write_is_among_them():
             patch.setattr(stage, "read", noting)
         assert all(golden.is_read(GOLDEN, name) for name in golden.names(GOLDEN))
     assert {base._STAGES[tag] for tag in read} == set(base._STAGES.values())
+    assert set(fl.Rotate.tags) <= read  # that of earlier versions, and that of this one
 
 
 @pytest.mark.parametrize("part", ["payload", "vector"])

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from table import HEADER, gaussian, rng, sealed, sent
+from table import HEADER, gaussian, mean_is_x, rng, sealed, sent
 
 import fedlab_utils as fl
 from fedlab_utils import theory
@@ -40,9 +40,63 @@ def test_hadamard_of_another_length_is_refused(n):
 def test_rotation_alone_loses_float32_rounding(n):
     x = gaussian(n)
     payload = fl.Rotate().encode(x, rng())
-    padded = 2 ** math.ceil(math.log2(n)) if n else 0
-    assert 0 < len(payload) - 4 * padded <= HEADER
+    assert 0 < len(payload) - 4 * n <= HEADER
     np.testing.assert_allclose(fl.decode(payload), x, atol=3e-6)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("n", [4097, 65_537, 101_770])
+def test_a_weight_more_than_a_power_of_two_costs_no_more_than_its_bits(n, bits):
+    """Earlier versions padded: 65,537 weights took twice the bytes of 65,536."""
+    below = 1 << n.bit_length() - 1
+    bytes_of = {size: len(fl.Eden(bits).encode(gaussian(size), rng())) for size in (n, below)}
+    entropy = bytes_of[below] / below
+    assert abs(bytes_of[n] - entropy * n) <= 8 + 0.004 * entropy * n  # what is entropy coded differs by the draw
+    if bits == 1:
+        assert bytes_of[n] - bytes_of[below] == -(-n // 8) - below // 8
+
+
+def matrix_of(n, seed, back=False):
+    """The rotation of n weights that `seed` draws, as a matrix."""
+    return np.stack([rotation._rotate(row.copy(), seed, back) for row in np.eye(n, dtype=np.float32)], axis=1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 16, 23, 31, 33, 64])
+def test_a_rotation_is_orthogonal_for_every_number_of_weights(n):
+    for seed in (b"\0\0\0", b"abc"):
+        turned = matrix_of(n, seed)
+        np.testing.assert_allclose(turned @ turned.T, np.eye(n), atol=3e-6)
+        np.testing.assert_allclose(matrix_of(n, seed, back=True), turned.T, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [32, 33, 48, 63])
+@pytest.mark.parametrize("place", [0, 0.3, 0.6, 1])
+def test_a_rotation_gives_every_place_the_same_part_of_every_weight(n, place):
+    """On average over seeds: squares of its matrix are 1 / n, so that one scale is right for all places."""
+    unit = np.eye(n, dtype=np.float32)[round(place * (n - 1))]
+    squares = np.mean([rotation._rotate(unit.copy(), seed.to_bytes(3, "little")) ** 2 for seed in range(400)], axis=0)
+    np.testing.assert_allclose(squares * n, 1, atol=0.45)  # six deviations of a mean of 400 whose variance is 2
+    assert np.sqrt(squares).mean() ** 2 / squares.mean() > 0.99  # what is left of the constant of one bit
+
+
+def test_no_wing_of_a_vector_is_left_out():
+    """Weights that only the front, the middle, the end or a few of the places have: all of them reach the constant."""
+    n = 1500
+    for places in (slice(0, 300), slice(600, 900), slice(1200, 1500), slice(476, 1024), slice(0, None, 100), slice(7, 9)):
+        x = np.zeros(n, np.float32)
+        x[places] = gaussian(n)[places]
+        errors = [fl.nmse(x, sent(fl.Eden(1), x, seed)) for seed in range(60)]
+        assert np.mean(errors) == pytest.approx(math.pi / 2 - 1, rel=0.03)
+
+
+def test_what_an_earlier_version_rotated_is_decoded():
+    """Tag 0x80: signs, then one transform of the next power of two; written again here."""
+    x, seed = gaussian(1000), b"\x07\x00\xff"
+    bits = np.unpackbits(np.random.PCG64(int.from_bytes(seed, "little")).random_raw(16).astype("<u8").view(np.uint8))
+    padded = np.concatenate([x, np.zeros(24, np.float32)])
+    turned = rotation.hadamard(padded * (1 - 2 * bits.astype(np.float32)))
+    decoded = fl.decode(sealed(b"\xe8\x07\x80" + seed + b"\x00" + turned.tobytes()))
+    np.testing.assert_allclose(decoded, x, atol=3e-6)
 
 
 def test_rotation_makes_a_gaussian_of_anything():
@@ -79,11 +133,9 @@ def test_eden_below_one_bit(million, p):
 
 def test_rotation_rescues_one_bit_of_a_real_delta(delta):
     """Two levels from min to max lose a real delta altogether; rotated, one bit a weight loses what a Gaussian's does."""
-    padded = 2**17
-    # What the padding's weights decode to is dropped, so of the error n / padded remains.
     expected = math.pi / 2 - 1
     assert fl.nmse(delta, sent(fl.Quantize(1), delta)) > 20 * expected
-    assert fl.nmse(delta, sent(fl.Eden(1), delta)) == pytest.approx(expected * delta.size / padded, rel=0.05)
+    assert fl.nmse(delta, sent(fl.Eden(1), delta)) == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
@@ -96,16 +148,77 @@ def test_lloyd_max_scales_are_those_of_the_docstring(bits):
         np.testing.assert_allclose(sent(fl.LloydMax(bits, unbiased), x), scale * q, rtol=1e-5)
 
 
-def test_edens_constant_holds_for_dense_vectors_and_not_for_the_sparsest():
-    """What its docstring says: two weights are decoded to 1.25 and 0 for every seed, 1,000 of any spread near the constant."""
-    x = np.zeros(1024, np.float32)
+def two_weights(n):
+    x = np.zeros(n, np.float32)
     x[:2] = 1, 0.5
+    return x
+
+
+@pytest.mark.parametrize("bits", [1, 4])
+@pytest.mark.parametrize(
+    "x",
+    [two_weights(100), two_weights(1024), two_weights(1999), gaussian(1000), gaussian(1024) ** 9, np.eye(1, 300, 7)[0]],
+    ids=["two of 100", "two of 1024", "two of 1999", "Gaussian", "a few large ones", "one"],
+)
+def test_edens_constant_holds_whatever_the_vector(x, bits):
+    errors = [fl.nmse(x, sent(fl.Eden(bits), x, seed)) for seed in range(150)]
+    assert np.mean(errors) == pytest.approx(fl.Eden(bits).stages[1].random_error(x.size), rel=0.06)
+
+
+def every_sign(n):
+    return 1 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+
+
+def decoded_at_one_bit(x, turned):
+    """Levels of one bit with EDEN's scale, ||x||^2 / <turned, levels>: in the rotated frame."""
+    levels = np.where(turned > 1e-12, 1.0, -1.0)
+    return levels * (x @ x) / np.sum(turned * levels, axis=-1, keepdims=True)
+
+
+def test_one_hadamard_transform_is_no_uniform_rotation():
+    """All signs that there are, of eight weights, in arithmetic of the test's own: no draw of one transform is near x."""
+    x, signs = two_weights(8).astype(np.float64), every_sign(8)
+    matrix = np.stack([rotation.hadamard(row) for row in np.eye(8, dtype=np.float32)]).astype(np.float64)
+    decoded = decoded_at_one_bit(x, signs * x @ matrix) @ matrix * signs
+    np.testing.assert_allclose(decoded, np.tile([1.25, 0, 0, 0, 0, 0, 0, 0], (256, 1)), atol=1e-6)
+    # And so it was in payloads of earlier versions, for every seed.
+    for seed in range(20):
+        seed = seed.to_bytes(3, "little")
+        bits = np.unpackbits(np.random.PCG64(int.from_bytes(seed, "little")).random_raw(16).astype("<u8").view(np.uint8))
+        turned = rotation.hadamard(two_weights(1024) * (1 - 2 * bits.astype(np.float32)))
+        payload = sealed(b"\x80\x08\x80" + seed + fl.LloydMax(1, unbiased=True).forward(turned, None)[0])
+        np.testing.assert_allclose(fl.decode(payload)[:3], [1.25, 0, 0], atol=1e-5)
+
+
+def test_nor_are_two_but_what_is_decoded_averages_out_nearly():
+    """Of all 65,536 signs of two transforms the mean is not x either. What is proved holds for each: <decoded, x> = ||x||^2."""
+    x, signs = two_weights(8).astype(np.float64), every_sign(8)
+    matrix = np.stack([rotation.hadamard(row) for row in np.eye(8, dtype=np.float32)]).astype(np.float64)
+    once = signs * x @ matrix
+    turned = once[:, None] * signs @ matrix
+    decoded = (decoded_at_one_bit(x, turned) @ matrix * signs) @ matrix * signs[:, None]
+    np.testing.assert_allclose(decoded @ x, 1.25, atol=1e-6)
+    np.testing.assert_allclose(decoded.mean(axis=(0, 1)), [1.0503, 0.3993, 0, 0, 0, 0, 0, 0], atol=1e-4)
+    drawn = np.mean([sent(fl.Eden(1), x, seed) for seed in range(1000)], axis=0)  # and so does the codec
+    np.testing.assert_allclose(drawn[:2], [1.0503, 0.3993], atol=0.08)
+    assert fl.Eden(1).biased and fl.Eden(1, unbiased=False).biased and fl.LloydMax(1, unbiased=True).biased
+
+
+@pytest.mark.parametrize("n", [1, 7, 1000, 1024])
+@pytest.mark.parametrize("bits", [1, 3])
+def test_what_eden_decodes_has_the_inner_product_of_x_with_itself(n, bits):
+    x = gaussian(n)
     for seed in range(5):
-        np.testing.assert_allclose(fl.decode(fl.Eden(1).encode(x, np.random.default_rng(seed)))[:2], [1.25, 0], atol=1e-5)
-    for power in (1, 9):  # Gaussian, and a few weights that hold most of the energy
-        dense = np.random.default_rng(0).standard_normal(1024) ** power
-        errors = [fl.nmse(dense, fl.decode(fl.Eden(1).encode(dense, np.random.default_rng(seed)))) for seed in range(20)]
-        assert abs(np.mean(errors) - fl.Eden(1).stages[1].random_error(1024)) < 0.03
+        assert sent(fl.Eden(bits), x, seed) @ x == pytest.approx(x @ x, rel=1e-5)
+
+
+@pytest.mark.parametrize("codec", [fl.Eden(1), fl.Eden(2), fl.Eden(8), fl.RandomK(0.25) | fl.Eden(1)], ids=repr)
+@pytest.mark.parametrize("x", [(gaussian(4000) ** 3).astype(np.float32), two_weights(1000)], ids=["dense", "two weights"])
+def test_no_bias_of_eden_is_measured_from_a_hundred_weights_on(codec, x):
+    """As for what is proved to be unbiased. The error of a mean over 400 clients is then a 400th: no floor is reached."""
+    if len(codec.stages) == 3 and x[2] == 0:
+        return  # of two weights one mostly has none left
+    assert mean_is_x(codec, x, 400) == pytest.approx(1, abs=0.25)
 
 
 @pytest.mark.parametrize("levels", [[0, -1, 1], [0, 4, 1]])
