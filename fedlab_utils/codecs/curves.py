@@ -27,12 +27,13 @@ def encode_curve(levels: np.ndarray) -> bytes | None:
     top = int(np.abs(away).max())
     if top > MAX_TOP or abs(centre) > MAX_TOP:
         return None
+    counts = np.bincount(away + top, minlength=2 * top + 1)
     best = None
     for kind, width in ((LAPLACE, float(np.abs(away).mean())), (GAUSS, float(np.square(away).mean()) ** 0.5)):
         about = int(np.rint(8 * np.log2(max(width, 2**-2)))) - NARROWEST
         for eighths in range(max(about - 2, 0), min(about + 3, WIDTHS)):
             frequencies = _frequencies(kind, eighths, top)
-            bits = -float(np.sum(np.log2(frequencies[away + top])))
+            bits = -float(counts @ np.log2(frequencies))
             if best is None or bits < best[0]:
                 best = bits, bytes([2 * eighths + kind]), frequencies
     assert best is not None  # the two kinds were tried

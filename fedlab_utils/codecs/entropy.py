@@ -12,7 +12,7 @@ from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits, unzigza
 MAX_SPAN = 2**17  # of the levels of one message, so that hostile bytes cannot ask for a longer table
 # First byte of levels that are entropy coded. Of packed levels it is their bits, and more where the least is not zero.
 ENTROPY, CURVE, LOW = 0xFF, 0xFC, 0x20
-FEW = 2**12  # levels, up to which a curve is tried in place of a histogram
+FEW = 2**14  # levels, up to which a curve is tried in place of a histogram
 _MAX_OCTAVE = 27
 
 

@@ -12,7 +12,7 @@ from ..layout import RANGES, Layout, flatten, split
 from ..quantization import ROUNDINGS, Quantized, dequantize, quantize
 from ..validation import require_choice, require_integer, require_number
 from .base import FLOAT32_MAX, Codec, Inner
-from .entropy import FEW, MAX_SPAN
+from .entropy import MAX_SPAN
 from .levels import MODELS, decode_levels, encode_levels
 from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits, varint
 
@@ -20,6 +20,7 @@ MAX_LEVEL = 2**15  # on either side of zero
 _KINDS = {0x10: (False, False), 0x30: (True, False), 0xB0: (False, True), 0xD0: (True, True)}  # entropy coded, range an array
 DEAD_ZONE, KURTOSIS = 0.2, 4.5  # of a Gaussian the kurtosis is 3, of a Laplacian 6
 UPPER, SMALL = np.uint32(0xFFFF0000), 2.0**-118  # a bfloat16 is the upper half of a float32; of tiny ones nothing is cut off
+SHORT = 2**12  # weights, whose levels do not show all of their entropy
 SAMPLE = 2**14  # weights on which the step is sought before all are asked
 
 
@@ -208,7 +209,7 @@ def _entropy(x: np.ndarray, exponent: float, dead: float) -> float:
     counts = np.bincount(levels - levels.min())
     counts = counts[counts > 0]
     # What few weights do not show of their entropy: 1 / (2 n ln 2) for every level that was seen (Miller and Madow 1955).
-    unseen = (counts.size - 1) / (2 * math.log(2)) if x.size <= FEW else 0.0
+    unseen = (counts.size - 1) / (2 * math.log(2)) if x.size <= SHORT else 0.0
     return (float(np.sum(counts * np.log2(x.size / counts))) + unseen) / x.size
 
 
