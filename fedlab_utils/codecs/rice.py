@@ -33,10 +33,10 @@ def decode_gaps(reader: Reader, k: int, total: int) -> np.ndarray:
     # The quotients of k gaps that together are within `total` take at most k + total / 2**r bits: read no more than that.
     unary = np.frombuffer(reader.peek((k + (total >> r) + 7) // 8), np.uint8)
     gaps, found, last = np.empty(k, np.int64), 0, -1  # last: the bit that was the last one
-    for start in range(0, unary.size, BLOCK):
+    for start in range(0, unary.size, BLOCK // 8):
         if found == k:
             break
-        ones = np.flatnonzero(np.unpackbits(unary[start : start + BLOCK]))[: k - found] + 8 * start
+        ones = np.flatnonzero(np.unpackbits(unary[start : start + BLOCK // 8]))[: k - found] + 8 * start
         if ones.size:
             gaps[found : found + ones.size] = np.diff(ones, prepend=last) - 1
             found, last = found + ones.size, int(ones[-1])

@@ -170,3 +170,43 @@ def test_max_weights_itself_is_allowed():
 def test_the_reason_is_told(body, message):
     with pytest.raises(ValueError, match=message):
         fl.decode(sealed(body))
+
+
+LIES = {
+    "more counts of a model than bytes": (
+        b"\x64\x41" + struct.pack("<f", 1) + b"\xff\x00" + coding.varint(2**17) * 2 + b"\x00\x00" + b"\x00" * 9,
+        "Rice code ends after 0 of 131071 numbers",
+    ),
+    "more low bits of a model than bytes": (
+        b"\x64\x41" + struct.pack("<f", 1) + b"\xff\x00" + coding.varint(2**17) * 2 + b"\x00\x00" + b"\x05" * 9,
+        "81920 bytes expected, 8 left",
+    ),
+    "more levels used than there are": (
+        b"\x64\x41" + struct.pack("<f", 1) + b"\xff\x00\x05\x04" + b"\x00" * 9,
+        "5 levels used of 4",
+    ),
+    "a code that is longer than the message": (
+        b"\x64\x41" + struct.pack("<f", 1) + b"\xff\x00\x02\x02\x00\x00\x00\x80" + coding.varint(2**30) + b"\x01",
+        "1073741824 bytes expected, 1 left",
+    ),
+    "more arrays than weights": (b"\x02\xa0\x03\x01\x01\x01\x01\x01\x01\xb0" + bytes(25), "arrays of 3 weights, a vector of 2"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_in_a_count_is_told_in_a_sentence_and_takes_no_memory(lie):
+    body, reason = LIES[lie]
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=f"^damaged payload: {reason}$"):
+        fl.decode(sealed(body))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2**20  # a table of 2**17 levels
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=repr)
+def test_nan_in_one_array_is_named_by_its_array_and_place(codec):
+    arrays = [np.ones((2, 3)), np.zeros(0), np.arange(6.0).reshape(2, 3)]
+    arrays[2][1, 0] = math.nan
+    with pytest.raises(ValueError, match=r"^x\[2\] must be finite, but x\[2\]\[\(1, 0\)\] is nan"):
+        codec.encode(arrays, rng())

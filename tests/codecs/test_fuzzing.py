@@ -1,52 +1,27 @@
-"""`decode` against damage that knows the format: fields, not only bits, are changed, and the checksum is made right again.
+"""`decode` and `decode_mask` against bytes that know the format: made from the grammar, or real ones whose fields are changed.
 
-Five thousand damaged payloads; FEDLAB_FUZZ=100000 in the environment for as many as that.
+Five thousand payloads; `make fuzz`, or FEDLAB_FUZZ in the environment, for 100,000 or as many as that. Each is drawn from the
+number of its batch: what fails once fails again.
 """
 
-import math
 import os
 import random
 import struct
 import time
 import tracemalloc
+import warnings
 
+import fuzz
 import numpy as np
 import pytest
 from table import CODECS, sealed
 
 import fedlab_utils as fl
-from fedlab_utils.codecs import base
-from fedlab_utils.codecs import wire as coding
+from fedlab_utils.codecs import base, decode_mask, encode_mask, wire
 
 CASES = int(os.environ.get("FEDLAB_FUZZ", "5000"))
 BATCHES = 10
-MAX_WEIGHTS = 2**20
-TAGS = sorted(base._STAGES)
-SECONDS, BYTES = 0.050, 64 * 2**20
-
-
-class Fields(coding.Reader):
-    """A reader that writes down which bytes of the message were read as one field."""
-
-    seen: list = []  # noqa: RUF012 — one list for all: it is emptied before each payload
-
-    def take(self, count):
-        start = len(self._whole) - len(self._data)
-        Fields.seen.append((start, start + count))
-        return super().take(count)
-
-    def __init__(self, payload):
-        super().__init__(payload)
-        self._whole = self._data
-
-
-def fields_of(payload, monkeypatch):
-    """(start, end) in the body of every field that `decode` reads, in its order."""
-    Fields.seen.clear()
-    with monkeypatch.context() as patch:
-        patch.setattr("fedlab_utils.codecs.base.Reader", Fields)
-        fl.decode(payload)
-    return sorted({(start, end) for start, end in Fields.seen if end > start})
+MAX_WEIGHTS = fuzz.MAX_WEIGHTS
 
 
 def vectors():
@@ -57,96 +32,30 @@ def vectors():
     yield from (rng.standard_normal(1000), clustered)
 
 
+def parts_of(codec, x):
+    return np.array_split(x, 3) if codec.follows_layout else x
+
+
 @pytest.fixture(scope="module")
 def corpus():
-    patch = pytest.MonkeyPatch()
-    payloads = [codec.encode(x, np.random.default_rng(3)) for codec in CODECS for x in vectors()]
-    yield [(payload, fields_of(payload, patch)) for payload in payloads]
-    patch.undo()
+    payloads = [codec.encode(parts_of(codec, x), np.random.default_rng(3)) for codec in CODECS for x in vectors()]
+    return [(payload, fuzz.fields_of(payload)) for payload in payloads]
 
 
-def hostile_bytes(chance):
-    """What a field is replaced by: a count at an edge, a number that is none, a tag, anything."""
-    counts = [0, 1, 2, 127, 128, 255, 2**14, 2**17, 2**17 + 1, MAX_WEIGHTS - 1, MAX_WEIGHTS, MAX_WEIGHTS + 1, 2**31, 2**62]
-    numbers = [0.0, -0.0, 1e-45, 1.0, -1.0, 3.4e38, -3.4e38, math.inf, -math.inf, math.nan]
-    return chance.choice(
-        [
-            lambda: coding.varint(chance.choice(counts)),
-            lambda: coding.varint(chance.randrange(2 ** chance.randint(1, 40))),
-            lambda: struct.pack("<f", chance.choice(numbers)),
-            lambda: bytes([chance.choice([chance.choice(TAGS), chance.randrange(256)])]),
-            lambda: bytes([chance.choice([0, 1, 17, 31, 32, 33, 255])]),
-            lambda: chance.randbytes(chance.randint(0, 9)),
-            lambda: b"\xff" * chance.randint(1, 12),
-            lambda: bytes(chance.randint(1, 40)),
-        ]
-    )()
+@pytest.fixture(scope="module")
+def masks():
+    payloads = [encode_mask([x != 0]) for x in vectors()]
+    payloads += [encode_mask([np.random.default_rng(1).random(3000) < share]) for share in (0.001, 0.1, 0.5, 0.99)]
+    return [(payload, fuzz.fields_of(payload, decode_mask)) for payload in payloads]
 
 
-def damage(chance, corpus):
-    """A damaged payload, and what was done to it."""
-    payload, fields = chance.choice(corpus)
-    body, done = bytearray(payload[1:-4]), []
-    for _ in range(chance.choice([1, 1, 1, 2, 3])):
-        kind = chance.choice(["field", "field", "field", "bits", "cut", "longer", "drop", "swap", "splice"])
-        done.append(kind)
-        # All fields are equally likely, so that of a long message the few bytes of its header are hit most often.
-        start, end = chance.choice(fields) if fields else (0, len(body))
-        if kind == "field":
-            body[start:end] = hostile_bytes(chance)
-        elif kind == "bits" and body:
-            for _ in range(chance.randint(1, 3)):
-                at = min(chance.randrange(start, max(end, start + 1)), len(body) - 1)
-                body[at] ^= 1 << chance.randrange(8)
-        elif kind == "cut":
-            del body[chance.choice([start, end, chance.randint(0, len(body))]) :]
-        elif kind == "longer":
-            body += chance.choice([b"\0", b"\xff", chance.randbytes(chance.randint(1, 30)), bytes(body[start:end])])
-        elif kind == "drop":
-            del body[start:end]
-        elif kind == "swap":
-            body[start:end] = body[start:end][::-1]
-        elif kind == "splice":
-            other, others = chance.choice(corpus)
-            at = chance.choice(others)[0] if others else 0
-            body[start:] = other[1:-4][at:]
-    if chance.random() < 0.1:  # the checksum as it was
-        return bytes([coding.MAGIC]) + bytes(body) + payload[-4:], done
-    return sealed(bytes(body)), done
-
-
-def decode_measured(payload):
-    """What decode says, its CPU seconds and its peak of traced memory in bytes."""
-    tracemalloc.reset_peak()
-    before, start = tracemalloc.get_traced_memory()[0], time.process_time()
-    try:
-        result = fl.decode(payload, max_weights=MAX_WEIGHTS)
-    except ValueError as error:
-        result = str(error)
-    return result, time.process_time() - start, tracemalloc.get_traced_memory()[1] - before
-
-
-def declared(payload):
-    value = 0
-    for position, byte in enumerate(payload[1:]):
-        value |= (byte & 127) << 7 * position
-        if byte < 128:
-            return value
-    raise AssertionError("a message without a length was accepted")
-
-
-def check(payload):
-    """Only ValueError or a finite vector of the declared length, within the bounds; returns whether it was accepted."""
-    result, seconds, peak = decode_measured(payload)
-    if seconds > SECONDS:  # another process may have taken the caches: what the decoder itself needs is the least of a few
-        seconds = min(seconds, *(decode_measured(payload)[1] for _ in range(4)))
-    assert seconds <= SECONDS, payload[:60].hex()
-    assert peak <= BYTES, payload[:60].hex()
-    if isinstance(result, str):
-        assert result
-        return False
-    assert result.shape == (declared(payload),) and result.dtype == np.float32 and np.isfinite(result).all()
-    return True
+@pytest.fixture
+def traced():
+    for bits in range(1, 9):
+        fl.decode(fl.LloydMax(bits).encode([1.0, -1.0]))  # the levels of a Gaussian are found once
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
 
 
 def test_fields_are_found(corpus):
@@ -156,43 +65,167 @@ def test_fields_are_found(corpus):
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_damaged_payloads_do_no_harm(batch, corpus):
-    for bits in range(1, 9):
-        fl.decode(fl.LloydMax(bits).encode([1.0, -1.0]))  # the levels of a Gaussian are found once
-    chance = random.Random(f"batch {batch}")
+def test_damaged_payloads_do_no_harm(batch, corpus, masks, traced):
+    chance, cases = random.Random(f"batch {batch}"), CASES // BATCHES * 4 // 10
     accepted, kinds = 0, set()
-    tracemalloc.start()
-    try:
-        for _ in range(CASES // BATCHES):
-            payload, done = damage(chance, corpus)
-            kinds.update(done)
-            accepted += check(payload)
-    finally:
-        tracemalloc.stop()
+    for _ in range(cases):
+        payload, done = fuzz.damaged(chance, corpus)
+        kinds.update(done)
+        accepted += fuzz.check(payload)
     # Damage that always fails at once tests nothing: some of it must get as far as a vector.
-    assert 0.02 < accepted / (CASES // BATCHES) < 0.6 and len(kinds) == 7
+    assert 0.02 < accepted / cases < 0.6 and len(kinds) == 7
+    for _ in range(cases // 4):
+        fuzz.check(fuzz.damaged(chance, masks)[0], decode_mask)
 
 
-def costly_messages():
-    """The few bytes that ask for the most work we know of, each layer by itself, at MAX_WEIGHTS."""
-    n = coding.varint(MAX_WEIGHTS)
-    seed, one = b"\x01\x02\x03", struct.pack("<f", 1)
-    nothing = b"\xff\x00" + coding.varint(2) * 2 + b"\x00\x00" + b"\x00\x80" + b"\x00"  # levels by an empty entropy code
-    yield "full support within", n + b"\x20" + n + b"\x40" + one
-    yield "rotation of a constant", n + b"\x80" + seed + b"\x40" + one
-    yield "one of all drawn", n + b"\x90" + seed + coding.varint(1) + b"\x40" + one
-    yield "half of all drawn", n + b"\x90" + seed + coding.varint(MAX_WEIGHTS // 2) + b"\x40" + one
-    yield "empty entropy code", n + b"\x41" + one + nothing + b"\0\0"
-    yield "coded levels", n + b"\x6f" + one + nothing
-    yield "rotated empty code", n + b"\x80" + seed + b"\x6f" + one + nothing
-    yield "rice support of ones", n + b"\x20" + coding.varint(2**19) + b"\x00" + b"\xff" * 2**16 + b"\x40" + one
-    yield "bitmap", n + b"\x21" + coding.varint(2**19) + b"\xaa" * 2**17 + b"\x40" + one
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_payloads_made_from_the_grammar_do_no_harm(batch, traced):
+    chance, cases = random.Random(f"grammar {batch}"), CASES // BATCHES * 4 // 10
+    accepted = sum(fuzz.check(fuzz.made(chance)[0]) for _ in range(cases))
+    assert 0.02 < accepted / cases < 0.6
+    accepted = sum(fuzz.check(fuzz.made(chance, decode_mask)[0], decode_mask) for _ in range(cases // 4))
+    assert 0.02 < accepted / (cases // 4) < 0.8
 
 
-@pytest.mark.parametrize(("name", "body"), list(costly_messages()), ids=lambda value: value if isinstance(value, str) else "")
-def test_the_costliest_layers_stay_within_the_bounds(name, body):
+def reached(cases, seed=0):
+    """The stages that made payloads name, and those that are in one that is decoded; how deep these were nested."""
+    chance, named, decoded, depth = random.Random(seed), set(), set(), 0
+    for _ in range(cases):
+        payload, tags = fuzz.made(chance)
+        named.update(tags)
+        try:
+            fl.decode(payload, max_weights=MAX_WEIGHTS)
+        except ValueError:
+            continue
+        decoded.update(base._STAGES[tag] for tag in tags)
+        depth = max(depth, len(tags))
+    return named, decoded, depth
+
+
+def test_the_grammar_reaches_every_stage_and_every_tag():
+    named, decoded, depth = reached(6000)
+    assert named == set(base._STAGES)
+    assert decoded == set(base._STAGES.values()) and depth >= 4
+
+
+def test_a_stage_that_is_added_is_fuzzed_without_a_word(monkeypatch):
+    """One that trusts a count, and one that divides by it."""
+    monkeypatch.setattr(base, "_STAGES", dict(base._STAGES))
+
+    class Trusting(fl.Codec):
+        tags = (0xEE,)
+
+        @classmethod
+        def read(cls, reader, tag, n, inner):
+            return inner(n // reader.varint())[:n]
+
+    chance = random.Random(0)
     tracemalloc.start()
     try:
-        assert check(sealed(body)), decode_measured(sealed(body))[0]
+        with pytest.raises((AssertionError, ZeroDivisionError)):
+            for _ in range(2000):
+                fuzz.check(fuzz.made(chance)[0])
     finally:
         tracemalloc.stop()
+
+
+def test_a_decoder_that_warns_or_fails_or_takes_too_much_is_noticed(monkeypatch, traced):
+    payload = fl.Sign().encode(np.ones(1000))
+    assert fuzz.check(payload)
+    ones = np.ones(1000, np.float32)
+
+    def told(*_):
+        raise ValueError
+
+    def slow(*_):
+        end = time.process_time() + 0.06
+        while time.process_time() < end:
+            pass
+        return ones
+
+    for wrong, error in (
+        (lambda *_: 1 / 0, ZeroDivisionError),
+        (lambda *_: warnings.warn("overflow", RuntimeWarning, stacklevel=1) or ones, RuntimeWarning),
+        (told, AssertionError),  # no reason
+        (lambda *_: ones * np.float32(np.nan), AssertionError),
+        (lambda *_: ones[1:], AssertionError),
+        (lambda *_: np.ones(1000), AssertionError),
+        (lambda *_: ones * np.ones(2**22, np.float32)[0], AssertionError),
+        (slow, AssertionError),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(fl.Sign, "read", lambda reader, *_, wrong=wrong: (reader.take(129), wrong())[1])
+            with pytest.raises(error):
+                fuzz.check(payload)
+
+
+# The costliest that we know of
+
+SEED, ONE, VALUES = b"\x01\x02\x03", struct.pack("<f", 1), b"\0\0"
+NOTHING = b"\xff\x00" + wire.varint(2) * 2 + b"\x00\x00" + b"\x00\x80" + b"\x00"  # levels by an empty entropy code
+INSIDE = {
+    "constant": lambda n: b"\x40" + ONE,
+    "floats": lambda n: b"\x00" + bytes(4 * n),
+    "halves": lambda n: b"\x02" + bytes(2 * n),
+    "coded levels": lambda n: b"\x41" + ONE + NOTHING + VALUES,
+    "packed levels": lambda n: b"\x41" + ONE + b"\x11" + bytes(wire.packed_bytes(n, 17)) + VALUES,
+    "packed by three": lambda n: b"\x12" + ONE * 2 + bytes(wire.packed_bytes(n, 3)),
+    "coded range": lambda n: b"\x37" + ONE * 2 + NOTHING,
+    "Gaussian levels": lambda n: b"\x60" + ONE + bytes(wire.packed_bytes(n, 1)),
+    "coded Gaussian levels": lambda n: b"\x6f" + ONE + NOTHING,
+    "QSGD": lambda n: b"\x70\x04" + ONE + NOTHING,
+    "signs": lambda n: b"\x50" + ONE + bytes(wire.packed_bytes(n, 1)),
+}
+
+
+def rice(n, k):
+    return b"\x20" + wire.varint(k) + b"\x00" + b"\xff" * (-(-n // 8))
+
+
+AROUND = {
+    "alone": lambda n: (b"", n),
+    "all kept": lambda n: (b"\x20" + wire.varint(n), n),
+    "all but one kept": lambda n: (rice(n, n - 1), n - 1),
+    "half kept by a bitmap": lambda n: (b"\x21" + wire.varint(n // 2) + b"\xaa" * (n // 8), n // 2),
+    "all but one by a model": lambda n: (b"\x23" + wire.varint(n - 1) + NOTHING, n - 1),
+    "all but one drawn": lambda n: (b"\x90" + SEED + wire.varint(n - 1), n - 1),
+    "half drawn": lambda n: (b"\x90" + SEED + wire.varint(n // 2), n // 2),
+    "rotated": lambda n: (b"\x81" + SEED, n),
+    "rotated and padded": lambda n: (b"\x80" + SEED, 1 << (n - 1).bit_length()),
+    "kept, drawn, rotated": lambda n: (rice(n, n - 1) + b"\x90" + SEED + wire.varint(n - 2) + b"\x81" + SEED, n - 2),
+}
+
+
+def costly(around, inside, n):
+    before, left = AROUND[around](n)
+    return sealed(wire.varint(n) + before + INSIDE[inside](left))
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+@pytest.mark.parametrize("around", AROUND)
+def test_the_costliest_layers_stay_within_the_bounds(around, inside, traced):
+    """Of two lengths, so that what is taken whatever is declared drops out: no decoder takes 20 bytes a weight."""
+    few, many = (2**16 + 1, 2**18 + 1) if around == "rotated and padded" else (2**16, 2**18)
+    peaks = []
+    for n in (few, many):
+        payload = costly(around, inside, n)
+        assert fuzz.check(payload), fuzz.measured(payload)[0]
+        peaks.append(fuzz.measured(payload)[2])
+    assert (peaks[1] - peaks[0]) / (many - few) <= fuzz.BYTES_A_WEIGHT
+
+
+@pytest.mark.parametrize("form", [0, 1, 2, 3])
+def test_the_costliest_masks_stay_within_the_bounds(form, traced):
+    peaks, lengths = [], (2**16, 2**18)
+    for n in lengths:
+        code = [b"\x00" + b"\xff" * (n // 8), b"\x7f" + b"\xff" * (n // 8 - 1), b"\x01\x00", NOTHING][form]
+        payload = sealed(wire.varint(n) + wire.varint(n - 1) + bytes([form]) + code)
+        assert fuzz.check(payload, decode_mask), fuzz.measured(payload, decode_mask)[0]
+        peaks.append(fuzz.measured(payload, decode_mask)[2])
+    assert (peaks[1] - peaks[0]) / (lengths[1] - lengths[0]) <= fuzz.BYTES_A_WEIGHT
+
+
+@pytest.mark.parametrize("depth", [1, 5, 30])
+def test_a_message_within_a_message_within_a_message_ends(depth, traced):
+    for tag in sorted(base._STAGES):
+        fuzz.check(sealed(b"\x40" + bytes([tag]) * depth + b"\0" * 40))
