@@ -1,4 +1,4 @@
-"""Make pruning.csv: accuracy, bytes and multiplications of the document's model, pruned. A quarter of an hour on two cores.
+"""Make pruning.csv: accuracy, bytes and multiplications of the document's model, pruned. Some 25 minutes on two cores.
 
     python data/results/pruning.py          # every row anew
     python data/results/pruning.py --add    # only the seeds that are missing
