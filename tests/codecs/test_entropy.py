@@ -60,6 +60,13 @@ def test_the_loop_writes_and_reads_what_the_library_does(weights, data):
     assert slow.decode(symbols.size, frequencies).tolist() == symbols.tolist() and slow.is_empty()
 
 
+def test_the_loop_takes_a_word_below_a_state_of_2_to_the_32_only():
+    """Symbols by which the state of the decoder is 2^32 to the bit while a word is left that would change what comes next."""
+    half, symbols = np.array([2**23, 2**23]), [0] * 33 + [1] + [0] * 39 + [1]
+    words = ans._slow_encode([(symbols, half)])
+    assert words == [2**23, 0, 0, 1] and ans._Slow(words).decode(len(symbols), half).tolist() == symbols
+
+
 @pytest.mark.parametrize("codec", [fl.EntropyQuantize(3), fl.TopK(0.1) | fl.Sign(), fl.QSGD(5), fl.Eden(3)], ids=repr)
 def test_without_the_library_payloads_are_the_same(codec, request):
     x = rng().standard_normal(3000).astype(np.float32)
