@@ -150,7 +150,7 @@ def test_a_decoder_that_warns_or_fails_or_takes_too_much_is_noticed(monkeypatch,
         (lambda *_: ones * np.float32(np.nan), AssertionError),
         (lambda *_: ones[1:], AssertionError),
         (lambda *_: np.ones(1000), AssertionError),
-        (lambda *_: ones * np.ones(2**22, np.float32)[0], AssertionError),
+        (lambda *_: ones * np.ones(2**23, np.float32)[0], AssertionError),
         (slow, AssertionError),
     ):
         with monkeypatch.context() as patch:
