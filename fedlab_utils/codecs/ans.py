@@ -19,13 +19,12 @@ from .wire import Reader, varint
 PRECISION = 24  # the frequencies of a model add up to 2**PRECISION
 # 2**(j / 8) in units of 1/256, by integer roots: what is counted or expected is told in eighths of an octave.
 ROOTS = np.array([math.isqrt(math.isqrt(math.isqrt(1 << (j + 64)))) for j in range(8)], np.int64)
-MAX_WEIGHT = 2**38  # of a model's weights, so that `normalize` stays within 64 bits
 
 
 def normalize(weights: np.ndarray) -> np.ndarray:
     """Integers above zero in proportion to `weights` and adding up to 2**24: int64 [a], or [models, a] for one model a row.
 
-    weights: int64, at most MAX_WEIGHT.
+    weights: int64, together below 2**39, so that the products stay within 64 bits.
     """
     total = weights.sum(axis=-1, keepdims=True)
     frequencies = 1 + weights * (2**PRECISION - weights.shape[-1]) // total

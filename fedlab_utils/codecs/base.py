@@ -78,7 +78,7 @@ class Codec:
             known = Layout(layout, 2).require(vector.size)
             if shapes is not None and shapes != known.shapes:
                 raise ValueError(f"x is a list of arrays of shapes {shapes}, the layout is {known.shapes}")
-        elif shapes is not None:
+        elif shapes is not None and (self.follows_layout or self.uses_layout):
             known = Layout(shapes, 1 + len(tell_shapes(shapes)))
         with np.errstate(all="ignore"):  # what leaves float32 is told below, by name
             return self._encode(vector, rng, known, layout is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layout import Layout
+from ..layout import MAX_ARRAYS, Layout
 from ..validation import require_integer
 from .base import Codec, Inner
 from .wire import Reader, varint
@@ -41,4 +41,4 @@ class Blocks(Codec):
 
 def _blocks(length: int, n: int) -> Layout:
     whole, rest = divmod(n, length)
-    return Layout([(length,)] * min(whole, 2**16 + 1) + [(rest,)] * bool(rest))
+    return Layout([(length,)] * min(whole, MAX_ARRAYS + 1) + [(rest,)] * bool(rest))

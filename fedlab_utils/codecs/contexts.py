@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -133,6 +134,7 @@ def _count(counts: np.ndarray, contexts: np.ndarray, symbols: np.ndarray) -> Non
     counts += np.bincount(contexts * counts.shape[-1] + symbols, minlength=counts.size).reshape(counts.shape)
 
 
+@cache
 def _geometric(symbols: int) -> np.ndarray:
     """The prior of each context: magnitudes drawn from a geometric distribution of the mean that is expected. int64."""
     octave, half = np.divmod(np.arange(_COUNT), PER_OCTAVE)

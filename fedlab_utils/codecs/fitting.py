@@ -20,28 +20,20 @@ def fitted(live: np.ndarray, levels: np.ndarray, vector: bool) -> Field:
     mean = int(np.rint(8 * np.log2(max(float(magnitudes[live].mean()), 2.0**-15))))
     near = neighbours(0 if vector else repeat(levels) or 3)
     rows, columns = magnitudes.sum(1) / np.maximum(live.sum(1), 1), magnitudes.sum(0) / np.maximum(live.sum(0), 1)
-    around = sum(_shifted(magnitudes, sign * down, sign * right) for down, right in near for sign in (1, -1))
     some = np.flatnonzero(live)
     some = some[:: max(1, some.size // SAMPLE)]
     row, column = np.divmod(some, live.shape[1])
     expected = rows[row] * columns[column] / max(magnitudes[live].mean(), 1e-9)
-    got, beside = magnitudes.ravel()[some], np.ravel(around)[some] / 4
+    down, right = np.max(near, axis=0)
+    padded = np.pad(magnitudes, ((down, down), (right, right)))
+    around = sum(padded[row + down + sign * y, column + right + sign * x] for y, x in near for sign in (1, -1))
+    got, beside = magnitudes.ravel()[some], around / 4
 
     def bits(weight: int) -> float:  # of a geometric distribution with the mean expected
         guess = expected * (1 - weight / 4) + beside * (weight / 4) + LEAST
         return float(np.sum(np.log1p(guess) + got * np.log1p(1 / guess)))
 
     return Field(live, min(range(WEIGHTS), key=bits), near, mean)
-
-
-def _shifted(table: np.ndarray, down: int, right: int) -> np.ndarray:
-    out = np.zeros_like(table)
-    rows, columns = table.shape
-    if abs(down) < rows and abs(right) < columns:
-        out[max(down, 0) : rows + min(down, 0), max(right, 0) : columns + min(right, 0)] = table[
-            max(-down, 0) : rows + min(-down, 0), max(-right, 0) : columns + min(-right, 0)
-        ]
-    return out
 
 
 def repeat(levels: np.ndarray, most: int = 80) -> int:

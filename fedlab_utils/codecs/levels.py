@@ -10,7 +10,7 @@ from ..layout import Layout, as_table, split
 from . import contexts, entropy
 from .ans import Teller, Writer
 from .fitting import fitted
-from .lines import read_live, tell_live
+from .lines import read_all, read_live, tell_all, tell_live
 from .wire import Reader, unzigzag, varint, zigzag
 
 MODELS = "plain", "arrays", "context"
@@ -33,10 +33,11 @@ def encode_levels(levels: np.ndarray, layout: Layout | None = None, model: str =
     least = int(levels.min())
     counts = np.bincount(levels - least)
     centre = least + int(counts.argmax())
-    if model == "context" or layout is None:
-        best = bytes([CONTEXT]) + varint(int(zigzag(centre))) + encode_by_context(levels - centre, layout)
+    if layout is not None and model == "arrays":
+        form, coded = ARRAYS, _encode_arrays(levels - centre, layout)
     else:
-        best = bytes([ARRAYS]) + varint(int(zigzag(centre))) + _encode_arrays(levels - centre, layout)
+        form, coded = CONTEXT, encode_by_context(levels - centre, layout)
+    best = bytes([form]) + varint(int(zigzag(centre))) + coded
     price = layout.bytes_to_tell if layout is not None else 0
     if len(best) + price > entropy.least_bytes(counts):  # otherwise no code by one histogram is as short
         plain = entropy.encode_levels(levels)
@@ -62,24 +63,14 @@ def decode_levels(reader: Reader, n: int) -> np.ndarray:
 
 
 def _encode_arrays(levels: np.ndarray, layout: Layout) -> bytes:
-    told: list[bytes] = []
-    own: list[np.ndarray] = []
-    pool = [levels[:0]]
-    for shape, part in zip(layout.shapes, split(levels, layout.counts), strict=True):
-        if part.size:
-            table = part.reshape(as_table(shape))
-            code, live = tell_live(table != 0, always=True)
-            told.append(code)
-            of_live = table[live]
-            (own if of_live.size >= POOLED else pool).append(of_live)
-    return b"".join([*told, *map(entropy.encode_levels, own), entropy.encode_levels(np.concatenate(pool))])
+    told, of_live = tell_all(levels, layout)
+    own = [part for part in of_live if part.size >= POOLED]
+    pool = [levels[:0], *(part for part in of_live if part.size < POOLED)]
+    return b"".join([told, *map(entropy.encode_levels, own), entropy.encode_levels(np.concatenate(pool))])
 
 
 def _decode_arrays(reader: Reader, n: int) -> np.ndarray:
-    layout = reader.layout
-    if layout is None:
-        raise ValueError("damaged payload: levels of arrays, but no arrays")
-    lives = [read_live(reader, as_table(shape)) for shape in layout.shapes if 0 not in shape]
+    lives = read_all(reader, reader.require_layout("levels of arrays"))
     counts = [int(np.count_nonzero(live)) for live in lives]
     own = [entropy.decode_levels(reader, count) if count >= POOLED else None for count in counts]
     pool = entropy.decode_levels(reader, sum(count for count in counts if count < POOLED))
@@ -87,7 +78,7 @@ def _decode_arrays(reader: Reader, n: int) -> np.ndarray:
     for live, count, of_live in zip(lives, counts, own, strict=True):
         if of_live is None:
             of_live, pooled = pool[pooled : pooled + count], pooled + count
-        levels[start : start + live.size][live.ravel()] = of_live
+        levels[start : start + live.size][live] = of_live
         start += live.size
     return levels
 

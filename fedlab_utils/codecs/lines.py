@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..layout import Layout, as_table, split
 from .supports import FORMS, decode_cheapest, encode_cheapest
 from .wire import Reader, varint
 
@@ -33,6 +34,23 @@ def tell_live(table: np.ndarray, always: bool) -> tuple[bytes, np.ndarray]:
             told.append(code)
             live &= np.expand_dims(lines, axis)
     return bytes([flags]) + b"".join(told), live
+
+
+def tell_all(vector: np.ndarray, layout: Layout) -> tuple[bytes, list[np.ndarray]]:
+    """Of each array of a vector that holds anything, `tell_live` of all its dead rows and columns; and what is live of each."""
+    told, of_live = [], []
+    for shape, part in zip(layout.shapes, split(vector, layout.counts), strict=True):
+        if part.size:
+            table = part.reshape(as_table(shape))
+            code, live = tell_live(table != 0, always=True)
+            told.append(code)
+            of_live.append(table[live])
+    return b"".join(told), of_live
+
+
+def read_all(reader: Reader, layout: Layout) -> list[np.ndarray]:
+    """The inverse of `tell_all`: of each array that holds anything, which of its weights may be live, bool, flat."""
+    return [read_live(reader, as_table(shape)).ravel() for shape in layout.shapes if 0 not in shape]
 
 
 def _bits_of_nothing(count: int, share: float) -> float:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..layout import Layout, as_table, split
+from ..layout import Layout
 from .levels import decode_by_context, encode_by_context
-from .lines import read_live, tell_live
+from .lines import read_all, tell_all
 from .shapes import read_shapes, tell_shapes
 from .supports import FORMS, decode_cheapest, encode_cheapest
 from .wire import Reader, seal, varint
@@ -53,22 +53,14 @@ def decode_support_by(reader: Reader, form: int, k: int, n: int) -> np.ndarray:
 
 
 def _encode_rows_columns(kept: np.ndarray, layout: Layout) -> bytes:
-    told, within = [], []
-    for shape, part in zip(layout.shapes, split(kept, layout.counts), strict=True):
-        if part.size:
-            table = part.reshape(as_table(shape))
-            code, live = tell_live(table, always=True)
-            told.append(code)
-            within.append(table[live])
-    inner = np.concatenate(within)
+    told, of_live = tell_all(kept, layout)
+    inner = np.concatenate(of_live)
     form, places = encode_cheapest(np.flatnonzero(inner), inner.size)
-    return b"".join(told) + bytes([form]) + places
+    return told + bytes([form]) + places
 
 
 def _decode_rows_columns(reader: Reader, k: int, n: int) -> np.ndarray:
-    if reader.layout is None:
-        raise ValueError("damaged payload: rows and columns of arrays, but no arrays")
-    lives = [read_live(reader, as_table(shape)).ravel() for shape in reader.layout.shapes if 0 not in shape]
+    lives = read_all(reader, reader.require_layout("rows and columns of arrays"))
     places, form = np.flatnonzero(np.concatenate(lives)), reader.byte()
     if form not in FORMS or k > places.size:
         raise ValueError(f"damaged payload: {k} of {places.size} weights in form {form}")

@@ -14,14 +14,15 @@ import numpy as np
 from ..layout import RANGES, Layout, flatten, split
 from ..theory import qsgd_variance_bound
 from ..validation import require_choice, require_integer, require_rng
-from .base import FLOAT32_MAX, Codec, Inner
+from .base import FLOAT32_MAX, Inner
+from .ending import _Ending
 from .levels import MODELS, decode_levels, encode_levels
 from .wire import BLOCK, Reader, packed_bytes, varint
 
 _SIGNS = {0x50: (False, False), 0x51: (True, False), 0x52: (False, True), 0x53: (True, True)}  # coded, a scale an array
 
 
-class Sign(Codec):
+class Sign(_Ending):
     """One bit a weight, and the mean magnitude: x is decoded as sign(x) mean|x|, the sign of zero as plus.
 
     scales: "model", one mean for all; "array", one for every array of the list that `encode` is given, or of the blocks
@@ -32,25 +33,15 @@ class Sign(Codec):
     squared error.
     """
 
-    ends_in_bytes, tags = True, tuple(_SIGNS)
+    tags = tuple(_SIGNS)
 
     def __init__(self, scales: str = "model", model: str = "plain"):
         self.scales, self.model = require_choice("scales", scales, RANGES), require_choice("model", model, MODELS)
         self.follows_layout = scales == "array"
         self.uses_layout = self.follows_layout or model != "plain"
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
-        return self._layer(x, None, [x.size]), None
-
-    def forward_arrays(
-        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
-    ) -> tuple[bytes, np.ndarray | None, Layout | None]:
-        counts = layout.use().counts if self.scales == "array" else [x.size]
-        return self._layer(x, layout, counts), None, None
-
-    def _layer(self, x: np.ndarray, layout: Layout | None, counts: list[int]) -> bytes:
-        by_array = layout is not None and self.scales == "array"
-        parts = [part for part in split(x, counts) if part.size] if by_array else [x]
+    def layer(self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None) -> bytes:
+        parts, by_array = self.parts(x, layout)
         scales = b"".join(struct.pack("<f", np.abs(part).mean(dtype=np.float64) if part.size else 0.0) for part in parts)
         packed, coded = np.packbits(x >= 0).tobytes(), None
         if self.model == "context" or (layout is not None and self.model == "arrays"):
@@ -63,11 +54,7 @@ class Sign(Codec):
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         coded, by_array = _SIGNS[tag]
-        counts = [n]
-        if by_array:
-            if reader.layout is None:
-                raise ValueError("damaged payload: a scale for each array, but no arrays")
-            counts = [count for count in reader.layout.counts if count]
+        counts = list(filter(None, reader.require_layout("a scale for each array").counts)) if by_array else [n]
         scales = [np.float32(reader.float32()) for _ in counts]
         if coded:
             levels = decode_levels(reader, n)
@@ -80,7 +67,7 @@ class Sign(Codec):
         return flatten([np.where(part, -scale, scale) for part, scale in parts])
 
 
-class QSGD(Codec):
+class QSGD(_Ending):
     """QSGD: magnitudes in units of ||x|| / levels, rounded up with a probability equal to the fraction; unbiased.
 
     levels: 1 … 32768, the paper's s. The norm is the Euclidean one of the whole vector; `encode` needs rng. Error at most
@@ -89,7 +76,7 @@ class QSGD(Codec):
     (`levels`) in place of the paper's Elias code. Source: Alistarh et al. 2017, arXiv:1610.02132, section 3.1.
     """
 
-    ends_in_bytes, biased, tags = True, False, (0x70,)
+    biased, tags = False, (0x70,)
 
     def __init__(self, levels: int, model: str = "arrays"):
         self.levels, self.model = require_integer("levels", levels, 1, 2**15), require_choice("model", model, MODELS)
@@ -99,15 +86,7 @@ class QSGD(Codec):
         """Of magnitudes below a step, sqrt(2 n / pi) / s; of those above, n / (6 s²); never more than the paper's bound."""
         return min(math.sqrt(2 * n / math.pi) / self.levels, n / (6 * self.levels**2), qsgd_variance_bound(n, self.levels))
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
-        return self._layer(x, rng, None), None
-
-    def forward_arrays(
-        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
-    ) -> tuple[bytes, np.ndarray | None, Layout | None]:
-        return self._layer(x, rng, layout), None, None
-
-    def _layer(self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None) -> bytes:
+    def layer(self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None) -> bytes:
         if rng is None:
             raise ValueError(f"{self} draws random numbers: pass rng=numpy.random.default_rng(seed)")
         wide = x.astype(np.float64)

@@ -11,7 +11,8 @@ import numpy as np
 from ..layout import RANGES, Layout, flatten, split
 from ..quantization import ROUNDINGS, Quantized, dequantize, quantize
 from ..validation import require_choice, require_integer, require_number
-from .base import FLOAT32_MAX, Codec, Inner
+from .base import FLOAT32_MAX, Inner
+from .ending import _Ending
 from .entropy import MAX_SPAN
 from .levels import MODELS, decode_levels, encode_levels
 from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits, varint
@@ -24,7 +25,7 @@ SHORT = 2**12  # weights, whose levels do not show all of their entropy
 SAMPLE = 2**14  # weights on which the step is sought before all are asked
 
 
-class Quantize(Codec):
+class Quantize(_Ending):
     """b-bit uniform quantization between the least and the largest value (document, 4.1), packed without a gap.
 
     bits: 1 … 16. rounding: "nearest" (default), "floor" (the document's), "stochastic" (encode then needs rng).
@@ -35,7 +36,6 @@ class Quantize(Codec):
     levels.
     """
 
-    ends_in_bytes = True
     tags = tuple(kind | low for kind in _KINDS for low in range(16))  # the low half is bits - 1
 
     def __init__(self, bits: int, rounding: str = "nearest", entropy: bool = False, ranges: str = "model", model: str = "arrays"):
@@ -51,36 +51,22 @@ class Quantize(Codec):
         step = 2 * math.sqrt(2 * math.log(max(n, 2))) / (2**self.bits - 1)
         return 0.0 if self.biased else step**2 / 6
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
-        return self._layer([quantize(x, self.bits, self.rounding, rng=rng)], None, False), None
-
-    def forward_arrays(
-        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
-    ) -> tuple[bytes, np.ndarray | None, Layout | None]:
-        by_array = self.ranges == "array"
-        if by_array:
-            layout.use()
-        parts = split(x, layout.counts) if by_array else [x]
-        quantized = [quantize(part, self.bits, self.rounding, rng=rng) for part in parts if part.size or not by_array]
-        return self._layer(quantized, layout, by_array), None, None
-
-    def _layer(self, parts: list[Quantized], layout: Layout | None, by_array: bool) -> bytes:
-        levels = np.concatenate([q.levels for q in parts]) if parts else np.zeros(0, np.uint16)
+    def layer(self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None) -> bytes:
+        parts, by_array = self.parts(x, layout)
+        quantized = [quantize(part, self.bits, self.rounding, rng=rng) for part in parts]
+        levels = np.concatenate([q.levels for q in quantized]) if quantized else np.zeros(0, np.uint16)
         if self.entropy:
             coded = encode_levels(levels.astype(np.int64), layout, self.model)
         else:
             coded = pack_bits(levels, self.bits)
         kind = next(kind for kind, what in _KINDS.items() if what == (self.entropy, by_array))
-        return bytes([kind | self.bits - 1]) + b"".join(struct.pack("<ff", q.lo, q.hi) for q in parts) + coded
+        return bytes([kind | self.bits - 1]) + b"".join(struct.pack("<ff", q.lo, q.hi) for q in quantized) + coded
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        bits, counts = (tag & 0x0F) + 1, [n]
+        bits = (tag & 0x0F) + 1
         entropy, by_array = _KINDS[tag & 0xF0]
-        if by_array:
-            if reader.layout is None:
-                raise ValueError("damaged payload: a range for each array, but no arrays")
-            counts = [count for count in reader.layout.counts if count]
+        counts = list(filter(None, reader.require_layout("a range for each array").counts)) if by_array else [n]
         ranges = [(reader.float32(), reader.float32()) for _ in counts]
         for lo, hi in ranges:
             if hi < lo:
@@ -96,7 +82,7 @@ class Quantize(Codec):
         return parts[0] if len(parts) == 1 else flatten(parts)
 
 
-class EntropyQuantize(Codec):
+class EntropyQuantize(_Ending):
     """Uniform quantization whose levels are entropy coded, decoded at the centroids of the levels.
 
     bits: in (0, 16], the entropy wanted of the levels, in bits a weight; the step is found for it, and there are as many
@@ -111,22 +97,14 @@ class EntropyQuantize(Codec):
     number, and each one's place within its step in a byte. A constant is sent as itself; a tiny step as float32, 0x41.
     """
 
-    ends_in_bytes, tags = True, (0x40, 0x41, 0x42, 0x43)
+    tags = (0x40, 0x41, 0x42, 0x43)
 
     def __init__(self, bits: float, model: str = "arrays"):
         require_number("bits", bits, 0, 16)
         self.bits, self.model = bits, require_choice("model", model, MODELS)
         self.uses_layout = model != "plain"
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
-        return self._layer(x, None), None
-
-    def forward_arrays(
-        self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
-    ) -> tuple[bytes, np.ndarray | None, Layout | None]:
-        return self._layer(x, layout), None, None
-
-    def _layer(self, x: np.ndarray, layout: Layout | None) -> bytes:
+    def layer(self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None) -> bytes:
         if not x.size or x.min() == x.max():
             return struct.pack("<Bf", 0x40, x[0] if x.size else 0)
         wide = x.astype(np.float64)

@@ -170,6 +170,12 @@ class Reader:
         """The next two bytes as the upper half of a float32; NaN and infinity are damage."""
         return float(finite(np.frombuffer(b"\0\0" + self.take(2), "<f4"))[0])
 
+    def require_layout(self, what: str) -> Layout:
+        """The layout of the layer; ValueError where none was told, though `what` was."""
+        if self.layout is None:
+            raise ValueError(f"damaged payload: {what}, but no arrays")
+        return self.layout
+
     def finish(self) -> None:
         """ValueError unless every byte has been read."""
         if len(self._data):
