@@ -21,6 +21,7 @@ import numpy as np
 from .ans import ROOTS, Teller, Writer, normalize
 
 WEIGHTS = 5  # of the neighbours against row and column: 0, 1/4 … 1
+FARTHEST = 80  # rows to the second neighbour
 OCTAVES = -12, 17  # of the magnitudes expected
 PER_OCTAVE = 2  # contexts: 1 … 1.5 … 2
 NEAR = 4  # contexts beside, by how much the neighbours say

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .contexts import LEAST, WEIGHTS, Field, neighbours
+from .contexts import FARTHEST, LEAST, WEIGHTS, Field, neighbours
 
 SAMPLE = 2**14  # weights by which it chooses
 
@@ -36,10 +36,10 @@ def fitted(live: np.ndarray, levels: np.ndarray, vector: bool) -> Field:
     return Field(live, min(range(WEIGHTS), key=bits), near, mean)
 
 
-def repeat(levels: np.ndarray, most: int = 80) -> int:
-    """After how many rows an array is most like itself again (28 for the pixels of MNIST), 2 … most; 0 if never."""
+def repeat(levels: np.ndarray) -> int:
+    """After how many rows an array is most like itself again (28 for the pixels of MNIST), 3 … FARTHEST; 0 if never."""
     rows, columns = levels.shape
-    most = min(most, rows // 2)
+    most = min(FARTHEST, rows // 2)
     some = np.sign(levels[:, :: max(1, columns // 32)]).astype(np.float64)
     some -= some.mean(axis=0)
     energy = np.cumsum(np.concatenate([[0.0], (some**2).sum(axis=1)]))

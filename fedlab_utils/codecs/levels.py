@@ -116,7 +116,7 @@ def decode_by_context(reader: Reader, n: int) -> np.ndarray:
         if live.any():
             far, weight = divmod(reader.varint(), contexts.WEIGHTS)
             mean = unzigzag(reader.varint())
-            if abs(mean) > MAX_MEAN or far >= max(shape[0], 4) or is_vector == bool(far):
+            if abs(mean) > MAX_MEAN or far >= max(shape[0], 4) or far > contexts.FARTHEST or is_vector == bool(far):
                 raise ValueError(f"damaged payload: an array of mean 2**({mean}/8), neighbours {far} rows away")
             fields.append((part, contexts.Field(live, weight, contexts.neighbours(far), mean)))
     tables, teller = contexts.Tables(symbols, signed), Teller(reader)

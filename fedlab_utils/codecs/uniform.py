@@ -88,7 +88,7 @@ class EntropyQuantize(_Ending):
     bits: in (0, 16], the entropy wanted of the levels, in bits a weight; the step is found for it, and there are as many
     levels as it takes. The model comes on top (0.01 bit at 10^5 weights); a short or poor vector may not need so many.
     At 2 bits and more a Gaussian costs 0.2546 bit above its limit R(D) (`theory.ECSQ_GAP_BITS`): Gish and Pierce 1968,
-    IEEE Trans. Inf. Theory 14. Weights with heavier tails get a dead zone, which takes 5 to 10 % off the error: a level is
+    IEEE Trans. Inf. Theory 14. Weights with heavier tails get a dead zone, which takes some per cent off the error: a level is
     reached 0.2 steps later (Sullivan 1996, IEEE Trans. Inf. Theory 42). Zero stays zero.
     model: of the levels, which stay the same: "plain", one histogram for all; "arrays" (default), where the arrays are
     known, rows and columns of zeros told once and a histogram an array; "context", a histogram for each kind of surroundings

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from table import N_DOCUMENT, gaussian, rng
 
 import fedlab_utils as fl
-from fedlab_utils.codecs import ans, contexts, encode_mask, masks, supports
+from fedlab_utils.codecs import ans, contexts, encode_mask, masks, supports, uniform, varint
 from fedlab_utils.codecs.levels import decode_levels, encode_levels
 from fedlab_utils.codecs.wire import Reader, seal
 from fedlab_utils.layout import Layout, unflatten
@@ -82,8 +82,7 @@ def test_the_loop_reads_and_writes_the_same_contexts(slow, monkeypatch):
     assert decoded(expected, levels.size, Layout([(40, 30)])).tolist() == levels.tolist()
 
 
-def test_a_weight_is_told_after_both_neighbours_or_before(delta):
-    """The steps of an array are all of it once, and two neighbours of a row or a column are never in one step."""
+def test_every_weight_is_told_once_and_seldom_with_the_next_of_its_row():
     field = contexts.Field(np.ones((56, 40), bool), 2, contexts.neighbours(28), 0)
     step = np.full(56 * 40, -1)
     for number, places in enumerate(contexts._steps(field)):
@@ -91,6 +90,32 @@ def test_a_weight_is_told_after_both_neighbours_or_before(delta):
         step[places] = number
     step = step.reshape(56, 40)
     assert step.min() == 0 and (step[:, 1:] != step[:, :-1]).mean() > 0.9
+
+
+def test_a_neighbour_farther_than_any_encoder_looks_is_refused():
+    """So that a few bytes cannot ask for a margin as large as the array."""
+    head = bytes([0xFD, 0, 3, 1])  # contexts, commonest level 0, three magnitudes, all live
+    layout = Layout([(1000, 4)])
+    for far, message in ((contexts.FARTHEST + 1, "neighbours 81 rows away"), (contexts.FARTHEST, "")):
+        told = head + varint(far * contexts.WEIGHTS) + bytes([0, 0])  # mean 1, no code
+        if message:
+            with pytest.raises(ValueError, match=message):
+                decoded(told, 4000, layout)
+        else:
+            assert decoded(told, 4000, layout).size == 4000
+
+
+def test_a_dead_zone_takes_error_off_a_real_delta_and_a_gaussian_has_none(delta, monkeypatch):
+    def error_at(rate, x):
+        payload = fl.EntropyQuantize(rate, "plain").encode(x)
+        assert len(payload) * 8 / x.size == pytest.approx(rate, abs=0.02 * rate)
+        return fl.nmse(x, fl.decode(payload))
+
+    normal = gaussian(20_000)
+    with_it, of_normal = error_at(2, delta), fl.EntropyQuantize(2).encode(normal)
+    monkeypatch.setattr(uniform, "DEAD_ZONE", 0.0)
+    assert with_it < 0.97 * error_at(2, delta)
+    assert fl.EntropyQuantize(2).encode(normal) == of_normal
 
 
 @pytest.mark.parametrize(
@@ -143,6 +168,13 @@ def test_a_layout_agreed_on_takes_two_bytes_in_place_of_the_shapes(delta):
         codec.encode(np.zeros(70_000), layout=[(1,)] * 70_000)
 
 
+def test_codecs_that_go_by_no_arrays_take_any_number_of_them():
+    arrays = [np.ones(1)] * 70_000
+    assert fl.Identity().encode(arrays) == fl.Identity().encode(np.ones(70_000))
+    with pytest.raises(ValueError, match="a layout of 70000 arrays"):
+        fl.EntropyQuantize(2).encode(arrays)
+
+
 def test_a_layout_that_is_of_no_use_is_not_told():
     x = rng().standard_normal(60)
     arrays = [x[:30].reshape(5, 6), x[30:]]
@@ -150,6 +182,6 @@ def test_a_layout_that_is_of_no_use_is_not_told():
 
 
 def test_small_vectors_pay_for_no_histogram():
-    """64 Gaussians at 5 bits took 8.9 bits a weight in all; 17 bytes of header are 2.1 of them."""
+    """64 Gaussians at 5 bits took 8.9 bits a weight in all, as issue 14 counts."""
     taken = [len(fl.EntropyQuantize(5).encode(rng(seed).standard_normal(64))) / 8 for seed in range(20)]
     assert np.mean(taken) < 7.6
