@@ -110,10 +110,12 @@ class EntropyQuantize(_Ending):
         wide = x.astype(np.float64)
         dead = _dead_zone(wide)
         step = _find_step(wide, self.bits, dead)
-        levels = _round(wide / step, dead).astype(np.int64)
-        least = int(levels.min())
-        counts = np.bincount(levels - least)
-        sums = np.bincount(levels - least, weights=wide / step - levels)  # of places within a step, about -1/2 … 1/2
+        wide /= step
+        levels = _round(wide, dead).astype(np.int64)
+        wide -= levels  # the places within a step, about -1/2 … 1/2
+        above = levels - levels.min()
+        counts, sums = np.bincount(above), np.bincount(above, weights=wide)
+        del wide, above  # before the levels are coded, which takes memory too
         places = np.clip(np.rint(254 * sums / np.maximum(counts, 1)), -127, 127)
         # What a centroid saves is count * place^2, in steps squared. Its 8 bits, spent on the levels instead, would save
         # 2 ln 2 times the mean squared error each, of which a uniform quantizer has up to 1/12.
