@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from later import Later
+from tqdm import tqdm
 
 from fedlab_utils.book import widgets
 from fedlab_utils.book.exercises.asking import number
@@ -243,3 +244,11 @@ def test_what_goes_wrong_in_building_the_graph_is_shown(monkeypatch):
     app = widgets.live_lab(predict=False)
     app.wait(60)
     assert 'role="alert"' in app.message.value and "no room for &lt;it&gt;" in app.message.value
+
+
+def test_an_app_takes_no_line_of_a_terminal(played, monkeypatch, capsys):
+    """A bar goes below those that are open; an app stays open for good and is drawn in the page."""
+    apps = [played, Played(played.name, monkeypatch), Played(played.name, monkeypatch)]
+    with tqdm(total=3, desc="after the apps") as bar:
+        bar.update()
+    assert apps and "after the apps" in (written := capsys.readouterr().err) and "\n\n" not in written

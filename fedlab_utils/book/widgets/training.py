@@ -53,7 +53,8 @@ class TrainingApp(w.VBox):
         self.stop_button = self.worker.stop_button
         self.stop_button.on_click(self._stopped)
         form = "{n_fmt}/{total_fmt} " + say("rounds", "轮") + " {bar} {elapsed}"
-        self.bar = tqdm_notebook(total=1, display=False, bar_format=form, mininterval=0)
+        # An app has no line in a terminal: a line far below is one that the bars of other trainings do not wait for.
+        self.bar = tqdm_notebook(total=1, display=False, bar_format=form, mininterval=0, position=2**30)
         self.bar.container.layout.width = "480px"
         self.bar.container.layout.visibility = "hidden"  # until there is something to show
         self.image, self.message = w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
