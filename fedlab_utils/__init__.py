@@ -25,7 +25,15 @@ from .codecs import (
     TopK,
     decode,
 )  # fmt: skip
-from .data import load_client_delta, load_mnist, partition_dirichlet, partition_iid, partition_shards, partition_vertical
+from .data import (
+    load_client_delta,
+    load_deltas,
+    load_mnist,
+    partition_dirichlet,
+    partition_iid,
+    partition_shards,
+    partition_vertical,
+)
 from .quantization import Quantized, dequantize, quantize
 from .sparsification import Sparse, random_k, top_k
 from .theory import bits_per_weight, log2_binomial, nmse
@@ -64,8 +72,8 @@ _MODULES = {
 __all__ = [
     "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize", "Float16", "Identity", "LloydMax", "Quantize",
     "Quantized", "RandomK", "Residual", "Rotate", "Sign", "Sparse", "Threshold", "TopK", "bits_per_weight", "decode",
-    "dequantize", "load_client_delta", "load_mnist", "log2_binomial", "nmse", "partition_dirichlet", "partition_iid",
-    "partition_shards", "partition_vertical", "quantize", "random_k", "top_k", *_NAMES, *_MODULES,
+    "dequantize", "load_client_delta", "load_deltas", "load_mnist", "log2_binomial", "nmse", "partition_dirichlet",
+    "partition_iid", "partition_shards", "partition_vertical", "quantize", "random_k", "top_k", *_NAMES, *_MODULES,
 ]  # fmt: skip
 
 

@@ -58,7 +58,12 @@ def test_codecs_and_chinese_labels_work_without_the_repository(run):
 
 @pytest.mark.parametrize(
     ("call", "file"),
-    [("load_mnist()", "mnist.npz"), ("load_client_delta()", "client_delta.npy"), ("pruning.load_study()", "results/pruning.csv")],
+    [
+        ("load_mnist()", "mnist.npz"),
+        ("load_client_delta()", "client_delta.npy"),
+        ("load_deltas()", "deltas.npz"),
+        ("pruning.load_study()", "results/pruning.csv"),
+    ],
 )
 def test_data_are_found_or_a_sentence_says_how(run, call, file):
     code = f"import fedlab_utils as fl; print(len(fl.{call}))"

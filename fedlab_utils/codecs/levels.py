@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -17,6 +18,9 @@ MODELS = "plain", "arrays", "context"
 ARRAYS, CONTEXT = 0xFE, 0xFD  # first byte, where it is none of those of `entropy.encode_levels`
 POOLED = 1024  # arrays of fewer live weights share a histogram
 LINE = 64  # weights a line of a vector, which is laid out as a table
+# Told by contexts, so many matrices are walked each by itself, which takes as long as SMALL weights; others are one vector.
+SMALL, MATRICES = 256, 2**10
+TILE = 2**18  # weights at most that are told by contexts at a time, so that memory does not grow with the array
 SIGNED, MAX_MEAN = 0x80, 160  # mean magnitudes are within 2**±20
 
 
@@ -85,18 +89,18 @@ def _decode_arrays(reader: Reader, n: int) -> np.ndarray:
 
 def encode_by_context(levels: np.ndarray, layout: Layout | None) -> bytes:
     """Levels by their contexts (`contexts`): how many symbols the magnitudes take and whether there are signs, then of each
-    array what is live, how far its neighbours are, how much they weigh, the magnitude expected; then the code."""
+    table what is live, how far its neighbours are, how much they weigh, the magnitude expected; then the code."""
     symbols, signed = contexts.symbols_of(int(np.abs(levels).max())), bool(levels.min() < 0)
     told, tables, writer = [bytes([symbols | SIGNED * signed])], contexts.Tables(symbols, signed), Writer()
-    for part, shape, is_vector in _as_tables(levels, layout):
-        table = np.zeros(shape, np.int64)
-        table.ravel()[: part.size] = part
+    matrices, vector = _laid_out(levels, layout)
+    vector.gather()
+    for table, missing in _in_order(matrices, vector):
         code, live = tell_live(table != 0, always=False)
         told.append(code)
-        live.ravel()[part.size :] = False
+        live.ravel()[live.size - (missing or 0) :] = False
         if live.any():
-            field = fitted(live, table, is_vector)
-            far = 0 if is_vector else field.near[1][0]
+            field = fitted(live, table, missing is not None)
+            far = field.near[1][0] if missing is None else 0
             told.append(varint(far * contexts.WEIGHTS + field.weight) + varint(int(zigzag(field.mean))))
             contexts.walk(field, tables, writer, table)
     return b"".join(told) + writer.data()
@@ -109,28 +113,64 @@ def decode_by_context(reader: Reader, n: int) -> np.ndarray:
     if not 1 <= symbols <= contexts.symbols_of(entropy.MAX_SPAN):
         raise ValueError(f"damaged payload: magnitudes of {symbols} symbols")
     levels = np.zeros(n, np.int32)
+    matrices, vector = _laid_out(levels, reader.layout)
     fields = []
-    for part, shape, is_vector in _as_tables(levels, reader.layout):
-        live = read_live(reader, shape)
-        live.ravel()[part.size :] = False
+    for table, missing in _in_order(matrices, vector):
+        live = read_live(reader, table.shape)
+        live.ravel()[live.size - (missing or 0) :] = False
         if live.any():
             far, weight = divmod(reader.varint(), contexts.WEIGHTS)
             mean = unzigzag(reader.varint())
-            if abs(mean) > MAX_MEAN or far >= max(shape[0], 4) or far > contexts.FARTHEST or is_vector == bool(far):
+            farthest = 0 if missing is not None else min(max(len(table) - 1, 3), contexts.FARTHEST)
+            if abs(mean) > MAX_MEAN or far > farthest or (farthest and not far):
                 raise ValueError(f"damaged payload: an array of mean 2**({mean}/8), neighbours {far} rows away")
-            fields.append((part, contexts.Field(live, weight, contexts.neighbours(far), mean)))
+            fields.append((table, contexts.Field(live, weight, contexts.neighbours(far), mean)))
     tables, teller = contexts.Tables(symbols, signed), Teller(reader)
-    for part, field in fields:
-        part[:] = contexts.walk(field, tables, teller, None).ravel()[: part.size]
+    for table, field in fields:
+        table[:] = contexts.walk(field, tables, teller, None)
     teller.finish()
+    vector.scatter()
     return levels
 
 
-def _as_tables(levels: np.ndarray, layout: Layout | None) -> Iterator[tuple[np.ndarray, tuple[int, int], bool]]:
-    """Of each array that holds anything: its part of the levels, a view; rows and columns; whether it is a vector, in lines."""
+class _Lines:
+    """The parts of the levels that are no matrix, together a vector in lines of 64: a table with some missing at its end."""
+
+    def __init__(self, parts: Sequence[np.ndarray]):
+        self._parts = parts
+        self._count = sum(part.size for part in parts)
+        columns = min(self._count, LINE)
+        self.table = np.zeros((-(-self._count // columns) if columns else 0, columns), parts[0].dtype if parts else np.int32)
+        self.missing = self.table.size - self._count
+
+    def gather(self) -> None:
+        if self._parts:
+            np.concatenate(self._parts, out=self.table.ravel()[: self._count])
+
+    def scatter(self) -> None:
+        told = split(self.table.ravel()[: self._count], [part.size for part in self._parts])
+        for part, values in zip(self._parts, told, strict=True):
+            part[:] = values
+
+
+def _laid_out(levels: np.ndarray, layout: Layout | None) -> tuple[list[np.ndarray], _Lines]:
+    """The arrays that are matrices, as views [rows, columns], and all else."""
+    matrices: list[np.ndarray] = []
+    others = []
     for shape, part in zip(layout.shapes, split(levels, layout.counts), strict=True) if layout else [((levels.size,), levels)]:
         rows, columns = as_table(shape)
-        if rows > 1 and columns > 1:
-            yield part, (rows, columns), False
-        elif part.size:
-            yield part, (-(-part.size // LINE), min(part.size, LINE)), True
+        if rows > 1 and columns > 1 and part.size >= SMALL and len(matrices) < MATRICES:
+            matrices.append(part.reshape(rows, columns))
+        else:
+            others.append(part)
+    return matrices, _Lines(others)
+
+
+def _in_order(matrices: Sequence[np.ndarray], vector: _Lines) -> Iterator[tuple[np.ndarray, int | None]]:
+    """Views of at most TILE levels as they are told, [rows, columns] each; of the vector also how many at its end are missing."""
+    for table, missing in [*((matrix, None) for matrix in matrices), (vector.table, vector.missing)]:
+        wide = min(table.shape[1], TILE // LINE)
+        high = TILE // max(wide, 1)
+        for top, left in product(range(0, len(table), high), range(0, table.shape[1], max(wide, 1))):
+            last = top + high >= len(table)
+            yield table[top : top + high, left : left + wide], missing if last or missing is None else 0

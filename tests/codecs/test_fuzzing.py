@@ -225,6 +225,48 @@ def test_the_costliest_masks_stay_within_the_bounds(form, traced):
     assert (peaks[1] - peaks[0]) / (lengths[1] - lengths[0]) <= fuzz.BYTES_A_WEIGHT
 
 
+def by_context(tables, far):
+    """Levels by contexts, of so many tables whose neighbours are so many rows away, by an empty code."""
+    return b"\x41" + ONE + b"\xfd\x00\x94" + (b"\x01" + wire.varint(far * 5 + 2) + b"\x00") * tables + b"\x00" + VALUES
+
+
+def tiles(rows, columns):
+    return -(-rows // (2**18 // min(columns, 4096))) * -(-columns // 4096)
+
+
+def matrix(n, columns):
+    shape = n // columns, columns
+    return b"\xa0\x01\x02" + wire.varint(shape[0]) + wire.varint(columns) + by_context(tiles(*shape), 3)
+
+
+CONTEXTS = {
+    "a vector": lambda n: by_context(tiles(n // 64, 64), 0),
+    "two columns": lambda n: matrix(n, 2),
+    "64 columns": lambda n: matrix(n, 64),
+    "four rows": lambda n: matrix(n, n // 4),
+    "blocks": lambda n: b"\xc0" + wire.varint(n >> 14) + by_context(tiles(n // 64, 64), 0),
+    "256 matrices and a vector": lambda n: (
+        b"\xa0" + wire.varint(257) + (b"\x02\x10\x10") * 256 + b"\x01" + wire.varint(n - 2**16)
+        + by_context(256, 3)[:-3] + by_context(tiles(n // 64 - 1024, 64), 0)[8:]
+    ),
+    "a padded rotation": lambda n: b"\x80" + SEED + by_context(n >> 17, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_contexts_take_no_more_memory_a_weight_however_many_there_are(name, traced):
+    """Of two lengths, several tables of the largest kind in each."""
+    peaks, lengths = [], [2**18 + 64, 2**19 + 64] if name == "a padded rotation" else [2**18, 2**20]
+    for n in lengths:
+        payload = sealed(wire.varint(n) + CONTEXTS[name](n))
+        result, _, peak = fuzz.measured(payload)
+        assert not isinstance(result, str), result
+        peaks.append(peak)
+        assert fuzz.alone(payload, fl.decode) < fuzz.SECONDS + 1e-6 * n  # as long as real levels take
+    assert (peaks[1] - peaks[0]) / (lengths[1] - lengths[0]) <= fuzz.BYTES_A_WEIGHT
+    assert peaks[1] <= fuzz.BYTES_A_WEIGHT * lengths[1] + fuzz.BYTES
+
+
 @pytest.mark.parametrize("depth", [1, 5, 30])
 def test_a_message_within_a_message_within_a_message_ends(depth, traced):
     for tag in sorted(base._STAGES):

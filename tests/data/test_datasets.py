@@ -1,7 +1,10 @@
 """MNIST against what is published about it; partitions against the laws of dealing out; damaged files."""
 
 import io
+import itertools
+import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fedlab_utils as fl
+
+ROOT = Path(__file__).parents[2]
 
 # How often each digit occurs: Y. LeCun's page, and every textbook since.
 TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -180,6 +185,33 @@ def test_damaged_client_delta_tells_where_and_what_to_do(elsewhere, content):
     np.save(path, content) if isinstance(content, np.ndarray) else path.write_bytes(content)
     with pytest.raises(ValueError, match=r"client_delta.npy is damaged.*git checkout"):
         fl.datasets.load_client_delta.__wrapped__()
+
+
+def test_five_real_deltas_by_name():
+    deltas = fl.load_deltas()
+    assert {name: sum(a.size for a in arrays) for name, arrays in deltas.items()} == {
+        "document": 101_770, "mlp": 199_210, "cnn": 80_202, "embedding": 161_386, "shards": 101_770,
+    }  # fmt: skip
+    np.testing.assert_array_equal(np.concatenate([a.ravel() for a in deltas["document"]]), fl.load_client_delta())
+    assert [a.shape for a in deltas["cnn"]][:3] == [(5, 5, 1, 16), (16,), (5, 5, 16, 32)]
+    rows = np.abs(deltas["embedding"][0]).sum(axis=1) > 0  # few tokens of 5,000 occur at one client
+    assert 0 < rows.mean() < 0.8
+    for array in itertools.chain(*deltas.values()):
+        assert array.dtype == np.float32 and not array.flags.writeable and array.any()
+
+
+def test_missing_or_damaged_deltas_tell_where_and_what_to_do(elsewhere):
+    shutil.copy(ROOT / "data" / "client_delta.npy", elsewhere.parent)
+    with pytest.raises(FileNotFoundError, match=r"deltas.npz is missing. .*git checkout"):
+        fl.load_deltas.__wrapped__()
+    path = elsewhere.with_name("deltas.npz")
+    for content in ({}, {"mlp/0": np.full(199_210, np.nan, np.float32)}, {"mlp/0": np.zeros(199_210)}):
+        np.savez(path, **content)
+        with pytest.raises(ValueError, match=r"deltas.npz is damaged: mlp is not 199,210 finite float32.*git checkout"):
+            fl.load_deltas.__wrapped__()
+    path.write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"deltas.npz is damaged \(.*git checkout"):
+        fl.load_deltas.__wrapped__()
 
 
 # Partitions
