@@ -200,6 +200,7 @@ def at_once(body, who):
     assert not any(kernel.returncode for kernel in kernels)
 
 
+@pytest.mark.slow
 def test_two_kernels_that_finish_exercises_at_once_lose_none(progress):
     at_once("for i in range(100): assert note_finished(f'{sys.argv[1]}.n{i}') == ''", "abc")
     assert set(finished()) == {f"{who}.n{i}" for who in "abc" for i in range(100)}
@@ -438,6 +439,7 @@ def test_who_comes_again_sees_her_guess(language):
     assert GUESS.ask().reply.value == {"en": "Last time you guessed 12,345.", "zh": "上次你猜的是 12,345。"}[language]
 
 
+@pytest.mark.slow
 def test_the_guess_of_an_app_is_kept_as_well(language):
     app = fl.widgets.sparsification_explorer()
     typed(app.question, "50")
