@@ -28,6 +28,7 @@ from fedlab_utils.book.exercises.base import (
     attempt,
 )
 from fedlab_utils.book.exercises.memory import finished, last_guess, note_finished, note_guess
+from fedlab_utils.book.exercises.sending import deciding, hold_accuracy
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -223,6 +224,26 @@ def test_a_file_that_cannot_be_read_is_told_once_and_stays(progress, monkeypatch
     assert progress.read_text(encoding="utf8") == '["a.b"]'
     left = sorted(path.name for path in progress.parent.iterdir())
     assert left == ["progress.journal.jsonl", "progress.json", "progress.json.lock"]
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "shown"),
+    [
+        (0.9097, 0.91, "0.9097"),
+        (0.91, 0.91, "0.910"),
+        (0.9, 0.91, "0.900"),
+        (6.0004, 6, "6.0004"),
+        (0.90999, 0.91, "0.90999"),
+    ],
+)
+def test_a_number_is_told_to_the_digit_that_decides(value, bound, shown):
+    assert deciding(value, bound, 3) == shown
+    spent = ("3 bytes are", "3 字节")
+    if value < bound:
+        with pytest.raises(Wrong, match=f"is {shown}, {bound} is wanted"):
+            hold_accuracy(spent, value, 0.5, bound)
+    else:
+        assert shown in hold_accuracy(spent, value, 0.5, bound)[0]
 
 
 # Guesses in the same file
