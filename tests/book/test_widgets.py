@@ -99,6 +99,7 @@ def test_the_mosaic_shows_each_weight_at_its_pixel_of_its_unit():
     assert (row, column) == (29 + 3, 29 + 5)
 
 
+@pytest.mark.slow
 def test_the_coding_explorer_sends_the_same_values_in_fewer_bits_at_each_stop(language):
     app = widgets.coding_explorer(predict=False)
     seen = set()

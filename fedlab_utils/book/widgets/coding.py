@@ -96,7 +96,7 @@ def stop_name(stop: str) -> str:
 
 def _expects(stop: str) -> str:
     return {
-        "none": say("nothing: any level is as likely", "没有预期：各级同样可能"),
+        "none": say("nothing: all equally likely", "没有预期：各级同样可能"),
         "plain": say("the same of every weight", "对每个权重都一样"),
         "arrays": say("zero in dead rows and columns", "没动的行列为零，其余一样"),
         "context": say("of each by what stands around it", "看周围，各不相同"),
@@ -176,10 +176,10 @@ class CodingPicture:
     def alt(self, data: CodingData) -> str:
         now = data.stops[data.stop]
         return say(
-            f"Levels of the delta {data.delta}, {data.bits} bits when packed, told with {stop_name(data.stop)}. Left, their "
+            f"Levels of the delta {data.delta}, {data.bits} bits when packed; what is known: {stop_name(data.stop)}. Left, their "
             f"magnitudes; middle, what the receiver expects: {_expects(data.stop)}. Right: {now.sent:.3f} bits a weight are "
             f"sent, the (conditional) entropy is {now.entropy:.3f}.",
-            f"增量 {data.delta} 的量化级（打包时每个 {data.bits} 位），{stop_name(data.stop)}。左：离最常见的级有多远；"
+            f"增量 {data.delta} 的量化级（打包时每个 {data.bits} 位）；已知：{stop_name(data.stop)}。左：离最常见的级有多远；"
             f"中：接收方的预期，{_expects(data.stop)}。右：每个权重实际发送 {now.sent:.3f} 位，"
             f"（条件）熵为 {now.entropy:.3f} 位。",
         )
