@@ -238,7 +238,7 @@ def test_the_apps_of_chapter_4(page, server, language):
         wait_for_alt(image, text["keep"].format([2, 5, 10][k]), 30)
         wait_for_alt(image, text["rounds"], 60)
     shoot(lab, f"lab_{language}")
-    handle = unlocked(lab, 4)  # clients, k, bits, rounds: 10 → 20
+    handle = unlocked(lab, 5)  # clients, k, bits, local epochs, rounds: 10 → 20
     handle.press("ArrowRight")
     stop = lab.get_by_role("button", name=text["stop"])
     page.wait_for_function("button => !button.disabled", arg=stop.element_handle())

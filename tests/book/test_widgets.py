@@ -28,6 +28,7 @@ def lab_stops():
         "ranges": ("model", "array"),
         "error_feedback": (False, True),
         "downlink": lab.DOWNLINKS,
+        "local_epochs": lab.LOCAL_EPOCHS,
         "rounds": lab.ROUNDS,
         "seeds": (1, 3),
     }
@@ -233,8 +234,9 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
     """The training is a stub that encodes a real delta with the codecs it was given; a real one is below."""
     asked = []
 
-    def stub(model, data, clients, *, rounds, clients_per_round, uplink, downlink, error_feedback, seed, on_round):
-        asked.append({"clients": clients, "rounds": rounds, "uplink": uplink, "downlink": downlink, "feedback": error_feedback})
+    def stub(model, data, clients, *, rounds, local_epochs, clients_per_round, uplink, downlink, error_feedback, seed, on_round):
+        asked.append({"clients": clients, "rounds": rounds, "epochs": local_epochs, "uplink": uplink, "downlink": downlink})
+        asked[-1]["feedback"] = error_feedback
         history, rng = fl.History(), np.random.default_rng(seed)
         for number in range(rounds):
             sent = [clients_per_round * len(codec.encode(fl.load_client_delta(), rng)) for codec in (uplink, downlink)]
@@ -257,7 +259,7 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
             assert len(asked) == len(run.accuracy) == parameters.seeds and len(run.accuracy[-1]) == parameters.rounds
             last = asked[-1]
             assert len(last["clients"]) == parameters.n_clients and last["rounds"] == parameters.rounds
-            assert last["feedback"] is parameters.error_feedback
+            assert last["feedback"] is parameters.error_feedback and last["epochs"] == parameters.local_epochs
             stages = [] if parameters.k == 1 else [fl.TopK(parameters.k)]
             stages += (
                 [] if parameters.bits == 32 else [fl.Quantize(parameters.bits, parameters.rounding, ranges=parameters.ranges)]

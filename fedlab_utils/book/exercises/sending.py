@@ -94,8 +94,11 @@ def megabytes(total_bytes: int) -> tuple[str, str]:
     return f"{total_bytes / 1e6:.2f} MB are", f"{total_bytes / 1e6:.2f} MB "
 
 
-def trained(uplink: Codec, downlink: Codec) -> History:
-    """The document's model after ten rounds of ten clients with these codecs: a `History`, with images held out."""
+def trained(uplink: Codec, downlink: Codec, seed: int = 0) -> History:
+    """The document's model after ten rounds of ten clients with these codecs: a `History`, with images held out.
+
+    seed: of the first weights and of the training; checkers use 0.
+    """
     from ...federation.simulate import simulate
     from ...training.models import document_mlp
     from ..widgets.lab_training import clients_of  # these train: TensorFlow only where it is needed
@@ -105,5 +108,7 @@ def trained(uplink: Codec, downlink: Codec) -> History:
             message_of(codec)
         data, clients = load_mnist(), clients_of("iid", 10)
         validation = held_out(clients, len(data.y_train))
-        model = document_mlp(seed=0)
-        return simulate(model, data, clients, rounds=10, uplink=uplink, downlink=downlink, validation=validation)
+        model = document_mlp(seed=seed)
+        return simulate(
+            model, data, clients, rounds=10, uplink=uplink, downlink=downlink, validation=validation, seed=seed
+        )  # fmt: skip
