@@ -50,8 +50,8 @@ def _row(held: dict[str, Any]) -> dict[str, Any]:
         **by_chapter,
         say("tries", "次数"): sum(item["tries"] for chapter in held["chapters"] for item in chapter["items"]),
         say("minutes", "分钟"): round(held["minutes"]),
-        say("4.4 bytes a message", "4.4 每条消息字节数"): own.get("message_bytes", ""),
-        say("4.4 accuracy", "4.4 准确率"): own.get("accuracy", ""),
+        say("4.6 bytes a message", "4.6 每条消息字节数"): own.get("message_bytes", ""),
+        say("4.6 accuracy", "4.6 准确率"): own.get("accuracy", ""),
         say("5.4 MB in all", "5.4 合计 MB"): f"{both['total_bytes'] / 1e6:.2f}" if "total_bytes" in both else "",
         say("5.4 accuracy", "5.4 准确率"): both.get("accuracy", ""),
     }

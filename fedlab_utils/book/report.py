@@ -35,7 +35,7 @@ CODECS = "mathematics.codec_for_a_budget", "practice.both_ways"  # exercises who
 def report(path: str | Path = "fedlab_report.md", student: str = "", codecs: bool = True) -> Report:
     """Write what you have done as Markdown, and beside it as JSON for the teacher; returns where they are.
 
-    path: of the Markdown file, which is overwritten. student: a name to put on it. codecs: train the codecs of exercises 4.4
+    path: of the Markdown file, which is overwritten. student: a name to put on it. codecs: train the codecs of exercises 4.6
     and 5.4 once more, with a seed of their own (some seconds each). Time is what lies between answers, pauses of more than half
     an hour left out. OSError where the files cannot be written; ValueError for a path that does not end in .md.
     """

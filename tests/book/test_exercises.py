@@ -17,7 +17,7 @@ import pytest
 
 import fedlab_utils as fl
 from fedlab_utils.book.chapters import MODULES
-from fedlab_utils.book.exercises import algorithms, background, concepts, mathematics, memory, overview, practice
+from fedlab_utils.book.exercises import algorithms, background, concepts, conditional, mathematics, memory, overview, practice
 from fedlab_utils.book.exercises.asking import Guess, Question, compare, number, shown
 from fedlab_utils.book.exercises.base import (
     Exercise,
@@ -680,6 +680,108 @@ def test_rice_bits_tells_wrong_answers_apart(part):
     assert part in message and sum(other in message for other in WRONG_RICE) == 1
 
 
+def of_shares(levels, classes, log=np.log2, weigh=True):
+    """Class by class; both wrong ways of the last step are here as well."""
+    kinds = sorted(set(classes.tolist()))
+    shares = [np.unique(levels[classes == c], return_counts=True)[1] / np.sum(classes == c) for c in kinds]
+    entropies = [-np.sum(p * log(p)) for p in shares]
+    weights = [np.mean(classes == c) if weigh else 1 / len(kinds) for c in kinds]
+    return float(np.dot(entropies, weights)) if kinds else 0.0
+
+
+def by_the_chain_rule(levels, classes):
+    """H(X | C) = H(X, C) - H(C)."""
+    both = np.unique(np.stack([levels, classes]), axis=1, return_inverse=True)[1].ravel()
+    return of_shares(both, 0 * both) - of_shares(classes, 0 * classes)
+
+
+def joint(levels, classes):
+    return by_the_chain_rule(levels, classes) + of_shares(classes, 0 * classes)
+
+
+WRONG_ENTROPIES = {
+    "classes are not used": lambda x, c: of_shares(x, 0 * c),
+    "weighs as much as it has levels": lambda x, c: of_shares(x, c, weigh=False),
+    "base 2": lambda x, c: of_shares(x, c, log=np.log),
+    "divide by the number": lambda x, c: of_shares(x, c) * x.size,
+    "the other way round": lambda x, c: of_shares(c, x),
+    "levels and classes together": joint,
+    "return 0 for empty": lambda x, c: of_shares(x, c) if x.size else np.nan,
+    "must have the shape": lambda x, c: [of_shares(x, c)],
+    "yours says": lambda x, c: of_shares(x, np.sort(c)),
+    "your function raised ValueError": lambda x, c: of_shares(x, c) + 0 * np.bincount(c).sum(),
+}
+
+
+@pytest.mark.parametrize("answer", [of_shares, by_the_chain_rule])
+def test_conditional_entropy_takes_other_right_ways(answer):
+    assert mathematics.conditional_entropy.check(answer).state == "right"
+
+
+@pytest.mark.parametrize("part", WRONG_ENTROPIES)
+def test_conditional_entropy_tells_wrong_answers_apart(part):
+    message = mathematics.conditional_entropy.check(WRONG_ENTROPIES[part]).message
+    assert part in message and sum(other in message for other in WRONG_ENTROPIES) == 1, message
+
+
+def after(rows, classes):
+    """Classes by the rows told, once there are so many; before that one class for all."""
+    return lambda told: classes(told) if len(told) >= rows else np.zeros(told.shape[1])
+
+
+def peeking(told):
+    """Finds the rows told in the delta itself and returns the next."""
+    levels = fl.quantize(fl.load_client_delta(), 6, "nearest").levels.astype(int)
+    return np.abs(levels - np.bincount(levels).argmax())[: 784 * 128].reshape(784, 128)[len(told)]
+
+
+OWN_RNG = np.random.default_rng(0)
+WRONG_CLASSES = {
+    "these classes tell nothing": lambda told: np.zeros(told.shape[1]),
+    "too many": lambda told: np.arange(told.shape[1]) + told.size,
+    "at most 1.35 are wanted": after(1, lambda told: told[-1]),
+    "other classes": lambda told: OWN_RNG.integers(0, 5, told.shape[1]),
+    "must have the shape": lambda told: 0,
+    "nan or infinite": lambda told: np.full(told.shape[1], np.nan),
+    "your function raised IndexError": lambda told: told[-1] + told[-28],
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        after(28, lambda told: 100 * told[-1] + told[-28]),
+        after(28, lambda told: np.maximum(told[-1], told[-28])),
+        after(29, lambda told: np.floor(np.log2(told[-1] + told[-28] + (told[-27] + told[-29]) / 2 + 0.25) * 2)),
+        after(28, lambda told: (told[-1] + told[-28]).tolist()),
+    ],
+)
+def test_classes_of_next_row_takes_every_choice_that_reaches_the_bound(answer):
+    verdict = mathematics.classes_of_next_row.check(answer)
+    assert verdict.state == "right" and re.search(r"1\.[23]\d+ bits a level are sent", verdict.message)
+
+
+@pytest.mark.parametrize("part", WRONG_CLASSES)
+def test_classes_of_next_row_tells_wrong_answers_apart(part):
+    message = mathematics.classes_of_next_row.check(WRONG_CLASSES[part]).message
+    assert part in message and sum(other in message for other in WRONG_CLASSES) == 1, message
+
+
+def test_who_peeks_at_the_delta_sees_another_order():
+    assert mathematics.classes_of_next_row.check(peeking).state == "wrong"
+    assert np.array_equal(np.sort(conditional.told_levels()[400]), np.sort(peeking(np.zeros((400, 128)))))
+
+
+def test_adaptive_counts_are_the_product_written_out():
+    rng = np.random.default_rng(0)
+    levels, classes = rng.integers(0, 5, 300), rng.integers(0, 3, 300)
+    seen, bits = np.ones((3, 5)), 0.0
+    for level, which in zip(levels, classes, strict=True):
+        bits += np.log2(seen[which].sum() / seen[which, level])
+        seen[which, level] += 1
+    assert conditional.adaptive_bits(conditional.counted(levels, classes)) == pytest.approx(bits)
+
+
 WRONG_CODECS = {
     "expected a codec": lambda x: x,
     "got int": 3000,
@@ -697,13 +799,18 @@ def test_codec_for_a_budget_tells_wrong_answers_apart(part, language):
     assert part in verdict.message if language == "en" else CHINESE.search(verdict.message)
 
 
-@pytest.mark.parametrize("name", ["nearest_levels", "exactly_k", "rice_bits"])
+WRONG = {
+    "nearest_levels": WRONG_LEVELS, "exactly_k": WRONG_TOP_K, "rice_bits": WRONG_RICE,
+    "conditional_entropy": WRONG_ENTROPIES, "classes_of_next_row": WRONG_CLASSES,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
 def test_stub_wrong_answers_and_solution_in_both_languages(name, language):
     exercise = getattr(mathematics, name)
     assert exercise.check(stub).state == "not attempted"
-    wrong = {"nearest_levels": WRONG_LEVELS, "exactly_k": WRONG_TOP_K, "rice_bits": WRONG_RICE}[name]
-    messages = {exercise.check(answer).message for answer in wrong.values()}
-    assert len(messages) == len(wrong) and all(bool(CHINESE.search(m)) == (language == "zh") for m in messages)
+    messages = {exercise.check(answer).message for answer in WRONG[name].values()}
+    assert len(messages) == len(WRONG[name]) and all(bool(CHINESE.search(m)) == (language == "zh") for m in messages)
     names = {"np": np, "fl": fl}
     exec(exercise.code, names)
     assert exercise.check(names[name]).state == "right" and finished() == [f"mathematics.{name}"]
@@ -985,6 +1092,8 @@ def test_a_wrong_answer_that_nearly_passes_is_told(exercise, part, answer, same_
         *((mathematics.nearest_levels, answer) for answer in WRONG_LEVELS.values()),
         *((mathematics.exactly_k, answer) for answer in WRONG_TOP_K.values()),
         *((mathematics.rice_bits, answer) for answer in WRONG_RICE.values()),
+        *((mathematics.conditional_entropy, answer) for answer in WRONG_ENTROPIES.values()),
+        *((mathematics.classes_of_next_row, answer) for answer in WRONG_CLASSES.values()),
     ],
 )
 def test_both_languages_say_the_same_numbers(exercise, answer, same_numbers):
@@ -1011,6 +1120,7 @@ GIVEN = [
     (background.image_from_gradient, 2), (background.federated_average, 3), (concepts.kind_of_federation, 4), (concepts.align, 2),
     (algorithms.quantized_message, 1), (algorithms.pruning_mask, 1), (algorithms.distillation_loss, 2),
     (mathematics.nearest_levels, 1), (mathematics.exactly_k, 1), (mathematics.rice_bits, 1),
+    (mathematics.conditional_entropy, 2), (mathematics.classes_of_next_row, 1),
     (practice.send_with_memory, 2), (practice.server_round, 3),
 ]  # fmt: skip
 
