@@ -293,6 +293,7 @@ def test_of_a_damaged_file_guesses_are_found_and_not_taken_for_exercises(progres
     assert (progress.parent / "progress.json.unreadable-1").read_text() == content
 
 
+@pytest.mark.slow
 def test_two_kernels_that_guess_and_finish_at_once_lose_nothing(progress):
     note = "note_finished(f'{sys.argv[1]}.n{i}') == note_guess(f'{sys.argv[1]}.g{i}', i) == ''"
     at_once(f"for i in range(60): assert {note}", "ab")
@@ -747,6 +748,7 @@ WRONG_CLASSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [
@@ -761,12 +763,14 @@ def test_classes_of_next_row_takes_every_choice_that_reaches_the_bound(answer):
     assert verdict.state == "right" and re.search(r"1\.[23]\d+ bits a level are sent", verdict.message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", WRONG_CLASSES)
 def test_classes_of_next_row_tells_wrong_answers_apart(part):
     message = mathematics.classes_of_next_row.check(WRONG_CLASSES[part]).message
     assert part in message and sum(other in message for other in WRONG_CLASSES) == 1, message
 
 
+@pytest.mark.slow
 def test_who_peeks_at_the_delta_sees_another_order():
     assert mathematics.classes_of_next_row.check(peeking).state == "wrong"
     assert np.array_equal(np.sort(conditional.told_levels()[400]), np.sort(peeking(np.zeros((400, 128)))))

@@ -134,6 +134,7 @@ def test_an_edition_has_its_prompts(language):
     assert len({cell.source for cell in asking}) == len(asking), "asked twice"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "chapter"), EDITIONS)
 def test_no_answer_stands_before_its_question(shelves, language, chapter):
     book, answers = read(ROOT / "notebooks", language, chapter), build.answers(source(chapter), chapter)

@@ -183,6 +183,7 @@ def test_the_reports_of_a_class_are_one_table_and_other_files_are_named(tmp_path
     assert "ada" in told.out and all(name in told.err for name in strange) and len(told.err.splitlines()) == len(strange)
 
 
+@pytest.mark.slow
 def test_a_folder_without_reports_is_told(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "fedlab_utils", "collect", tmp_path, "--language", "en"], capture_output=True, text=True

@@ -128,6 +128,7 @@ def test_the_coding_explorer_sends_the_same_values_in_fewer_bits_at_each_stop(la
     assert picture(app).width > 900
 
 
+@pytest.mark.slow
 def test_the_coding_explorer_draws_the_stops_seen_and_expects_more_and_more():
     app = widgets.coding_explorer(predict=False)
     bars = app.picture._bars
