@@ -37,12 +37,23 @@ class InProcessGrid(Grid):
         self.wire_bytes = {"up": 0, "down": 0}
         self._contexts: dict[int, bytes] = {}
         for client in range(n_clients):
-            self.restart(client)
+            self.add_node({"partition-id": client, "num-partitions": n_clients})
+
+    def add_node(self, node_config: Mapping[str, Any]) -> None:
+        """Another node, known here by the next number."""
+        client = len(self._contexts)
+        context = Context(RUN, FIRST_NODE + client, dict(node_config), RecordDict(), dict(self._config))
+        self._contexts[client] = context_to_bytes(context)
+
+    def context(self, client: int) -> Context:
+        """What Flower keeps for a node between messages."""
+        return context_from_bytes(self._contexts[client])
 
     def restart(self, client: int) -> None:
         """Forget what a client remembers, as a SuperNode does that is started anew."""
-        node = {"partition-id": client, "num-partitions": len(self._contexts) or 1}
-        self._contexts[client] = context_to_bytes(Context(RUN, FIRST_NODE + client, node, RecordDict(), dict(self._config)))
+        context = self.context(client)
+        context.state = RecordDict()
+        self._contexts[client] = context_to_bytes(context)
 
     def set_run(self, run: Any) -> None:
         """There is one run only."""
@@ -92,7 +103,7 @@ class InProcessGrid(Grid):
         client = node - FIRST_NODE
         self.wire_bytes["down"] += len(sent)
         act_as(RUN, node)
-        context = context_from_bytes(self._contexts[client])
+        context = self.context(client)
         if client in self.down:
             reply = Message(Error(UNAVAILABLE, "the node has gone"), reply_to=message)
         else:
