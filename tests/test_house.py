@@ -28,7 +28,7 @@ ALLOWED = {
     "methods": ({"ground", "codecs", "training", "data"}, {"numpy"}),
     "engines": (
         {"ground", "codecs", "measuring", "training", "data", "federation"},
-        {"numpy", "tensorflow", "tensorflow_federated", "psutil", "flwr"},
+        {"numpy", "tensorflow", "tensorflow_federated", "psutil", "flwr", "cryptography"},
     ),
     "book": (
         {"ground", "codecs", "training", "data", "federation", "methods", "engines"},

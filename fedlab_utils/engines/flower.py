@@ -94,7 +94,8 @@ def partition_of(context: Any) -> int:
 
 def server_app(model: MakeModel, data: MakeData, on_round: Any = None, **settings: Any) -> Any:
     """A Flower ServerApp: `PayloadFedAvg` from first to last round. model, data, settings: as for `client_app`; data(None) is
-    the server's Dataset. on_round(history): called after each round, stops by returning False.
+    the server's Dataset. on_round(history): called after each round, stops by returning False. What ends a run before its time
+    is logged as one sentence, `fedlab: …`, and raised.
 
     Where the configuration names a folder `out`, an absolute path, the results are written there: see `write_results`.
     """
@@ -105,19 +106,21 @@ def server_app(model: MakeModel, data: MakeData, on_round: Any = None, **setting
 
     @app.main()
     def main(grid: Any, context: Any) -> None:
-        from .flower_strategy import PayloadFedAvg
+        from .flower_strategy import PayloadFedAvg, log
 
-        plan, out = Plan.of(context.run_config, **settings), str(context.run_config.get("out", ""))
-        if out and not Path(out).is_absolute():
-            raise ValueError(f"out must be an absolute path, since Flower starts the server where it likes, got {out!r}")
-        sent: list = []
-        strategy = PayloadFedAvg(plan, model(), data(None), on_round, sent.append if out else lambda message: None)
+        out = str(context.run_config.get("out", ""))
+        strategy, sent = None, []  # type: Any, list
         try:
+            if out and not Path(out).is_absolute():
+                raise ValueError(f"out must be an absolute path, since Flower starts the server where it likes, got {out!r}")
+            plan = Plan.of(context.run_config, **settings)
+            strategy = PayloadFedAvg(plan, model(), data(None), on_round, sent.append if out else lambda message: None)
             strategy.start(grid)
-        except (RuntimeError, FloatingPointError) as error:
-            raise SystemExit(f"fedlab: {error}") from None  # one sentence instead of a traceback
+        except Exception as error:
+            log.error("fedlab: %s", error)  # one sentence, below which Flower writes where it came from
+            raise
         finally:
-            if out:
+            if out and strategy is not None:
                 write_results(Path(out), strategy.history, sent, strategy.dropped)
 
     return app

@@ -117,7 +117,7 @@ def _read(name: str, value: Any) -> Any:
         return codec_named(value) if isinstance(value, str) else value
     if name == "first_model" and isinstance(value, str):
         return value if value in ("dense", "seed") else codec_named(value)
-    if name == "error_feedback" and value == "auto":
+    if (name, value) in (("error_feedback", "auto"), ("min_clients", 0)):  # TOML has no None
         return None
     if name in ("optimizer", "mask"):
         raise TypeError(f"{name} is a function: pass it in Python, to client_app and server_app both")

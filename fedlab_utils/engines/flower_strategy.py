@@ -142,7 +142,7 @@ class PayloadFedAvg(Strategy):
                 answers.append(Answer(asked.client, number, None, "the engine did not take its message (too large?)"))
         end = time.monotonic() + self.plan.timeout
         while waiting - answered and time.monotonic() < end:
-            came = list(grid.pull_messages(list(self._asked)))
+            came = list(grid.pull_messages([key for key in self._asked if key not in answered]))
             answers += self._answers(came)
             answered |= {message.metadata.reply_to_message_id for message in came}
             if not came:
