@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab quick test notebooks studies fuzz mutants tff test-tff flower-env flower test-flower bench update help
+.PHONY: lab quick test notebooks studies fuzz mutants tff test-tff flower-env flower flower-deploy test-flower bench update help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
@@ -66,8 +66,11 @@ flower-env: .venv-flower/.installed
 flower: flower-env
 	.venv-flower/bin/python -m fedlab_utils.engines.flower_run simulation $(FLOWER_ARGS)
 
+flower-deploy: flower-env
+	.venv-flower/bin/python -m fedlab_utils.engines.flower_run deployment $(FLOWER_ARGS)
+
 test-flower: flower-env
-	.venv-flower/bin/python -m pytest -m flower tests/engines/test_flower.py tests/engines/test_flower_runs.py
+	.venv-flower/bin/python -m pytest -m flower tests/engines/test_flower.py tests/engines/test_flower_runs.py tests/engines/test_flower_deploy.py
 
 bench: .venv/.dev
 	.venv/bin/python benchmarks/codecs.py
@@ -98,6 +101,7 @@ help:
 	@echo 'make test-tff           the tests and notebooks that need it'
 	@echo 'make flower-env         what our payloads on Flower run on, in .venv-flower: a minute, 2 GB'
 	@echo 'make flower             the app in flower/ in its simulation; FLOWER_ARGS="rounds=5 clients=20" changes its configuration'
+	@echo 'make flower-deploy      the same as a deployment here: a SuperLink and three SuperNodes, TLS, keys; bytes at the sockets'
 	@echo 'make test-flower        the tests that need it'
 	@echo 'make bench              codecs and simulation, with peers in environments of their own: half an hour, 6 GB'
 	@echo 'make update             compile requirements*.txt but that of TFF from pyproject.toml (UPGRADE=--upgrade), with uv'

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-MARK = "FEDLAB_FLOWER_LAB"
+MARK, PART = "FEDLAB_FLOWER_LAB", "FEDLAB_FLOWER_PART"  # whose a process is, and by which of its programs it was started
 # Nothing is sent anywhere, nothing is installed, and Ray stays on this machine (the last but two).
 QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
@@ -78,7 +78,7 @@ class Lab:
         with open(self.logs / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
                 list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=self.home,
-                env=self.environment | environment, start_new_session=True,
+                env=self.environment | environment | {PART: str(len(self._processes))}, start_new_session=True,
             )  # fmt: skip
         self._processes.append((name, process))
         return process
@@ -115,12 +115,10 @@ class Lab:
         return f"{last_line(log.read_text('utf-8', 'replace'))} ({log})"
 
     def end(self, process: subprocess.Popen, hard: bool = False) -> None:
-        """End a process, and whatever it has started: asked first, then forced. hard: as a power cut does, at once."""
-        group = [p for p in self.marked() if _within(p, process.pid)]
+        """End a process, and whatever it has started, also where it has left that behind: asked first, then forced. hard: as a
+        power cut does, all at once."""
         if hard:
-            for each in group:
-                with contextlib.suppress(Exception):
-                    each.kill()
+            self._kill(self._part_of(process))
         elif process.poll() is None:
             process.terminate()
         try:
@@ -128,25 +126,39 @@ class Lab:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for each in group:
-            with contextlib.suppress(Exception):
-                each.kill()
+        self._kill(self._part_of(process))
 
-    def marked(self) -> Iterator[Any]:
-        """The processes that carry this lab's mark, as psutil knows them."""
+    def _part_of(self, process: subprocess.Popen) -> str:
+        return next(str(number) for number, (_, other) in enumerate(self._processes) if other is process)
+
+    def _kill(self, part: str | None = None) -> None:
+        """Kill what carries the mark, of all or of one part, until nothing does: one may just have started another."""
+        import psutil
+
+        for _ in range(10):
+            left = list(self.marked(part))
+            if not left:
+                return
+            for each in left:
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
+            psutil.wait_procs(left, 2)
+
+    def marked(self, part: str | None = None) -> Iterator[Any]:
+        """The processes that carry this lab's mark, as psutil knows them. part: only what one process has started."""
         import psutil
 
         for process in psutil.process_iter():
             if process.pid == os.getpid():
                 continue
             with contextlib.suppress(psutil.Error):
-                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == self._mark:
+                environment = process.environ()
+                ours = environment.get(MARK) == self._mark and part in (None, environment.get(PART))
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
                     yield process
 
     def close(self) -> None:
         """End every process, and remove all but logs and results."""
-        import psutil
-
         for closer in reversed(self._closers):
             with contextlib.suppress(Exception):  # the others must be closed all the same
                 closer()
@@ -157,25 +169,11 @@ class Lab:
         for process in running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, end - time.monotonic()))
-        for _ in range(10):  # one that is ended may just have started another
-            left = list(self.marked())
-            if not left:
-                break
-            for each in left:
-                with contextlib.suppress(psutil.Error):
-                    each.kill()
-            psutil.wait_procs(left, 2)
+        self._kill()
         for _, process in self._processes:
             process.poll()
         self._closers.clear()
         shutil.rmtree(self.home, ignore_errors=True)
-
-
-def _within(process: Any, pid: int) -> bool:
-    """Whether a process is this one or was started by it, however far down."""
-    with contextlib.suppress(Exception):
-        return process.pid == pid or any(parent.pid == pid for parent in process.parents())
-    return False
 
 
 def last_line(text: str) -> str:

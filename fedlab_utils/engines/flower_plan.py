@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,8 @@ class Plan:
     clients: how many there are, numbered by their partition-id. min_clients: how many must be there before the first round,
     by default all. wait: for how many seconds they are waited for; timeout: for how many a round's answers are.
     max_samples: the largest number of samples that a client is believed to have: its weight in the mean is what it says, and
-    below this nobody can know better. optimizer: a function that makes a Keras optimizer, by default SGD(learning_rate).
+    below this nobody can know better. checkpoint: the absolute path of a file that is written after every round, and from which a
+    new run goes on, "" for none. optimizer: a function that makes a Keras optimizer, by default SGD(learning_rate).
     loss: a Keras loss. mask: a function, model → arrays of 0 and 1. These three are given in Python, all others in Python or
     in the app's configuration, codecs as text.
     """
@@ -60,6 +62,7 @@ class Plan:
     wait: float = 600.0
     timeout: float = 3600.0
     max_samples: int = 1_000_000
+    checkpoint: str = ""
 
     def __post_init__(self) -> None:
         for name in ("clients", "rounds", "clients_per_round", "local_epochs", "batch_size", "max_samples"):
@@ -77,6 +80,9 @@ class Plan:
         require_codec("uplink", self.uplink)
         require_codec("downlink", self.downlink)
         require_first_model(self.first_model)
+        if not isinstance(self.checkpoint, str) or (self.checkpoint and not Path(self.checkpoint).is_absolute()):
+            raise ValueError(f"checkpoint must be an absolute path, since Flower starts the server where it likes, got "
+                             f"{self.checkpoint!r}")  # fmt: skip
         for name in ("optimizer", "mask"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 raise TypeError(f"{name} must be a function that makes it, got {getattr(self, name)!r}")

@@ -128,7 +128,7 @@ def setting(text: str) -> tuple[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the code of the program."""
     parser = argparse.ArgumentParser(prog="python -m fedlab_utils.engines.flower_run", description=__doc__.split("\n")[0])
-    parser.add_argument("how", choices=["simulation"])
+    parser.add_argument("how", choices=["simulation", "deployment"])
     parser.add_argument("--app", type=Path, default=APP, help="the folder of a Flower app (default: the book's)")
     parser.add_argument("--out", type=Path, help="where logs and results go (default: flower/out/ and how)")
     parser.add_argument("--port", type=int, default=0, help="of the SuperLink (default: any that is free)")
@@ -136,13 +136,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("settings", nargs="*", type=setting, metavar="name=value", help="of the app's configuration")
     given = parser.parse_intermixed_args(arguments)
     settings = dict(given.settings)
-    nodes = settings.setdefault("clients", 10)
+    nodes = settings.setdefault("clients", 10 if given.how == "simulation" else 3)
+    settings.setdefault("clients-per-round", min(5, nodes))
     out = given.out or APP / "out" / given.how
     try:
         require()
         with Lab(out) as lab:
-            superlink = start_simulation(lab, given.port)
-            history = run_app(lab, given.app, settings, simulated_nodes(nodes, given.cpus), superlink)
+            if given.how == "simulation":
+                superlink = start_simulation(lab, given.port)
+                history = run_app(lab, given.app, settings, simulated_nodes(nodes, given.cpus), superlink)
+            else:
+                from .flower_deploy import Deployment, wire_table
+
+                deployment = Deployment(lab, nodes, given.port)
+                superlink = deployment.start()
+                before = deployment.wire()
+                history = run_app(lab, given.app, settings, [], superlink)
+                wire = wire_table(history, before, deployment.wire())
     except KeyboardInterrupt:
         print("Stopped; every process has been ended.", file=sys.stderr)
         return 130
@@ -150,6 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     print(summary(history))
+    if given.how == "deployment":
+        print(wire)
     print(f"Results and logs: {out}")
     return 0
 

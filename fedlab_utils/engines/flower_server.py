@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..federation.parties import agree_on_mask, hold, open_account, select
 from ..streams import Purpose, stream
 from ..training.models import keras
 from ..training.trainer import Trainer
+from . import flower_checkpoint as checkpoint
 from .flower_answers import Answer, NotUsable, Update, kind_of, update_in
 from .flower_client import Record, layout_check
 from .flower_plan import Plan
@@ -76,6 +78,13 @@ class Coordinator:
         self._confirmed: dict[int, int] = {}  # by client: how many broadcasts it has said to have
         self.dropped: list[Dropped] = []
         self.history = History(seed=plan.seed)
+        self._check = checkpoint.fingerprint(plan, layout_check(trainer.sent_shapes))
+        if plan.checkpoint and (found := checkpoint.load(Path(plan.checkpoint), self._check, self.history)):
+            self._server.restore(found[0])
+            self._broadcasts = found[1]
+            hold(trainer, self._weights, self._server.model, self._server.state)
+            note(f"it goes on after round {len(self.history.accuracy)}; the clients have nothing of the run before: each is sent "
+                 "a first model, and what its residual held is lost")  # fmt: skip
         self.history.setup_seconds = time.perf_counter() - begun
 
     @property
@@ -182,6 +191,11 @@ class Coordinator:
         history.train_seconds.append(self._train_seconds)
         history.codec_seconds.append(self._codec_seconds)
         history.eval_seconds.append(time.perf_counter() - self._coded_at)
+        if self.plan.checkpoint:
+            try:
+                checkpoint.save(Path(self.plan.checkpoint), self._check, self._server.snapshot(), self._broadcasts, history)
+            except OSError as error:
+                self._note(f"round {number + 1}: the checkpoint could not be written ({error}); the one before it stays")
         return history
 
     def _head(self, number: int) -> Record:

@@ -73,7 +73,7 @@ class PayloadFedAvg(Strategy):
         """Run all rounds. RuntimeError where clients do not come, `Diverged` where training leaves the finite numbers."""
         self.summary()
         self._wait_for_clients(grid)
-        for number in range(self.plan.rounds):
+        for number in range(len(self.history.accuracy), self.plan.rounds):  # from 0, or where a checkpoint stopped
             self._wait_for(grid, self._server.cohort(number))
             messages = self.configure_train(number + 1, ArrayRecord(), ConfigRecord(), grid)
             found = self._exchange(grid, messages, number)

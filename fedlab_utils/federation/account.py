@@ -96,6 +96,17 @@ class Downlink:
         if broadcasts is not None:
             self._version[client] = broadcasts
 
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs, as arrays by name. Not what each client has: that is for them to say."""
+        return {"model": self.model, "state": self.state, "residual": np.asarray(self._memory.value, np.float32),
+                "payload_bytes": np.array(self._payload_bytes, np.int64)}  # fmt: skip
+
+    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
+        """Go on from a `snapshot`, with clients none of which has a model."""
+        self.model, self.state = snapshot["model"], snapshot["state"]
+        self._memory.value = snapshot["residual"] if snapshot["residual"].ndim else float(snapshot["residual"])
+        self._payload_bytes, self._version = snapshot["payload_bytes"].tolist(), {}
+
     def earliest_needed(self) -> int:
         """The first broadcast that may still be sent to anybody: with those before, a dense model is fewer bytes."""
         sizes = dense, of_state = self._sizes()

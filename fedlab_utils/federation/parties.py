@@ -63,6 +63,15 @@ class Server(Downlink):
         state = (self._states / self._share).astype(np.float32) if self._share else self.state  # nobody answered: as it was
         return self.broadcast((self._learning_rate * self._velocity).astype(np.float32), rng, state)
 
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs, as arrays by name."""
+        return super().snapshot() | {"velocity": self._velocity}
+
+    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
+        """Go on from a `snapshot`, with clients none of which has a model."""
+        super().restore(snapshot)
+        self._velocity = snapshot["velocity"]
+
 
 def agree_on_mask(model: keras.Model, mask: Sequence[ArrayLike]) -> tuple[bytes, list[np.ndarray]]:
     """A mask as the message that tells it, and as its receiver decodes it: bool arrays. ValueError for what is no mask."""

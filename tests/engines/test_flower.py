@@ -439,6 +439,18 @@ def test_a_node_that_is_gone_costs_nothing_and_comes_back(small, parts):
     lab.account_is_true(history)
 
 
+def test_a_node_that_comes_late_takes_part_from_then_on(small, parts):
+    def join(history):
+        lab.grid.down = set()
+
+    settings = {"clients": 2, "clients_per_round": 2, "rounds": 3, "min_clients": 1, "downlink": TOP}
+    lab = Lab(small, parts[:2], tiny, on_round=join, **settings)
+    lab.grid.down = {1}
+    lab.account_is_true(lab.run())
+    assert lab.dropped == ["round 1, client 1: it is not connected, and was sent nothing"]
+    assert kinds_to(lab, 1) == [[], ["dense"], ["broadcast"]]
+
+
 def test_a_node_that_dies_with_its_message_is_told(small, parts):
     settings = {"clients": 2, "clients_per_round": 2, "rounds": 3, "downlink": TOP}
     lab = Lab(small, parts[:2], tiny, **settings)
@@ -506,6 +518,71 @@ def test_a_strategy_or_a_callback_that_raises_ends_the_run_and_keeps_what_was_re
     with pytest.raises(KeyError, match="a mistake"):
         grids.run_in_process(flower.server_app(tiny, data, on_round=broken), grid, config)
     assert len(fl.History.load(tmp_path / "history.csv").accuracy) == 1
+
+
+# Going on after the server went down
+
+
+def stopped(lab, after):
+    """Run until so many rounds are done, then as if the machine went down."""
+
+    def power_cut(history):
+        if len(history.accuracy) == after:
+            raise KeyboardInterrupt
+
+    lab.strategy._on_round = power_cut
+    with pytest.raises(KeyboardInterrupt):
+        lab.run()
+
+
+@pytest.mark.parametrize("first", ["dense", fl.Quantize(8)], ids=["dense", "coded"])
+def test_a_new_run_goes_on_from_the_checkpoint_with_the_same_bits(first, small, parts, tmp_path, caplog):
+    """Without residuals of clients, which are lost, a training that was interrupted is the training that was not."""
+    settings = {"uplink": fl.QSGD(4), "downlink": TOP, "server_momentum": 0.5, "rounds": 5, "first_model": first}
+    whole = Lab(small, parts, tiny, **settings).run()
+    settings["checkpoint"] = str(tmp_path / "checkpoint.npz")
+    stopped(Lab(small, parts, tiny, **settings), 2)
+    strategies.log.addHandler(caplog.handler)
+    try:
+        lab = Lab(small, parts, tiny, **settings)
+        history = lab.run()
+    finally:
+        strategies.log.removeHandler(caplog.handler)
+    assert "it goes on after round 2" in caplog.text and "what its residual held is lost" in caplog.text
+    assert history.accuracy == whole.accuracy and history.uplink_bytes == whole.uplink_bytes and lab.dropped == []
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(history.weights, whole.weights, strict=True))
+    assert history.downlink_bytes[2] >= whole.downlink_bytes[2]  # everybody begins anew
+    assert Lab(small, parts, tiny, **settings).run().accuracy == whole.accuracy  # all rounds are done: none is added
+
+
+def test_a_checkpoint_that_cannot_be_written_or_read_is_a_sentence(small, parts, tmp_path, monkeypatch, caplog):
+    file = tmp_path / "checkpoint.npz"
+    settings = {"rounds": 3, "checkpoint": str(file)}
+    module = Later("fedlab_utils.engines.flower_checkpoint")
+    lab = Lab(small, parts, tiny, **settings)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    def on_round(history):
+        if len(history.accuracy) == 1:
+            patch.setattr(module.os, "replace", full)
+
+    strategies.log.addHandler(caplog.handler)
+    try:
+        with monkeypatch.context() as patch:
+            lab.strategy._on_round = on_round
+            assert len(lab.run().accuracy) == 3
+    finally:
+        strategies.log.removeHandler(caplog.handler)
+    assert "round 2: the checkpoint could not be written ([Errno 28] No space left on device)" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]  # the one of round 1
+    assert len(Lab(small, parts, tiny, **settings).strategy.history.accuracy) == 1
+    with pytest.raises(ValueError, match=r"^checkpoint\.npz is the checkpoint of another training"):
+        Lab(small, parts, tiny, **settings, downlink=fl.Quantize(8))
+    file.write_bytes(file.read_bytes()[:-500])
+    with pytest.raises(ValueError, match=r"^checkpoint\.npz is a damaged checkpoint"):
+        Lab(small, parts, tiny, **settings)
 
 
 # Nodes that are not what they should be
