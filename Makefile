@@ -11,12 +11,16 @@ unexport PYTHONDONTWRITEBYTECODE
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab quick test notebooks studies fuzz mutants tff test-tff flower-env flower flower-deploy test-flower bench update help
+.PHONY: lab student quick test notebooks studies fuzz mutants tff test-tff flower-env flower flower-deploy test-flower bench update help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
 	@.venv/bin/python -m fedlab_utils.book.bookshelf $(EDITION)
 	.venv/bin/python -m jupyterlab $(AS_ROOT) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/my/$(EDITION)/00_start.ipynb $(LAB_ARGS)
+
+# Chapters to hand out, without solutions and answers.
+student: .venv/.installed
+	.venv/bin/python -m fedlab_utils.book.student $(EDITION) student/$(EDITION)
 
 # What needs no TensorFlow, for between two thoughts. Which tests these are stands in tests/quick.txt, for all systems.
 quick: .venv/.dev
@@ -91,6 +95,7 @@ update:
 help:
 	@echo 'make lab                open your copy of the book, in my/, in JupyterLab; EDITION=zh or en (now: $(EDITION)),'
 	@echo '                        LAB_ARGS for more flags, such as LAB_ARGS="--no-browser --port 8899"'
+	@echo 'make student            chapters to hand out, without solutions, in student/; EDITION=zh or en'
 	@echo 'make quick              lint, types, and what needs no TensorFlow'
 	@echo 'make test               lint, types, all tests, and every notebook against its outputs'
 	@echo 'make notebooks          build both editions from notebooks/source and execute them'

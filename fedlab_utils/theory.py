@@ -45,6 +45,16 @@ def log2_binomial(n: int, k: int) -> float:
     return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) / LOG_2
 
 
+def conditional_bits(counts: np.ndarray) -> float:
+    """n H(X | C): the bits that n symbols hold, on average, for who knows the class of each and the shares within it.
+
+    counts: [classes, symbols], how often each symbol occurred in each class; of a single class it is n H(X). Per symbol it is
+    never above H(X) (Cover and Thomas, Elements of Information Theory, 2.6.5). To tell the shares is not in it.
+    """
+    of_class = counts.sum(axis=1, keepdims=True)
+    return float(np.sum(counts * np.log2(np.maximum(of_class, 1) / np.maximum(counts, 1))))
+
+
 def rounding_mse(step: float, rounding: str) -> float:
     """Expected squared error of one value spread evenly within a step: step^2 / 3, / 12 or / 6 (Bennett 1948).
 

@@ -22,7 +22,7 @@ ALLOWED = {
     "codecs": ({"ground"}, {"numpy", "constriction"}),
     "data": ({"ground"}, {"numpy", "PIL"}),
     "measuring": ({"ground", "codecs"}, {"numpy", "h5py", "tqdm"}),
-    "__main__": ({"measuring"}, set()),
+    "__main__": ({"measuring", "book"}, set()),
     "training": ({"ground"}, {"numpy", "tensorflow", "keras"}),
     "federation": ({"ground", "codecs", "training", "data"}, {"numpy", "tqdm"}),
     "methods": ({"ground", "codecs", "training", "data"}, {"numpy"}),
@@ -31,7 +31,7 @@ ALLOWED = {
         {"numpy", "tensorflow", "tensorflow_federated", "psutil", "flwr", "cryptography"},
     ),
     "book": (
-        {"ground", "codecs", "training", "data", "federation", "methods", "engines"},
+        {"ground", "codecs", "measuring", "training", "data", "federation", "methods", "engines"},
         {"numpy", "matplotlib", "PIL", "ipywidgets", "tqdm"},
     ),
 }

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -532,3 +533,17 @@ def test_twenty_million_weights_within_a_minute_and_a_gigabyte(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, "measure", *files], capture_output=True, text=True, cwd=ROOT, check=True)
     seconds, memory = map(float, done.stdout.splitlines()[-1].split())
     assert seconds < 60 and memory < 1e9 and "Eden(1) is left out" in done.stdout
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_table_in_the_readme_is_what_the_codecs_take(readme):
+    """Bytes and errors, of every codec that it names."""
+    text = (Path(__file__).parents[1] / readme).read_text(encoding="utf8")
+    rows = re.findall(r"^\| `([^`]+)` \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.e-]+) \|", text, re.M)
+    assert len(rows) == 5
+    delta = fl.load_client_delta()
+    for name, count, bits, factor, error in rows:
+        payload = codec_named(name.replace("\\|", "|")).encode(delta)
+        assert len(payload) == int(count.replace(",", "")) and f"{8 * len(payload) / delta.size:.3f}" == bits
+        assert float(factor) == pytest.approx(4 * delta.size / len(payload), abs=0.5)
+        assert float(error) == pytest.approx(fl.nmse(delta, fl.decode(payload)), rel=0.01)

@@ -166,3 +166,17 @@ def test_qsgd_bound_by_hand():
     np.testing.assert_allclose(bounds, [317, 79, 19.8, 4.95, 1.0], rtol=0.005)
     with pytest.raises(ValueError, match="levels must be at least 1, got 0"):
         theory.qsgd_variance_bound(10, 0)
+
+
+def test_conditional_bits_of_two_rows_by_hand():
+    """0 1 0 1 and 2 0 3 0: 1.75 bits a level with one histogram, 1 and 1.5 with one a row. Nothing holds nothing."""
+    rows = np.array([[2, 2, 0, 0], [2, 0, 1, 1]])
+    assert theory.conditional_bits(rows) == 8 * 1.25 and theory.conditional_bits(rows.sum(axis=0, keepdims=True)) == 8 * 1.75
+    assert theory.conditional_bits(rows[:1]) == 4 and theory.conditional_bits(rows[1:]) == 6
+    assert theory.conditional_bits(np.zeros((0, 4), int)) == theory.conditional_bits(np.zeros((3, 0), int)) == 0
+
+
+@given(st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=1, max_size=6))
+def test_knowing_the_class_never_costs(counts):
+    counts = np.array(counts)
+    assert -1e-9 <= theory.conditional_bits(counts) <= theory.conditional_bits(counts.sum(axis=0, keepdims=True)) + 1e-9

@@ -56,6 +56,7 @@ def test_codecs_and_chinese_labels_work_without_the_repository(run):
     assert run("-c", code).startswith("颜色")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "file"),
     [

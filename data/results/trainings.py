@@ -234,6 +234,12 @@ SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the trainin
     "100 clients, float32, first model of 8 bits": (10, partial(of_a_hundred, first_model=EIGHT)),
     "100 clients, top 1 %, 8 bits both, first model of 8 bits": (
         10, partial(of_a_hundred, uplink=TOP1, downlink=TOP1, first_model=EIGHT)),
+    # Twenty local epochs a client in all, in more rounds or in fewer: a way to send less without a codec.
+    **{f"100 clients, float32, {epochs} epochs, {20 // epochs} rounds": (
+        10, partial(of_a_hundred, local_epochs=epochs, rounds=20 // epochs)) for epochs in (1, 2, 5, 10)},
+    "100 clients, contexts both, first model as its seed": (
+        15, partial(of_a_hundred, uplink=fl.EntropyQuantize(0.09, "context"), downlink=fl.EntropyQuantize(0.29, "context"),
+                    first_model="seed")),
     **{f"{n} of 20 clients, 60 rounds": (10, partial(more_rounds, n=n)) for n in (10, 20)},
     "student of 500, labels": (10, partial(student, images=500)),
     "student of 500, soft 1": (10, partial(student, images=500, temperature=1)),

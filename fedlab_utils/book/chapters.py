@@ -67,9 +67,10 @@ BOOK = (
     Chapter(
         "04_mathematics",
         ("Mathematical models and formulas", "数学模型和公式详细讲解举例说明"),
-        ("formulas 4.1 and 4.2: by hand, error and bias, the price of a place; a real federated model in the live lab",
-         "公式 4.1、4.2：手算、误差与偏差、记录位置的代价；在实验台上训练一个真实的联邦模型"),
-        number="4", minutes=60, needs=("01_background",), module="mathematics", document=4,
+        ("formulas 4.1 and 4.2: by hand, error and bias, the price of a place; the same levels in fewer bits by what is known; "
+         "a real federated model in the live lab",
+         "公式 4.1、4.2：手算、误差与偏差、记录位置的代价；同样的量化级，知道得越多发得越少；在实验台上训练一个真实的联邦模型"),
+        number="4", minutes=75, needs=("01_background",), module="mathematics", document=4,
     ),
     Chapter(
         "05_practice",

@@ -18,6 +18,7 @@ from functools import cache
 
 import numpy as np
 
+from ..theory import conditional_bits
 from .ans import ROOTS, Teller, Writer, normalize
 
 WEIGHTS = 5  # of the neighbours against row and column: 0, 1/4 … 1
@@ -120,6 +121,12 @@ class Tables:
             levels[moved] = np.where((agree > 0) == (leans >= 0), levels[moved], -levels[moved])
         return levels
 
+    def bits(self) -> float:
+        """What all levels told so far hold, given their contexts: n H(level | context), by the final counts."""
+        symbols = self._counts.reshape(-1, self._counts.shape[2])
+        low = np.maximum((np.arange(symbols.shape[1]) - EXACT) // FINE + 1, 0)  # bits of large magnitudes, told as they are
+        return conditional_bits(symbols) + float(symbols.sum(axis=0) @ low) + conditional_bits(self._signs)
+
     def _frequencies(self, contexts: np.ndarray) -> np.ndarray:
         """int64 [contexts, symbols]: the counts of each, on top of those of all with the same expectation, on top of a prior."""
         symbols = self._counts.shape[2]
@@ -194,14 +201,20 @@ def _magnitudes(coder, symbols: np.ndarray, values: np.ndarray | None) -> np.nda
     return magnitudes
 
 
-def walk(field: Field, tables: Tables, coder: Writer | Teller, levels: np.ndarray | None) -> np.ndarray:
-    """Tell (or read, where levels is None) one array: its levels, int32 [rows, columns], zero where it is not live."""
+def walk(
+    field: Field, tables: Tables, coder: Writer | Teller, levels: np.ndarray | None, note: np.ndarray | None = None
+) -> np.ndarray:
+    """Tell (or read, where levels is None) one array: its levels, int32 [rows, columns], zero where it is not live.
+
+    note: float [rows, columns], which takes the magnitude expected of each weight when it was told."""
     rows, columns = field.live.shape
     table = Known(field)
     out = np.zeros(rows * columns, np.int32)
     for places in _steps(field):
         values = None if levels is None else levels.ravel()[places]
         expected, near, lean = table.expect(places, tables.signed)
+        if note is not None:
+            note.flat[places] = expected
         out[places] = values = tables.code(coder, expected, near, lean, values)
         table.learn(places, values)
     return out.reshape(rows, columns)

@@ -27,17 +27,27 @@ def encode_curve(levels: np.ndarray) -> bytes | None:
     top = int(np.abs(away).max())
     if top > MAX_TOP or abs(centre) > MAX_TOP:
         return None
-    counts = np.bincount(away + top, minlength=2 * top + 1)
-    best = None
-    for kind, width in ((LAPLACE, float(np.abs(away).mean())), (GAUSS, float(np.square(away).mean()) ** 0.5)):
+    kind, eighths = _best(np.bincount(np.abs(away), minlength=top + 1))
+    code = ans_encode(away + top, _frequencies(kind, eighths, top))
+    return varint(int(zigzag(centre))) + varint(top) + bytes([2 * eighths + kind]) + code
+
+
+def _best(counts: np.ndarray) -> tuple[int, int]:
+    """Kind and width of the curve that tells distances 0, 1, … which occur `counts` times in the fewest bits."""
+    away, total = np.arange(counts.size, dtype=np.float64), counts.sum()
+    kinds: list[int] = []
+    eighths: list[int] = []
+    for kind, width in ((LAPLACE, counts @ away / total), (GAUSS, np.sqrt(counts @ away**2 / total))):
         about = int(np.rint(8 * np.log2(max(width, 2**-2)))) - NARROWEST
-        for eighths in range(max(about - 2, 0), min(about + 3, WIDTHS)):
-            frequencies = _frequencies(kind, eighths, top)
-            bits = -float(counts @ np.log2(frequencies))
-            if best is None or bits < best[0]:
-                best = bits, bytes([2 * eighths + kind]), frequencies
-    assert best is not None  # the two kinds were tried
-    return varint(int(zigzag(centre))) + varint(top) + best[1] + ans_encode(away + top, best[2])
+        near = range(max(about - 2, 0), min(about + 3, WIDTHS))
+        kinds += [kind] * len(near)
+        eighths += near
+    widths = 2 ** ((np.array(eighths)[:, None] + NARROWEST) / 8)
+    exponents = np.where(np.array(kinds)[:, None] == LAPLACE, away / widths, (away / widths) ** 2 / 2)
+    weights = np.exp(-exponents) + 2.0**-30  # as `_frequencies` has them, but for its rounding
+    bits = total * np.log2(2 * weights.sum(axis=1) - weights[:, 0]) - np.log2(weights) @ counts
+    best = int(bits.argmin())
+    return kinds[best], eighths[best]
 
 
 def decode_curve(reader: Reader, n: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from .ans import PRECISION, ROOTS, ans_decode, ans_encode, normalize
 from .curves import decode_curve, encode_curve
-from .rice import decode_gaps, decode_support, encode_gaps, encode_support
+from .rice import decode_gaps, decode_support, encode_gaps, encode_support, gaps_bytes
 from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits, unzigzag, varint, zigzag
 
 MAX_SPAN = 2**17  # of the levels of one message, so that hostile bytes cannot ask for a longer table
@@ -81,16 +81,16 @@ def _encode_model(counts: np.ndarray) -> tuple[bytes, np.ndarray]:
     head = varint(used.size) + varint(int(used[-1]) + 1) + encode_support(used, int(used[-1]) + 1)
     if used.size == 1:
         return head, np.array([2**PRECISION])
-    best: tuple[float, bytes, np.ndarray] | None = None
+    best: tuple[float, bytes, np.ndarray, np.ndarray] | None = None
+    logarithms = np.log2(counts)
     for exponent in range(4):
-        codes = np.minimum(np.rint(np.log2(counts) * 2**exponent), (_MAX_OCTAVE << exponent) - 1).astype(np.int64)
-        model = bytes([exponent, codes[0]]) + encode_gaps(zigzag(np.diff(codes)))
-        frequencies = _frequencies(codes, exponent)
-        cost = 8 * len(model) + np.sum(counts * (PRECISION - np.log2(frequencies)))
+        codes = np.minimum(np.rint(logarithms * 2**exponent), (_MAX_OCTAVE << exponent) - 1).astype(np.int64)
+        steps, frequencies = zigzag(np.diff(codes)), _frequencies(codes, exponent)
+        cost = 8 * (2 + gaps_bytes(steps)) + PRECISION * float(counts.sum()) - float(np.sum(counts * np.log2(frequencies)))
         if best is None or cost < best[0]:
-            best = cost, head + model, frequencies
+            best = cost, bytes([exponent, codes[0]]), steps, frequencies
     assert best is not None  # there were four
-    return best[1:]
+    return head + best[1] + encode_gaps(best[2]), best[3]
 
 
 def _decode_model(reader: Reader) -> tuple[np.ndarray, np.ndarray]:

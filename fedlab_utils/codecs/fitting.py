@@ -43,9 +43,11 @@ def repeat(levels: np.ndarray) -> int:
     some = np.sign(levels[:, :: max(1, columns // 32)]).astype(np.float64)
     some -= some.mean(axis=0)
     energy = np.cumsum(np.concatenate([[0.0], (some**2).sum(axis=1)]))
+    spectrum = np.fft.rfft(some, rows + most, axis=0)
+    together = np.fft.irfft((spectrum.real**2 + spectrum.imag**2).sum(axis=1), rows + most)  # at each lag, of all columns
     likeness = [0.0, 0.0]
     for lag in range(2, most + 1):
         both = (energy[-1] - energy[lag]) * (energy[-1 - lag])
-        likeness.append(float(np.vdot(some[lag:], some[:-lag])) / math.sqrt(both) if both > 0 else 0.0)
+        likeness.append(float(together[lag]) / math.sqrt(both) if both > 0 else 0.0)
     peaks = [lag for lag in range(3, most) if likeness[lag] > likeness[lag - 1] and likeness[lag] >= likeness[lag + 1]]
     return max(peaks, key=lambda lag: likeness[lag], default=0)

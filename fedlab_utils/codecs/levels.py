@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import product, repeat
 
 import numpy as np
 
@@ -88,13 +88,27 @@ def _decode_arrays(reader: Reader, n: int) -> np.ndarray:
 
 
 def encode_by_context(levels: np.ndarray, layout: Layout | None) -> bytes:
-    """Levels by their contexts (`contexts`): how many symbols the magnitudes take and whether there are signs, then of each
-    table what is live, how far its neighbours are, how much they weigh, the magnitude expected; then the code."""
+    """Levels by their contexts (`contexts`): what `tell_by_context` writes before the code, then the code."""
+    writer = Writer()
+    told, _ = tell_by_context(levels, layout, writer)
+    return told + writer.data()
+
+
+def tell_by_context(
+    levels: np.ndarray, layout: Layout | None, writer: Writer, note: np.ndarray | None = None
+) -> tuple[bytes, contexts.Tables]:
+    """Tell a writer levels by their contexts; the final counts. Bytes: how many symbols the magnitudes take and whether there
+    are signs, then of each table what is live, how far its neighbours are, how much they weigh, the magnitude expected.
+
+    note: float [n], zero, which takes the magnitude expected of each weight when it was told; it stays zero where that is known.
+    """
     symbols, signed = contexts.symbols_of(int(np.abs(levels).max())), bool(levels.min() < 0)
-    told, tables, writer = [bytes([symbols | SIGNED * signed])], contexts.Tables(symbols, signed), Writer()
+    told, tables = [bytes([symbols | SIGNED * signed])], contexts.Tables(symbols, signed)
     matrices, vector = _laid_out(levels, layout)
     vector.gather()
-    for table, missing in _in_order(matrices, vector):
+    beside, lines = _laid_out(note, layout) if note is not None else ([], None)
+    notes = _in_order(beside, lines) if lines else repeat((None, 0))
+    for (table, missing), (noted, _) in zip(_in_order(matrices, vector), notes, strict=False):
         code, live = tell_live(table != 0, always=False)
         told.append(code)
         live.ravel()[live.size - (missing or 0) :] = False
@@ -102,8 +116,10 @@ def encode_by_context(levels: np.ndarray, layout: Layout | None) -> bytes:
             field = fitted(live, table, missing is not None)
             far = field.near[1][0] if missing is None else 0
             told.append(varint(far * contexts.WEIGHTS + field.weight) + varint(int(zigzag(field.mean))))
-            contexts.walk(field, tables, writer, table)
-    return b"".join(told) + writer.data()
+            contexts.walk(field, tables, writer, table, noted)
+    if lines:
+        lines.scatter()
+    return b"".join(told), tables
 
 
 def decode_by_context(reader: Reader, n: int) -> np.ndarray:

@@ -6,6 +6,8 @@ Sources: R. F. Rice, "Some practical universal noiseless coding techniques" (JPL
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .wire import BLOCK, MAX_BITS, Reader, pack_bits, packed_bytes, unpack_bits
@@ -14,14 +16,26 @@ from .wire import BLOCK, MAX_BITS, Reader, pack_bits, packed_bytes, unpack_bits
 def encode_gaps(gaps: np.ndarray) -> bytes:
     """Rice-code integers from 0 up, int64 [k]: a byte for r, the k low parts of r bits packed together, then the k
     quotients in unary (q zeros and a one)."""
-    # The best r is near log2(mean gap * ln 2); the exact cost in bits of its neighbours decides.
-    guess = int(np.log2(max(gaps.mean() * np.log(2), 1))) if gaps.size else 0
-    r = min(range(max(guess - 1, 0), guess + 2), key=lambda r: gaps.size * (r + 1) + int((gaps >> r).sum()))
+    r, _ = _parameter(gaps)
     quotients = gaps >> r
     unary = np.zeros(int(quotients.sum()) + quotients.size, np.uint8)
     unary[np.cumsum(quotients + 1) - 1] = 1
     low = pack_bits(gaps & ((1 << r) - 1), r) if r else b""
     return bytes([r]) + low + np.packbits(unary).tobytes()
+
+
+def gaps_bytes(gaps: np.ndarray) -> int:
+    """How many bytes `encode_gaps` takes."""
+    r, unary = _parameter(gaps)
+    return 1 + packed_bytes(gaps.size, r) + (unary + 7) // 8
+
+
+def _parameter(gaps: np.ndarray) -> tuple[int, int]:
+    """r, and how many bits the quotients take: the best is near log2(mean gap * ln 2), and the exact cost decides."""
+    guess = int(math.log2(max(float(gaps.sum()) / gaps.size * math.log(2), 1))) if gaps.size else 0
+    bits = {r: int((gaps >> r).sum()) + gaps.size for r in range(max(guess - 1, 0), guess + 2)}
+    r = min(bits, key=lambda r: gaps.size * r + bits[r])
+    return r, bits[r]
 
 
 def decode_gaps(reader: Reader, k: int, total: int) -> np.ndarray:

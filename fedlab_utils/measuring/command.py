@@ -15,19 +15,23 @@ from .every_codec import COMMON, measure
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command with its arguments; returns its exit code."""
-    for stream in (sys.stdout, sys.stderr):  # a console that cannot print Chinese gets escapes
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--language")
-    language = first.parse_known_args(arguments)[0].language
-    choose(language if language in LANGUAGES else of_the_system())
+    speak(first.parse_known_args(arguments)[0].language)
     given = _parser().parse_args(arguments)
     try:
         return _measure(given)
     except (ValueError, OSError, MemoryError) as error:
         print(_sentence(error), file=sys.stderr)
         return 2
+
+
+def speak(language: str | None = None) -> None:
+    """Choose what a command says: a language of the book, or else that of the system. Consoles without it get escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    choose(language if language in LANGUAGES else of_the_system())
 
 
 def of_the_system() -> str:
@@ -58,9 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     what = say("how many bytes do your own model's weights, or the change between two checkpoints, cost with each codec?",
                "你自己的模型（或两个检查点之差）用各种编码器各要多少字节？")  # fmt: skip
-    example = say("examples:", "例：") + """
+    example = (
+        say("examples:", "例：")
+        + """
   python -m fedlab_utils measure before.safetensors after.safetensors
   python -m fedlab_utils measure delta.npy --codecs "TopK(0.01) | Quantize(8)" "Sign()" --csv table.csv"""
+    )
     default = say("without it: ", "不写时：") + ", ".join(COMMON)
     command = commands.add_parser("measure", help=what, description=what, epilog=example, allow_abbrev=False,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip

@@ -231,6 +231,7 @@ def test_every_stop_of_the_calculator(language):
     assert picture(app).width > 900
 
 
+@pytest.mark.slow
 def test_a_line_sets_the_speeds_and_a_speed_names_the_line(language):
     app = widgets.cost_calculator(predict=False)
     speeds = (app.controls["uplink_mbit"], app.controls["downlink_mbit"])
@@ -342,6 +343,7 @@ def test_a_question_tells_each_choice_apart(question, language):
 # Figures
 
 
+@pytest.mark.slow
 def test_every_figure_draws_in_both_languages(mnist, language):
     figures, images = fl.figures.background, mnist.x_train[:8]
     flat = images.reshape(8, 784)

@@ -30,11 +30,12 @@ TEXT = {
     "en": {"skip": "Skip", "stop": "Stop", "keep": "{} %, 8 bits", "rounds": "after 10 rounds"},
     "zh": {"skip": "跳过", "stop": "停止", "keep": "{}%，8 位", "rounds": "10 轮后"},
 }
-# The apps of chapters 1 to 3, each in a cell of its own: which slider to move first, and where.
+# The apps of chapters 1 to 3, and one of chapter 4, each in a cell of its own: its code, and which slider to move.
 APPS = {
     "cost": ("fl.widgets.cost_calculator()", 1),
     "partitions": ("fl.widgets.partitions_explorer()", 3),
     "lossless": ("fl.widgets.compression_explorer()", 2),
+    "coding": ("fl.widgets.coding_explorer()", 1),
     "pruning": ("fl.widgets.pruning_explorer(weights)", 1),
     "distillation": ("fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3])", 1),
 }
@@ -237,7 +238,7 @@ def test_the_apps_of_chapter_4(page, server, language):
         wait_for_alt(image, text["keep"].format([2, 5, 10][k]), 30)
         wait_for_alt(image, text["rounds"], 60)
     shoot(lab, f"lab_{language}")
-    handle = unlocked(lab, 4)  # clients, k, bits, rounds: 10 → 20
+    handle = unlocked(lab, 5)  # clients, k, bits, local epochs, rounds: 10 → 20
     handle.press("ArrowRight")
     stop = lab.get_by_role("button", name=text["stop"])
     page.wait_for_function("button => !button.disabled", arg=stop.element_handle())
@@ -250,7 +251,7 @@ def test_the_apps_of_chapter_4(page, server, language):
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_apps_of_chapters_1_to_3(page, server, language):
+def test_each_app_in_a_cell_of_its_own(page, server, language):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     open_and_run(page, server, f"{language}/apps.ipynb")

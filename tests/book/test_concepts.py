@@ -204,6 +204,7 @@ def test_what_is_learnt_went_through_the_codec():
     assert coarse["downlink"].r2 != exact.r2 != coarse["uplink"].r2
 
 
+@pytest.mark.slow
 def test_joined_beats_each_party_and_comes_near_least_squares():
     table = fl.load_diabetes()
     clinic, laboratory = table.x[:, :4], table.x[:, 4:]

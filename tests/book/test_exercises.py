@@ -17,7 +17,7 @@ import pytest
 
 import fedlab_utils as fl
 from fedlab_utils.book.chapters import MODULES
-from fedlab_utils.book.exercises import algorithms, background, concepts, mathematics, memory, overview, practice
+from fedlab_utils.book.exercises import algorithms, background, concepts, conditional, mathematics, memory, overview, practice
 from fedlab_utils.book.exercises.asking import Guess, Question, compare, number, shown
 from fedlab_utils.book.exercises.base import (
     Exercise,
@@ -28,6 +28,7 @@ from fedlab_utils.book.exercises.base import (
     attempt,
 )
 from fedlab_utils.book.exercises.memory import finished, last_guess, note_finished, note_guess
+from fedlab_utils.book.exercises.sending import deciding, hold_accuracy
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -59,7 +60,7 @@ def test_right_is_praised_and_remembered_once(progress, language):
     SEVEN.check(lambda: 7)
     assert finished() == ["trial.seven"] == json.loads(progress.read_text(encoding="utf8"))
     left = sorted(path.name for path in progress.parent.iterdir())
-    assert left == ["progress.json", "progress.json.lock"], "a temporary file was left"
+    assert left == ["progress.journal.jsonl", "progress.json", "progress.json.lock"], "a temporary file was left"
 
 
 def test_the_books_own_solution_is_not_remembered_as_the_readers(progress):
@@ -200,6 +201,7 @@ def at_once(body, who):
     assert not any(kernel.returncode for kernel in kernels)
 
 
+@pytest.mark.slow
 def test_two_kernels_that_finish_exercises_at_once_lose_none(progress):
     at_once("for i in range(100): assert note_finished(f'{sys.argv[1]}.n{i}') == ''", "abc")
     assert set(finished()) == {f"{who}.n{i}" for who in "abc" for i in range(100)}
@@ -219,7 +221,29 @@ def test_a_file_that_cannot_be_read_is_told_once_and_stays(progress, monkeypatch
     question = Question("trial.one", ("?", "？"), (why,), 0)
     assert question.verdict(0).message == {"en": "Right. One.", "zh": "正确。一。"}[language]  # not told again
     monkeypatch.undo()
-    assert progress.read_text(encoding="utf8") == '["a.b"]' and len(list(progress.parent.iterdir())) == 2  # and the lock
+    assert progress.read_text(encoding="utf8") == '["a.b"]'
+    left = sorted(path.name for path in progress.parent.iterdir())
+    assert left == ["progress.journal.jsonl", "progress.json", "progress.json.lock"]
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "shown"),
+    [
+        (0.9097, 0.91, "0.9097"),
+        (0.91, 0.91, "0.910"),
+        (0.9, 0.91, "0.900"),
+        (6.0004, 6, "6.0004"),
+        (0.90999, 0.91, "0.90999"),
+    ],
+)
+def test_a_number_is_told_to_the_digit_that_decides(value, bound, shown):
+    assert deciding(value, bound, 3) == shown
+    spent = ("3 bytes are", "3 字节")
+    if value < bound:
+        with pytest.raises(Wrong, match=f"is {shown}, {bound} is wanted"):
+            hold_accuracy(spent, value, 0.5, bound)
+    else:
+        assert shown in hold_accuracy(spent, value, 0.5, bound)[0]
 
 
 # Guesses in the same file
@@ -269,6 +293,7 @@ def test_of_a_damaged_file_guesses_are_found_and_not_taken_for_exercises(progres
     assert (progress.parent / "progress.json.unreadable-1").read_text() == content
 
 
+@pytest.mark.slow
 def test_two_kernels_that_guess_and_finish_at_once_lose_nothing(progress):
     note = "note_finished(f'{sys.argv[1]}.n{i}') == note_guess(f'{sys.argv[1]}.g{i}', i) == ''"
     at_once(f"for i in range(60): assert {note}", "ab")
@@ -438,6 +463,7 @@ def test_who_comes_again_sees_her_guess(language):
     assert GUESS.ask().reply.value == {"en": "Last time you guessed 12,345.", "zh": "上次你猜的是 12,345。"}[language]
 
 
+@pytest.mark.slow
 def test_the_guess_of_an_app_is_kept_as_well(language):
     app = fl.widgets.sparsification_explorer()
     typed(app.question, "50")
@@ -655,6 +681,111 @@ def test_rice_bits_tells_wrong_answers_apart(part):
     assert part in message and sum(other in message for other in WRONG_RICE) == 1
 
 
+def of_shares(levels, classes, log=np.log2, weigh=True):
+    """Class by class; both wrong ways of the last step are here as well."""
+    kinds = sorted(set(classes.tolist()))
+    shares = [np.unique(levels[classes == c], return_counts=True)[1] / np.sum(classes == c) for c in kinds]
+    entropies = [-np.sum(p * log(p)) for p in shares]
+    weights = [np.mean(classes == c) if weigh else 1 / len(kinds) for c in kinds]
+    return float(np.dot(entropies, weights)) if kinds else 0.0
+
+
+def by_the_chain_rule(levels, classes):
+    """H(X | C) = H(X, C) - H(C)."""
+    both = np.unique(np.stack([levels, classes]), axis=1, return_inverse=True)[1].ravel()
+    return of_shares(both, 0 * both) - of_shares(classes, 0 * classes)
+
+
+def joint(levels, classes):
+    return by_the_chain_rule(levels, classes) + of_shares(classes, 0 * classes)
+
+
+WRONG_ENTROPIES = {
+    "classes are not used": lambda x, c: of_shares(x, 0 * c),
+    "weighs as much as it has levels": lambda x, c: of_shares(x, c, weigh=False),
+    "base 2": lambda x, c: of_shares(x, c, log=np.log),
+    "divide by the number": lambda x, c: of_shares(x, c) * x.size,
+    "the other way round": lambda x, c: of_shares(c, x),
+    "levels and classes together": joint,
+    "return 0 for empty": lambda x, c: of_shares(x, c) if x.size else np.nan,
+    "must have the shape": lambda x, c: [of_shares(x, c)],
+    "yours says": lambda x, c: of_shares(x, np.sort(c)),
+    "your function raised ValueError": lambda x, c: of_shares(x, c) + 0 * np.bincount(c).sum(),
+}
+
+
+@pytest.mark.parametrize("answer", [of_shares, by_the_chain_rule])
+def test_conditional_entropy_takes_other_right_ways(answer):
+    assert mathematics.conditional_entropy.check(answer).state == "right"
+
+
+@pytest.mark.parametrize("part", WRONG_ENTROPIES)
+def test_conditional_entropy_tells_wrong_answers_apart(part):
+    message = mathematics.conditional_entropy.check(WRONG_ENTROPIES[part]).message
+    assert part in message and sum(other in message for other in WRONG_ENTROPIES) == 1, message
+
+
+def after(rows, classes):
+    """Classes by the rows told, once there are so many; before that one class for all."""
+    return lambda told: classes(told) if len(told) >= rows else np.zeros(told.shape[1])
+
+
+def peeking(told):
+    """Finds the rows told in the delta itself and returns the next."""
+    levels = fl.quantize(fl.load_client_delta(), 6, "nearest").levels.astype(int)
+    return np.abs(levels - np.bincount(levels).argmax())[: 784 * 128].reshape(784, 128)[len(told)]
+
+
+OWN_RNG = np.random.default_rng(0)
+WRONG_CLASSES = {
+    "these classes tell nothing": lambda told: np.zeros(told.shape[1]),
+    "too many": lambda told: np.arange(told.shape[1]) + told.size,
+    "at most 1.35 are wanted": after(1, lambda told: told[-1]),
+    "other classes": lambda told: OWN_RNG.integers(0, 5, told.shape[1]),
+    "must have the shape": lambda told: 0,
+    "nan or infinite": lambda told: np.full(told.shape[1], np.nan),
+    "your function raised IndexError": lambda told: told[-1] + told[-28],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "answer",
+    [
+        after(28, lambda told: 100 * told[-1] + told[-28]),
+        after(28, lambda told: np.maximum(told[-1], told[-28])),
+        after(29, lambda told: np.floor(np.log2(told[-1] + told[-28] + (told[-27] + told[-29]) / 2 + 0.25) * 2)),
+        after(28, lambda told: (told[-1] + told[-28]).tolist()),
+    ],
+)
+def test_classes_of_next_row_takes_every_choice_that_reaches_the_bound(answer):
+    verdict = mathematics.classes_of_next_row.check(answer)
+    assert verdict.state == "right" and re.search(r"1\.[23]\d+ bits a level are sent", verdict.message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", WRONG_CLASSES)
+def test_classes_of_next_row_tells_wrong_answers_apart(part):
+    message = mathematics.classes_of_next_row.check(WRONG_CLASSES[part]).message
+    assert part in message and sum(other in message for other in WRONG_CLASSES) == 1, message
+
+
+@pytest.mark.slow
+def test_who_peeks_at_the_delta_sees_another_order():
+    assert mathematics.classes_of_next_row.check(peeking).state == "wrong"
+    assert np.array_equal(np.sort(conditional.told_levels()[400]), np.sort(peeking(np.zeros((400, 128)))))
+
+
+def test_adaptive_counts_are_the_product_written_out():
+    rng = np.random.default_rng(0)
+    levels, classes = rng.integers(0, 5, 300), rng.integers(0, 3, 300)
+    seen, bits = np.ones((3, 5)), 0.0
+    for level, which in zip(levels, classes, strict=True):
+        bits += np.log2(seen[which].sum() / seen[which, level])
+        seen[which, level] += 1
+    assert conditional.adaptive_bits(conditional.counted(levels, classes)) == pytest.approx(bits)
+
+
 WRONG_CODECS = {
     "expected a codec": lambda x: x,
     "got int": 3000,
@@ -672,13 +803,18 @@ def test_codec_for_a_budget_tells_wrong_answers_apart(part, language):
     assert part in verdict.message if language == "en" else CHINESE.search(verdict.message)
 
 
-@pytest.mark.parametrize("name", ["nearest_levels", "exactly_k", "rice_bits"])
+WRONG = {
+    "nearest_levels": WRONG_LEVELS, "exactly_k": WRONG_TOP_K, "rice_bits": WRONG_RICE,
+    "conditional_entropy": WRONG_ENTROPIES, "classes_of_next_row": WRONG_CLASSES,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
 def test_stub_wrong_answers_and_solution_in_both_languages(name, language):
     exercise = getattr(mathematics, name)
     assert exercise.check(stub).state == "not attempted"
-    wrong = {"nearest_levels": WRONG_LEVELS, "exactly_k": WRONG_TOP_K, "rice_bits": WRONG_RICE}[name]
-    messages = {exercise.check(answer).message for answer in wrong.values()}
-    assert len(messages) == len(wrong) and all(bool(CHINESE.search(m)) == (language == "zh") for m in messages)
+    messages = {exercise.check(answer).message for answer in WRONG[name].values()}
+    assert len(messages) == len(WRONG[name]) and all(bool(CHINESE.search(m)) == (language == "zh") for m in messages)
     names = {"np": np, "fl": fl}
     exec(exercise.code, names)
     assert exercise.check(names[name]).state == "right" and finished() == [f"mathematics.{name}"]
@@ -960,6 +1096,8 @@ def test_a_wrong_answer_that_nearly_passes_is_told(exercise, part, answer, same_
         *((mathematics.nearest_levels, answer) for answer in WRONG_LEVELS.values()),
         *((mathematics.exactly_k, answer) for answer in WRONG_TOP_K.values()),
         *((mathematics.rice_bits, answer) for answer in WRONG_RICE.values()),
+        *((mathematics.conditional_entropy, answer) for answer in WRONG_ENTROPIES.values()),
+        *((mathematics.classes_of_next_row, answer) for answer in WRONG_CLASSES.values()),
     ],
 )
 def test_both_languages_say_the_same_numbers(exercise, answer, same_numbers):
@@ -986,6 +1124,7 @@ GIVEN = [
     (background.image_from_gradient, 2), (background.federated_average, 3), (concepts.kind_of_federation, 4), (concepts.align, 2),
     (algorithms.quantized_message, 1), (algorithms.pruning_mask, 1), (algorithms.distillation_loss, 2),
     (mathematics.nearest_levels, 1), (mathematics.exactly_k, 1), (mathematics.rice_bits, 1),
+    (mathematics.conditional_entropy, 2), (mathematics.classes_of_next_row, 1),
     (practice.send_with_memory, 2), (practice.server_round, 3),
 ]  # fmt: skip
 

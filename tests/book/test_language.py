@@ -41,6 +41,7 @@ def test_the_font_has_every_chinese_character_of_the_package():
         assert not missing, f"{source.name}: the font lacks {''.join(sorted(missing))}; see fonts/README.md"
 
 
+@pytest.mark.slow
 def test_chinese_labels_draw_without_a_missing_glyph_where_no_other_font_is_installed():
     # In a process of its own that sees Matplotlib's fonts and ours alone, as on a machine without Chinese fonts.
     program = """

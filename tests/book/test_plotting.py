@@ -63,6 +63,7 @@ def hers():
         assert dict(matplotlib.rcParams) == before
 
 
+@pytest.mark.slow
 def test_figures_and_apps_leave_the_settings_of_the_reader_alone(hers):
     before = dict(matplotlib.rcParams)
     for still in figures():

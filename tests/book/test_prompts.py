@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = 20  # an edition has at least so many
 APPS = r"fl\.widgets\.(cost_calculator|live_lab|tff_bits|\w+_explorer)\("
 # Apps that answer without a training, so that a test can look at what they show before and after.
-QUICK = ("cost_calculator", "compression_explorer", "quantization_explorer", "sparsification_explorer")
+QUICK = ("cost_calculator", "coding_explorer", "compression_explorer", "quantization_explorer", "sparsification_explorer")
 
 # What asks for a guess. What the words mean besides: outputs of models, the teacher's hard guesses.
 ASKS = {"en": r"\bguess\w*|\bpredict\w*|\bexpect\w*|before you read on", "zh": "猜|估一估|预测|预计|先别往下看"}
@@ -134,6 +134,7 @@ def test_an_edition_has_its_prompts(language):
     assert len({cell.source for cell in asking}) == len(asking), "asked twice"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "chapter"), EDITIONS)
 def test_no_answer_stands_before_its_question(shelves, language, chapter):
     book, answers = read(ROOT / "notebooks", language, chapter), build.answers(source(chapter), chapter)

@@ -10,7 +10,9 @@ from later import Later
 import fedlab_utils as fl
 from fedlab_utils.book import widgets
 from fedlab_utils.book.exercises.asking import compare
-from fedlab_utils.book.widgets import quantization, sparsification
+from fedlab_utils.book.widgets import coding, quantization, sparsification
+from fedlab_utils.data import DELTA_SHAPES
+from fedlab_utils.layout import unflatten
 
 lab = Later("fedlab_utils.book.widgets.lab")
 lab_training = Later("fedlab_utils.book.widgets.lab_training")
@@ -26,6 +28,7 @@ def lab_stops():
         "ranges": ("model", "array"),
         "error_feedback": (False, True),
         "downlink": lab.DOWNLINKS,
+        "local_epochs": lab.LOCAL_EPOCHS,
         "rounds": lab.ROUNDS,
         "seeds": (1, 3),
     }
@@ -97,6 +100,52 @@ def test_the_mosaic_shows_each_weight_at_its_pixel_of_its_unit():
     assert (row, column) == (29 + 3, 29 + 5)
 
 
+@pytest.mark.slow
+def test_the_coding_explorer_sends_the_same_values_in_fewer_bits_at_each_stop(language):
+    app = widgets.coding_explorer(predict=False)
+    seen = set()
+    for delta, arrays in fl.load_deltas().items():
+        n = sum(array.size for array in arrays)
+        app.controls["delta"].value = delta
+        for bits in coding.BITS:
+            app.controls["bits"].value = bits
+            sent, values = [], []
+            for stop in coding.STOPS:
+                app.controls["stop"].value = stop
+                assert app.message.value == ""
+                codec = fl.Quantize(bits) if stop == "none" else fl.Quantize(bits, entropy=True, model=stop)
+                payload = codec.encode(arrays)
+                sent.append(8 * len(payload) / n)
+                values.append(fl.decode(payload))
+                there = coding.compute(delta, bits, stop).stops[stop]
+                assert f" {sent[-1]:.3f} " in alt(app) and there.sent == sent[-1]
+                assert there.entropy < sent[-1] < there.entropy + 0.14  # close above what theory draws
+                seen.add(app.image.value)
+            assert sent == sorted(sent, reverse=True) and sent[0] == pytest.approx(bits, abs=0.01)
+            assert all(np.array_equal(values[0], other) for other in values)
+    assert tuple(value for _, value in app.controls["delta"].options) == tuple(fl.load_deltas())
+    assert len(seen) == 5 * 2 * 4, "two positions show the same picture"
+    assert picture(app).width > 900
+
+
+@pytest.mark.slow
+def test_the_coding_explorer_draws_the_stops_seen_and_expects_more_and_more():
+    app = widgets.coding_explorer(predict=False)
+    bars = app.picture._bars
+    assert [bar.get_height() > 0 for bar in bars] == [True, False, False, False]
+    app.controls["stop"].value = "arrays"
+    assert [bar.get_height() > 0 for bar in bars] == [True, False, True, False]
+    for delta in coding.DELTAS:
+        data = coding.compute(delta, 8, "none")
+        some = ~np.isnan(data.magnitudes)
+        expected = [data.stops[stop].expected[some] for stop in coding.STOPS]
+        assert np.isnan(expected[0]).all() and np.ptp(expected[1]) == 0, "nothing; the same of every weight"
+        off = [float(np.mean((data.magnitudes[some] - of_stop) ** 2)) for of_stop in expected[1:]]
+        assert off[0] >= off[1] > off[2], f"{delta}: the receiver expects no better than before: {off}"
+    dead = coding.compute("document", 8, "arrays")
+    assert (dead.magnitudes[dead.stops["arrays"].expected == 0] == 0).all() and (dead.stops["arrays"].expected == 0).mean() > 0.2
+
+
 def growth_of_the_error():
     """From 8 bits to 4, floor: a step of 1/15 of the range for one of 1/255; NMSE by hand."""
     x = fl.load_client_delta().astype(np.float64)
@@ -109,9 +158,18 @@ def shrinking_of_the_message():
     return 4 * 101_770 / len((fl.TopK(0.01) | fl.Quantize(8)).encode(fl.load_client_delta()))
 
 
+def bits_by_context():
+    arrays = unflatten(fl.load_client_delta(), DELTA_SHAPES)
+    return 8 * len(fl.Quantize(8, entropy=True, model="context").encode(arrays)) / 101_770
+
+
 @pytest.mark.parametrize(
     ("app", "truth"),
-    [(widgets.quantization_explorer, growth_of_the_error), (widgets.sparsification_explorer, shrinking_of_the_message)],
+    [
+        (widgets.quantization_explorer, growth_of_the_error),
+        (widgets.sparsification_explorer, shrinking_of_the_message),
+        (widgets.coding_explorer, bits_by_context),
+    ],
 )
 def test_an_explorer_unlocks_by_a_guess_or_by_one_click(app, truth):
     for guess in ("40", None):
@@ -177,8 +235,9 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
     """The training is a stub that encodes a real delta with the codecs it was given; a real one is below."""
     asked = []
 
-    def stub(model, data, clients, *, rounds, clients_per_round, uplink, downlink, error_feedback, seed, on_round):
-        asked.append({"clients": clients, "rounds": rounds, "uplink": uplink, "downlink": downlink, "feedback": error_feedback})
+    def stub(model, data, clients, *, rounds, local_epochs, clients_per_round, uplink, downlink, error_feedback, seed, on_round):
+        asked.append({"clients": clients, "rounds": rounds, "epochs": local_epochs, "uplink": uplink, "downlink": downlink})
+        asked[-1]["feedback"] = error_feedback
         history, rng = fl.History(), np.random.default_rng(seed)
         for number in range(rounds):
             sent = [clients_per_round * len(codec.encode(fl.load_client_delta(), rng)) for codec in (uplink, downlink)]
@@ -201,7 +260,7 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
             assert len(asked) == len(run.accuracy) == parameters.seeds and len(run.accuracy[-1]) == parameters.rounds
             last = asked[-1]
             assert len(last["clients"]) == parameters.n_clients and last["rounds"] == parameters.rounds
-            assert last["feedback"] is parameters.error_feedback
+            assert last["feedback"] is parameters.error_feedback and last["epochs"] == parameters.local_epochs
             stages = [] if parameters.k == 1 else [fl.TopK(parameters.k)]
             stages += (
                 [] if parameters.bits == 32 else [fl.Quantize(parameters.bits, parameters.rounding, ranges=parameters.ranges)]

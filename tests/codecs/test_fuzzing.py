@@ -253,6 +253,7 @@ CONTEXTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTEXTS)
 def test_contexts_take_no_more_memory_a_weight_however_many_there_are(name, traced):
     """Of two lengths, several tables of the largest kind in each."""

@@ -75,6 +75,7 @@ def test_a_stage_alone_takes_14_bytes_at_the_most_but_for_two_ends(stage, n):
         assert taken <= 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("n", [N, 101_770])
 def test_a_composition_takes_what_its_stages_take(count, n):

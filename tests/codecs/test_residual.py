@@ -30,6 +30,7 @@ def test_residual_and_sent_are_what_was_meant(data, n, codec, seed):
         assert np.abs(memory.value + received.astype(np.float64) - meant).max(initial=0) <= bound
 
 
+@pytest.mark.slow
 def test_with_error_feedback_the_mean_of_what_was_sent_becomes_the_mean_of_what_was_meant():
     x = gaussian(1000)
     memory, alone = fl.Residual(fl.TopK(0.01)), fl.Residual(fl.TopK(0.01), enabled=False)

@@ -154,6 +154,7 @@ def two_weights(n):
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [1, 4])
 @pytest.mark.parametrize(
     "x",
@@ -212,6 +213,7 @@ def test_what_eden_decodes_has_the_inner_product_of_x_with_itself(n, bits):
         assert sent(fl.Eden(bits), x, seed) @ x == pytest.approx(x @ x, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [fl.Eden(1), fl.Eden(2), fl.Eden(8), fl.RandomK(0.25) | fl.Eden(1)], ids=repr)
 @pytest.mark.parametrize("x", [(gaussian(4000) ** 3).astype(np.float32), two_weights(1000)], ids=["dense", "two weights"])
 def test_no_bias_of_eden_is_measured_from_a_hundred_weights_on(codec, x):

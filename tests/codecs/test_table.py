@@ -169,6 +169,7 @@ def test_a_codec_is_stateless(codec):
     np.testing.assert_array_equal(x, before[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [row.codec for row in ROWS if row.unbiased], ids=repr)
 def test_unbiased_codecs_are_unbiased(codec):
     """Over 4,000 weights the ratio is 1 within a few percent; a bias of b of the error would make it 1 + 400 b^2."""

@@ -20,6 +20,7 @@ def packed_slowly(levels, bits):
     return bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", range(1, 33))
 @given(data=st.data())
 def test_packing_is_the_bit_string(bits, data):

@@ -132,6 +132,7 @@ def test_a_single_wrong_number_is_noticed(elsewhere, pixels, name):
         fl.load_mnist()
 
 
+@pytest.mark.slow
 def test_the_same_numbers_in_another_archive_are_accepted(elsewhere, pixels, mnist):
     np.savez(elsewhere, **pixels)
     for again, array in zip(fl.load_mnist(), mnist, strict=True):
@@ -316,6 +317,7 @@ def test_small_alpha_is_skewed_and_large_alpha_is_like_iid(mnist):
     assert skew[3] == pytest.approx(iid, abs=0.01)
 
 
+@pytest.mark.slow
 def test_dirichlet_mixtures_have_the_variance_of_their_distribution():
     """With two classes and ample stock a client's share is Beta(a, a): mean 1/2, variance 1 / (4 (2 a + 1)).
 

@@ -643,6 +643,18 @@ def test_top_one_percent_and_eight_bits_reach_88_percent_at_a_200th_of_the_uplin
     assert max(sum(history.uplink_bytes) for history in histories) <= 10 * 10 * DENSE / 200
 
 
+def test_contexts_and_a_seed_for_the_first_model_take_the_whole_account_below_a_megabyte(ten_rounds):
+    """Issue 14 asks for 0.885 of ten seeds; 85 kB up, and 1 MB both ways where float32 takes 81 and top 1 % at 8 bits 27."""
+    histories, reached = ten_rounds("100 clients, contexts both, first model as its seed")
+    up = np.array([sum(history.uplink_bytes) for history in histories])
+    both = up + [sum(history.downlink_bytes) for history in histories]
+    assert reached.size == 15 and reached.mean() > 0.8855 and reached[:10].mean() >= 0.885 and reached.min() > 0.88
+    assert up.max() <= 85_000 and both.mean() <= 1e6 and both[:10].max() <= 1_030_000
+    sparse = ten_rounds("100 clients, top 1 %, 8 bits both")
+    assert np.mean(sparse[1]) < reached.mean()  # and fewer bytes:
+    assert np.mean([sum(h.uplink_bytes) + sum(h.downlink_bytes) for h in sparse[0]]) > 25 * both.mean()
+
+
 def test_what_the_teachers_page_says_of_the_lab(ten_rounds):
     """100 clients: 10 % costs less than a point, 1 % some four, 0.1 % some eighteen; on shards seeds differ far more. Ten
     clients that are always there: 1 % costs 1.9."""

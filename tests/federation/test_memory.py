@@ -21,6 +21,7 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CONTRACTIONS, ids=repr)
 def test_the_mean_of_what_was_sent_becomes_the_mean_of_what_was_meant(codec):
     """What is missing of the sum is the residual; it stays bounded, so the mean misses by its length over the rounds."""

@@ -4,11 +4,11 @@ from importlib import import_module
 
 from ..chapters import MODULES
 from .asking import Guess, Question
-from .base import Exercise, Verdict, Wrong
+from .base import Exercise, Verdict, Wrong, withhold
 from .memory import finished
 from .overview import answers, progress
 
-__all__ = ["Exercise", "Guess", "Question", "Verdict", "Wrong", "answers", "finished", "progress", *MODULES]
+__all__ = ["Exercise", "Guess", "Question", "Verdict", "Wrong", "answers", "finished", "progress", "withhold", *MODULES]
 
 
 def __getattr__(name):

@@ -18,6 +18,7 @@ import ipywidgets as w
 
 from ...language import say
 from .base import Verdict, sentences
+from .journal import record
 from .memory import last_guess, note_finished, note_guess
 
 
@@ -35,7 +36,10 @@ class Asking(w.VBox):
 
     def tell(self, reply: str, guess: float | None = None) -> None:
         """Show a reply, HTML, and keep the guess that it answers; None where she skipped."""
-        noted = note_guess(self.name, guess) if self.name and guess is not None else ""
+        noted = ""
+        if self.name and guess is not None:
+            noted = note_guess(self.name, guess)
+            record(self.name, "guess", guess)
         self.reply.value = f'<div role="status">{reply}{html.escape(noted)}</div>'  # a screen reader says it
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:

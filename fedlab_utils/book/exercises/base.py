@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...language import say
+from .journal import record
 from .memory import note_finished
 
 
@@ -32,6 +33,7 @@ class _NotAttempted(Exception):
     pass
 
 
+_withheld = False  # whether solutions are
 _answered: set[int] = set()  # ids of the functions that have returned something in the check that runs
 COLOURS = {"right": "#009E73", "wrong": "#D55E00", "not attempted": "#808080", "hint": "#0072B2", "solution": "#0072B2"}
 SIGNS = {"right": "✓ ", "wrong": "✗ ", "not attempted": "", "hint": "", "solution": ""}
@@ -93,25 +95,29 @@ class Exercise:
                     "还没有作答。把省略号换成你的代码（若是函数，别忘了用 return 返回结果），再运行一次。",
                 ),
             )
-        except Wrong as wrong:
-            return Verdict("wrong", say(f"Wrong: {wrong}", f"不对：{wrong}"))
-        except Exception as error:  # a shape or type that the examiner did not foresee
-            text = f"{type(error).__name__}: {error}"
+        except Exception as error:
+            if remember:
+                record(self.name, "wrong", answer)
+            if isinstance(error, Wrong):
+                return Verdict("wrong", say(f"Wrong: {error}", f"不对：{error}"))
+            text = f"{type(error).__name__}: {error}"  # a shape or type that the examiner did not foresee
             return Verdict(
                 "wrong", say(f"Wrong: this answer could not be checked ({text}).", f"不对：无法检查这个答案（{text}）。")
             )
-        noted = note_finished(self.name) if remember else ""
+        noted = ""
+        if remember:
+            noted = note_finished(self.name)
+            record(self.name, "right", answer)
         return Verdict("right", sentences(say("Right.", "正确。"), say(*(measured or ("", ""))), say(*self.praise), noted))
 
     def hint(self, number: int = 1) -> Verdict:
         """The number-th hint, counted from one; where there are fewer, what to do after the last."""
         total = len(self.hints)
         if number > total:
-            return Verdict(
-                "hint",
-                say(f"There are no more than {total} hints. A solution is folded away below the exercise, or: solution().",
-                    f"提示一共只有 {total} 条。参考答案折叠在练习下面，也可以用 solution() 查看。"),
-            )  # fmt: skip
+            where = say(" A solution is folded away below the exercise, or: solution().",
+                        "参考答案折叠在练习下面，也可以用 solution() 查看。")  # fmt: skip
+            ends = say(f"There are no more than {total} hints.", f"提示一共只有 {total} 条。")
+            return Verdict("hint", ends if _withheld else ends + where)
         number = max(int(number), 1)
         text = say(*self.hints[number - 1])
         more = ""
@@ -120,8 +126,25 @@ class Exercise:
         return Verdict("hint", say(f"Hint {number} of {total}: {text}{more}", f"提示 {number}/{total}：{text}{more}"))
 
     def solution(self) -> Verdict:
-        """The solution, as code."""
-        return Verdict("solution", say("One solution:", "参考答案："), self.code.strip())
+        """The solution, as code; in the edition for students, that it is withheld."""
+        return withheld() or Verdict("solution", say("One solution:", "参考答案："), self.code.strip())
+
+
+def withhold() -> None:
+    """Show no solution from now on: the edition for students (`book.student`) begins so."""
+    global _withheld
+    _withheld = True
+
+
+def withheld() -> Verdict | None:
+    """What is said in place of a solution where solutions are withheld, None elsewhere."""
+    if not _withheld:
+        return None
+    return Verdict(
+        "hint",
+        say("This edition comes without solutions: there are hints, hint() and hint(2), and your teacher.",
+            "这一版不带参考答案：可以看提示 hint()、hint(2)，或者请教老师。"),
+    )  # fmt: skip
 
 
 def sentences(*texts: str) -> str:

@@ -1,4 +1,5 @@
-"""Exercises of chapter 4: rounding to nearest, top-k with ties, Rice code length, and a codec for a byte budget."""
+"""Exercises of chapter 4: rounding to nearest, top-k with ties, Rice code length, and a codec for a byte budget. (4.4 and 4.5
+stand in `conditional`.)"""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import numpy as np
 from ...codecs import Codec, Identity
 from .asked.mathematics import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt, hold_levels, shown, told
+from .conditional import classes_of_next_row, conditional_entropy  # noqa: F401
 from .sending import hold_accuracy, kind_of, message_of, trained
 
 BUDGET_BYTES = 3000
@@ -219,7 +221,7 @@ def _codec_for_a_budget(codec) -> tuple[str, str]:
 
 codec_for_a_budget = Exercise(
     "mathematics.codec_for_a_budget",
-    "4.4",
+    "4.6",
     _codec_for_a_budget,
     (
         (

@@ -78,7 +78,7 @@ def _note(name: str, guess: float | None) -> str:
             return ""
         file = progress_file()
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(file):
+        with alone(file):
             return _write(file, name, guess)
     except (OSError, RuntimeError) as error:
         return _once(say(f"(It could not be noted: {error}.)", f"（无法记下来：{error}。）"), "closed")
@@ -160,7 +160,7 @@ def _set_aside(file: Path, content: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _alone(file: Path) -> Iterator[None]:
+def alone(file: Path) -> Iterator[None]:
     """One kernel at a time, by a lock on a file beside it, which the system lets go when a kernel dies."""
     with file.with_name(f"{file.name}.lock").open("wb") as stream:
         with contextlib.suppress(OSError):  # some network folders have no locks: then a write in full is all there is

@@ -9,7 +9,7 @@ from importlib import import_module
 from ...language import say
 from ..chapters import MODULES
 from .asking import Guess, Question
-from .base import Exercise
+from .base import Exercise, withheld
 from .memory import finished
 
 
@@ -71,7 +71,10 @@ def progress() -> Report:
 
 
 def answers(chapter: str) -> Report:
-    """Every answer of a chapter: the solution of each exercise, the right choice of each question, each number to guess."""
+    """Every answer of a chapter: the solution of each exercise, the right choice of each question, each number to guess; or that
+    they are withheld."""
+    if refused := withheld():
+        return Report(repr(refused), refused._repr_html_())
     solutions = [(label(item), item.solution()) for item in (*of_chapter(chapter), *guesses_of(chapter))]
     text = "\n\n".join(f"[{name}] {solution!r}" for name, solution in solutions)
     body = "".join(f"<p><code>{html.escape(name)}</code></p>{solution._repr_html_()}" for name, solution in solutions)

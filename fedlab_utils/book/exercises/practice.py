@@ -7,7 +7,7 @@ import numpy as np
 from ...codecs import Codec, Identity, Quantize, TopK, decode
 from .asked.practice import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt
-from .sending import Decoding, attempt_bytes, hold_accuracy, kind_of, megabytes, trained
+from .sending import Decoding, attempt_bytes, deciding, hold_accuracy, kind_of, megabytes, trained
 
 BUDGET_BYTES = 6_000_000
 WANTED_ACCURACY = 0.91
@@ -213,11 +213,12 @@ def _both_ways(pair) -> tuple[str, str]:
     history = trained(*pair)
     up, down = sum(history.uplink_bytes), sum(history.downlink_bytes)
     if up + down > BUDGET_BYTES:
+        spent = deciding((up + down) / 1e6, BUDGET_BYTES / 1e6, 2)
         side = ("downlink", "下行") if down >= up else ("uplink", "上行")
         raise Wrong(
-            f"{(up + down) / 1e6:.2f} MB in all ({up / 1e6:.2f} up, {down / 1e6:.2f} down), {BUDGET_BYTES / 1e6:g} are allowed; "
+            f"{spent} MB in all ({up / 1e6:.2f} up, {down / 1e6:.2f} down), {BUDGET_BYTES / 1e6:g} are allowed; "
             f"save on the {side[0]} first.",
-            f"总计 {(up + down) / 1e6:.2f} MB（上行 {up / 1e6:.2f}，下行 {down / 1e6:.2f}），只允许 {BUDGET_BYTES / 1e6:g} MB；"
+            f"总计 {spent} MB（上行 {up / 1e6:.2f}，下行 {down / 1e6:.2f}），只允许 {BUDGET_BYTES / 1e6:g} MB；"
             f"先从{side[1]}省起。",
         )
     return hold_accuracy(megabytes(up + down), history.validation_accuracy[-1], history.accuracy[-1], WANTED_ACCURACY)

@@ -8,7 +8,7 @@ from ...data import load_client_delta, load_mnist, partition_iid
 from ...engines import tff
 from .asked.tff import *  # noqa: F403
 from .base import Exercise, Wrong, attempt
-from .sending import hold_accuracy, megabytes
+from .sending import deciding, hold_accuracy, megabytes
 
 BUDGET_BYTES = 4_000_000
 WANTED_ACCURACY = 0.91
@@ -108,10 +108,10 @@ def _aggregator(answer) -> tuple[str, str]:
     message = tff.n_bytes(tff.sent_tensors(answer, load_client_delta()))
     total = message * 100
     if total > BUDGET_BYTES:
-        per_weight = 8 * message / 101_770
+        per_weight, spent = 8 * message / 101_770, deciding(total / 1e6, BUDGET_BYTES / 1e6, 2)
         raise Wrong(
-            f"{total / 1e6:.2f} MB ({per_weight:.2f} bits a weight), {BUDGET_BYTES / 1e6:g} MB are allowed.",
-            f"{total / 1e6:.2f} MB（每个权重 {per_weight:.2f} 位），只允许 {BUDGET_BYTES / 1e6:g} MB。",
+            f"{spent} MB ({per_weight:.2f} bits a weight), {BUDGET_BYTES / 1e6:g} MB are allowed.",
+            f"{spent} MB（每个权重 {per_weight:.2f} 位），只允许 {BUDGET_BYTES / 1e6:g} MB。",
         )
     data = load_mnist()
     clients = partition_iid(data.y_train, n_clients=100, seed=0)

@@ -55,6 +55,37 @@ def messages(parts: dict[tuple[float, int], tuple[int, int, int]]) -> Still:
     return Still(figure, alt)
 
 
+def who_stores_what() -> Still:
+    """The state of both sides where messages are lossy in both directions: what each remembers, and what travels."""
+    figure, (ax,) = new_figure(1, width=9, height=2.6)
+    client = say(
+        "client\ndata, never sent\nlast model received\nresidual e", "客户端\n数据（从不发送）\n上次收到的模型\n残差 e"
+    )
+    server = say(
+        "server\nmodel w, which all clients can rebuild\na residual of its own, e\nmessages of past rounds, for latecomers",
+        "服务器\n模型 w（各客户端都能还原）\n自己的残差 e\n各轮的消息，留给迟到的客户端",
+    )
+    up = say("up: encode(Δ + e)", "上行：encode(Δ + e)")
+    down = say("down: encode(mean Δ + e)", "下行：encode(平均 Δ + e)")
+    with styled():
+        box = {"boxstyle": "round,pad=0.6", "facecolor": "white", "edgecolor": EXACT}
+        for place, text in ((0, client), (3, server)):
+            ax.text(place, 0, text, ha="center", va="center", fontsize=10, linespacing=1.7, bbox=box)
+        for height, start, end, colour, text in ((0.3, 0.75, 1.75, UPLINK, up), (-0.3, 1.75, 0.75, DOWNLINK, down)):
+            ax.annotate("", (end, height), (start, height), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.8})
+            ax.text(1.25, height + 0.1, text, ha="center", va="bottom", color=colour, fontsize=9)
+        ax.set(xlim=(-0.9, 4.3), ylim=(-1, 1))
+        ax.set_axis_off()
+    alt = say(
+        "Two boxes. The client keeps its data, the last model it received and its residual; it sends up the sum of delta and "
+        "residual, encoded. The server keeps the model, a residual of its own and the messages of past rounds; it sends down the "
+        "sum of the mean delta and its residual, encoded.",
+        "两个方框。客户端存着数据、上次收到的模型和自己的残差，上行发送“增量加残差”的编码。"
+        "服务器存着模型、自己的残差和各轮的消息，下行发送“平均增量加残差”的编码。",
+    )
+    return Still(figure, alt)
+
+
 def pruning_curves(rows: list[dict]) -> Still:
     """Accuracy against sparsity, before and after fine-tuning. rows: of data/results/pruning.csv, several seeds."""
     figure, axes = new_figure(2, height=3.7)

@@ -22,7 +22,8 @@ COHORT = 10
 CLIENTS = (10, 20, 50, 100)
 BITS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 32)
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-ROUNDS = (5, 10, 20, 30)
+ROUNDS = (2, 4, 5, 10, 20, 30)
+LOCAL_EPOCHS = (1, 2, 5, 10)
 PARTITIONS = ("iid", "shards", "dirichlet")
 DOWNLINKS = ("float32", "8 bits", "uplink")
 
@@ -41,6 +42,7 @@ class LabParameters(NamedTuple):
     ranges: str = "model"
     error_feedback: bool = True
     downlink: str = "float32"
+    local_epochs: int = 1
     rounds: int = 10
     seeds: int = 1
 
@@ -102,7 +104,8 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
             warnings.filterwarnings("ignore", ".* error feedback makes its error grow")  # the picture shows it
             simulate(
                 document_mlp(seed=seed), load_mnist(), clients_of(parameters.partition, parameters.n_clients),
-                rounds=parameters.rounds, clients_per_round=COHORT, uplink=codec_of(parameters),
+                rounds=parameters.rounds, local_epochs=parameters.local_epochs, clients_per_round=COHORT,
+                uplink=codec_of(parameters),
                 downlink=downlink_of(parameters), error_feedback=parameters.error_feedback, seed=seed, on_round=note,
             )  # fmt: skip
         if stopped:
@@ -122,7 +125,7 @@ def lab_run(parameters: LabParameters, histories: list[History]) -> Run:
 def describe(parameters: LabParameters) -> str:
     """The setting in short: the message, and what else differs from the start and matters for it."""
     exact = parameters.bits == 32
-    rounding = parameters.rounding
+    rounding, epochs = parameters.rounding, parameters.local_epochs
     downlinks = {"float32": "", "8 bits": say("downlink 8 bits", "下行 8 位"), "uplink": say("both ways", "下行相同")}
     texts = [
         message_name(parameters.k, parameters.bits),
@@ -130,6 +133,7 @@ def describe(parameters: LabParameters) -> str:
         {"iid": "", "shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"}[parameters.partition],
         "" if exact or rounding == "nearest" else rounding_name(rounding),
         "" if exact or parameters.ranges == "model" else say("range an array", "逐数组范围"),
+        "" if epochs == 1 else say(f"{epochs} local epochs", f"本地 {epochs} 个周期"),
         "" if parameters.error_feedback or (exact and parameters.k == 1) else say("no feedback", "无误差反馈"),
     ]
     return say("; ", "；").join(filter(None, texts))

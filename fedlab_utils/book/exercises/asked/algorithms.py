@@ -28,6 +28,35 @@ share_of_places = Guess(
     (" %", "%"),
 )
 
+what_is_sent_third = Question(
+    "algorithms.what_is_sent_third",
+    (
+        "The client of the table remembers what it has not sent. What is its third message?",
+        "表里的客户端记得自己没发出去的东西。它的第三条消息是什么？",
+    ),
+    (
+        (
+            "2 at place 1: the largest of the third delta",
+            "位置 1 上的 2：第三个增量里最大的",
+            "That is what a client sends that forgets. This one first adds what it still owes.",
+            "会忘事的客户端才这样发。它还要先加上欠着的。",
+        ),
+        (
+            "4 at place 1: the third delta and what is owed, together",
+            "位置 1 上的 4：第三个增量，加上还欠着的",
+            "(1, 2, 0, 1, 0) plus the residual (1, 2, 0, 2, 0) is (2, 4, 0, 3, 0), and 4 is its largest.",
+            "(1, 2, 0, 1, 0) 加残差 (1, 2, 0, 2, 0) 等于 (2, 4, 0, 3, 0)，最大的是 4。",
+        ),
+        (
+            "3 at place 3: what has waited longest",
+            "位置 3 上的 3：等得最久的",
+            "How long something has waited does not count, only how much of it has gathered.",
+            "等了多久不算数，只看攒了多少。",
+        ),
+    ),
+    1,
+)
+
 connections_or_nodes = Question(
     "algorithms.connections_or_nodes",
     (

@@ -152,3 +152,15 @@ what_compression_saves = Question(
     ),
     right=1,
 )
+
+few_rounds = Guess(
+    "background.few_rounds",
+    (
+        "No codec at all. Ten local epochs in each of 2 rounds, in place of one epoch in each of 20: a tenth of the bytes. "
+        "20 rounds reach 94.5 %; how accurate is the model after these 2?",
+        "完全不用编解码器：只训练 2 轮，每轮在本地练 10 个周期，代替 20 轮、每轮 1 个周期，字节数只有十分之一。"
+        "20 轮的准确率是 94.5%，这样 2 轮之后是百分之几？",
+    ),
+    92.3,
+    (" %", "%"),
+)

@@ -129,6 +129,46 @@ past_the_limit = Question(
     2,
 )
 
+histogram_a_row = Guess(
+    "mathematics.histogram_a_row",
+    (
+        "The same eight levels, a histogram for each row: how many bits a level, on average?",
+        "同样的八个级，每行一个直方图：平均每个级几位？",
+    ),
+    1.25,
+    (" bits", " 位"),
+    ("The quiet row takes 1 bit a level, the loud one 1.5.", "安静的一行每个级 1 位，活跃的一行 1.5 位。"),
+)
+
+class_of_its_own = Question(
+    "mathematics.class_of_its_own",
+    (
+        "Many levels, each in a class of its own, so that H(X | C) = 0: what has to be sent?",
+        "级有很多，每个级自成一类，于是 H(X | C) = 0：还需要发送什么？",
+    ),
+    (
+        (
+            "next to nothing: the entropy says so",
+            "几乎什么也不用发：熵就是这么说的",
+            "The entropy is that of somebody who has the histograms, and the histogram of a class of one is that level itself.",
+            "这个熵是对已经拿到直方图的人说的；而只有一个级的类，直方图就是那个级本身。",
+        ),
+        (
+            "as much as packed: nothing is learnt of a level that stands alone",
+            "和打包一样多：单独的一个级，什么也学不到",
+            "A histogram has to be told or to be learnt from other levels of its class, and here there are no others.",
+            "直方图要么发送，要么从同类的其他级里学来；这里没有同类。",
+        ),
+        (
+            "more than with one histogram, but less than packed",
+            "比一个直方图多，但比打包少",
+            "Between the two lies who learns something; in classes of one there is nothing to learn from.",
+            "介于两者之间的，总还学到一点；每类只有一个级，就无从学起。",
+        ),
+    ),
+    1,
+)
+
 feedback_of_whom = Question(
     "mathematics.feedback_of_whom",
     (

@@ -1,0 +1,165 @@
+"""What a reader takes home: her guesses, answers and codecs in one file to read and one for the teacher's table.
+
+`fl.report()` writes fedlab_report.md and fedlab_report.json beside the notebook. Its codecs are trained again with a seed that
+no checker has used: what was chosen by one training is told by another.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..language import percent, say
+from ..measuring.names import codec_named
+from .chapters import MODULES
+from .exercises.asking import Guess, Question, shown
+from .exercises.journal import Entry, entries, minutes
+from .exercises.memory import finished
+from .exercises.overview import Report, guesses_of, label, of_chapter
+
+FORMAT = 1
+WORDS = {
+    "right": ("right", "正确"),
+    "wrong": ("not yet right", "还不对"),
+    "tried": ("answered", "已作答"),
+    "open": ("open", "未做"),
+}
+SEED = 97  # of the training that no checker has seen
+CODECS = "mathematics.codec_for_a_budget", "practice.both_ways"  # exercises whose answer is one codec, or one each way
+
+
+def report(path: str | Path = "fedlab_report.md", student: str = "", codecs: bool = True) -> Report:
+    """Write what you have done as Markdown, and beside it as JSON for the teacher; returns where they are.
+
+    path: of the Markdown file, which is overwritten. student: a name to put on it. codecs: train the codecs of exercises 4.6
+    and 5.4 once more, with a seed of their own (some seconds each). Time is what lies between answers, pauses of more than half
+    an hour left out. OSError where the files cannot be written; ValueError for a path that does not end in .md.
+    """
+    target = Path(path)
+    if target.suffix != ".md":
+        raise ValueError(f"path must end in .md, got {str(path)!r}: the report is Markdown")
+    held = collect(student, codecs)
+    beside = target.with_suffix(".json")
+    target.write_text(as_markdown(held), encoding="utf8")
+    beside.write_text(json.dumps(held, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
+    done = say(
+        f"Written: {target} to read, {beside} for your teacher. {held['finished']} of {held['items']} exercises and questions, "
+        f"{held['minutes']:.0f} minutes between answers.",
+        f"已写好：{target} 供阅读，{beside} 交给老师。完成 {held['finished']}/{held['items']} 道练习和思考题，"
+        f"两次作答之间的时间合计 {held['minutes']:.0f} 分钟。",
+    )
+    return Report(done, f"<b>{html.escape(done)}</b>")
+
+
+def collect(student: str = "", codecs: bool = True) -> dict[str, Any]:
+    """All that a report holds, as JSON takes it."""
+    tried = entries()
+    done = set(finished())
+    chapters = [_chapter(module, tried, done) for module in MODULES]
+    items = [item for chapter in chapters for item in chapter["items"] if item["kind"] != "guess"]
+    right = {entry.name: entry.answer for entry in tried if entry.state == "right"}
+    return {
+        "fedlab_report": FORMAT,
+        "student": student,
+        "written": date.today().isoformat(),
+        "language": say("en", "zh"),
+        "version": version("fedlab-utils"),
+        "finished": sum(item["state"] == "right" for item in items),
+        "items": len(items),
+        "minutes": round(minutes([entry.at for entry in tried]), 1),
+        "chapters": chapters,
+        "codecs": [_played(name, right[name]) for name in CODECS if name in right] if codecs else [],
+    }
+
+
+def _chapter(module: str, tried: list[Entry], done: set[str]) -> dict[str, Any]:
+    items: list[dict[str, Any]] = []
+    for item in (*of_chapter(module), *guesses_of(module)):
+        own = [entry for entry in tried if entry.name == item.name]
+        kind = "guess" if isinstance(item, Guess) else "question" if isinstance(item, Question) else "exercise"
+        wrong = sum(entry.state == "wrong" for entry in own)
+        state = "right" if item.name in done else "wrong" if wrong else "tried" if own else "open"
+        told: dict[str, Any] = {"name": item.name, "label": label(item), "kind": kind, "state": state, "tries": len(own)}
+        if own:
+            answer = next((entry.answer for entry in reversed(own) if entry.state == "right"), own[-1].answer)
+            if isinstance(item, Question):
+                answer = _choice(item, answer)
+            told["answer"] = answer
+        if isinstance(item, Guess):
+            told["truth"] = f"{shown(item.truth)}{say(*item.unit)}"
+        items.append(told)
+    chapter = MODULES[module]
+    return {"number": chapter.number + (chapter.note and f" ({chapter.note})"), "title": say(*chapter.title), "items": items}
+
+
+def _choice(question: Question, answer: str) -> str:
+    """The words of the choice that was answered; of a book that had more choices, its number."""
+    number = int(float(answer))
+    return say(*question.choices[number][:2]) if number in range(len(question.choices)) else answer
+
+
+def _played(name: str, answer: str) -> dict[str, Any]:
+    """A codec, or one each way, in the training of its exercise with another seed: bytes and accuracy."""
+    from ..codecs import Identity
+    from .exercises.sending import message_of, trained
+
+    told: dict[str, Any] = {"name": name, "answer": answer}
+    try:
+        pair = [codec_named(line) for line in answer.splitlines()]
+        uplink, downlink = pair if name == CODECS[1] else (*pair, Identity())
+        history = trained(uplink, downlink, seed=SEED)
+    except Exception as error:  # a codec of the reader's own class, or one that fails with this seed
+        return told | {"why_not": str(error)}
+    return told | {
+        "message_bytes": len(message_of(uplink)),
+        "total_bytes": sum(history.uplink_bytes) + sum(history.downlink_bytes),
+        "accuracy": round(history.accuracy[-1], 4),
+        "seed": SEED,
+    }
+
+
+def as_markdown(held: dict[str, Any]) -> str:
+    """The report to read."""
+    title = say("My work on communication-efficient federated learning", "我的联邦学习通信压缩练习")
+    lines = [f"# {title}", "", f"{held['student']} · {held['written']}".lstrip(" ·"), ""]
+    done, spent = f"{held['finished']}/{held['items']}", f"{held['minutes']:.0f}"
+    lines += [
+        say(
+            f"Exercises and questions: {done}. Time between answers: {spent} minutes.",
+            f"练习和思考题：{done}。两次作答之间的时间：{spent} 分钟。",
+        ),
+        "",
+    ]
+    for codec in held["codecs"]:
+        lines += [f"- {_of_codec(codec)}"]
+    for chapter in held["chapters"]:
+        lines += ["", f"## {chapter['number']} {chapter['title']}", ""]
+        for item in chapter["items"]:
+            state = say(*WORDS[item["state"]])
+            tries = say(f", {item['tries']} tries", f"，{item['tries']} 次") if item["tries"] > 1 else ""
+            truth = say(f"; it is {item['truth']}", f"；答案是 {item['truth']}") if "truth" in item and item["tries"] else ""
+            answer = item.get("answer", "")
+            inline = f": {answer}" if answer and "\n" not in answer and item["kind"] != "exercise" else ""
+            lines.append(f"- **{item['label']}**{say(f' ({state}{tries})', f'（{state}{tries}）')}{inline}{truth}")
+            if answer and not inline:
+                lines += ["", *(f"      {line}" for line in answer.splitlines()), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _of_codec(codec: dict[str, Any]) -> str:
+    answer = " · ".join(f"`{line}`" for line in codec["answer"].splitlines()[:2])
+    if "why_not" in codec:
+        return say(f"{answer}: not trained again, {codec['why_not']}", f"{answer}：没有重新训练，{codec['why_not']}")
+    message, total, accuracy = (
+        f"{codec['message_bytes']:,}",
+        f"{codec['total_bytes'] / 1e6:.2f} MB",
+        percent(codec["accuracy"], 1),
+    )
+    return say(
+        f"{answer}: {message} bytes a message, {total} in all; test accuracy {accuracy} with a seed that no checker uses.",
+        f"{answer}：每条消息 {message} 字节，合计 {total}；换成检查器没用过的种子，测试准确率 {accuracy}。",
+    )

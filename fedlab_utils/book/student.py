@@ -1,0 +1,79 @@
+"""An edition to hand out: the chapters without solutions, without the results below a question, without the teacher's page.
+
+    python -m fedlab_utils.book.student zh student/zh
+
+`make student EDITION=zh` does the same. In it `solution()` and `answers()` say that they are withheld. They still stand in the
+package: who looks for them there finds them, and has at least looked at the code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from ..language import LANGUAGES
+from ..validation import require_choice
+from .bookshelf import ROOT, covered
+
+TEACHERS = "90_teacher"
+# What the book says of its solutions, and what is left of it.
+SAID = (
+    (re.compile(r"; a solution is folded away in the next cell(, and `….solution\(\)` shows it)?"), ""),
+    (re.compile(r"；?参考答案折叠在下一个单元格里，也可以用 `….solution\(\)` 显示"), ""),
+    (re.compile(r"；?下一个单元格里折叠着参考答案"), ""),
+    (re.compile(rf"\[([^\]]+)\]\({TEACHERS}\.ipynb[^)]*\)"), r"\1"),
+)
+LANGUAGE = re.compile(r'^fl\.use_language\("(?:en|zh)"\)', re.MULTILINE)
+
+
+def edition(notebook: bytes) -> bytes:
+    """A chapter as a student gets it. ValueError where no cell chooses the language, after which solutions are withheld."""
+    book = json.loads(covered(notebook))
+    cells = [cell for cell in book["cells"] if "solution" not in cell["metadata"].get("tags", [])]
+    withheld = False
+    for cell in cells:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            for pattern, left in SAID:
+                source = pattern.sub(left, source)
+        elif not withheld and LANGUAGE.search(source):
+            source = LANGUAGE.sub(r"\g<0>" + "\nfl.exercises.withhold()", source)
+            withheld = True
+        cell["source"] = source
+    if not withheld:
+        raise ValueError("no cell says fl.use_language(…), after which solutions could be withheld")
+    book["cells"] = cells
+    return f"{json.dumps(book, ensure_ascii=False, indent=1, sort_keys=True)}\n".encode()
+
+
+def hand_out(language: str, folder: Path, root: Path = ROOT) -> list[Path]:
+    """Write the student's edition into a folder that is empty or new; returns its files.
+
+    FileExistsError where the folder holds notebooks already: a class may have worked in them. FileNotFoundError without the book.
+    """
+    require_choice("language", language, LANGUAGES)
+    chapters = [path for path in sorted((root / "notebooks" / language).glob("*.ipynb")) if path.stem != TEACHERS]
+    if not chapters:
+        raise FileNotFoundError(f"{root / 'notebooks' / language} holds no chapters: a complete copy of the repository is needed")
+    if any(folder.glob("*.ipynb")):
+        raise FileExistsError(f"{folder} holds notebooks, in which somebody may have worked: name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in chapters:
+        (folder / path.name).write_bytes(edition(path.read_bytes()))
+    return [folder / path.name for path in chapters]
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 2 or arguments[0] not in LANGUAGES:
+        sys.exit("usage: python -m fedlab_utils.book.student zh|en folder")
+    try:
+        files = hand_out(arguments[0], Path(arguments[1]))
+    except OSError as error:
+        sys.exit(f"student: {error}")
+    print(f"{len(files)} chapters without solutions: {arguments[1]}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
