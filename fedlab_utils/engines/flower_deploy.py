@@ -37,14 +37,7 @@ class Deployment:
         """Start everything; returns the SuperLink's process. `Failed`, in one sentence, where something does not start."""
         lab, keys = self._lab, self.keys
         make_certificates(keys)
-        self.superlink = lab.start("superlink", [
-            "flower-superlink", "--host", "127.0.0.1", "--port", str(self.port), "--database", str(lab.home / "state.db"),
-            "--ssl-ca-certfile", str(keys / "ca.crt"), "--ssl-certfile", str(keys / "server.pem"),
-            "--ssl-keyfile", str(keys / "server.key"), "--enable-supernode-auth", "--disable-runtime-dependency-installation",
-        ])  # fmt: skip
-        trusted = ssl.create_default_context(cafile=str(keys / "ca.crt"))
-        lab.wait("the SuperLink answers", lambda: healthy(f"https://127.0.0.1:{self.port}/health", trusted), START_SECONDS,
-                 self.superlink)  # fmt: skip
+        self.start_superlink()
         connect(lab, self.port, f'root-certificates = "{keys / "ca.crt"}"')
         for node in range(self._n):
             key = make_node_key(keys, f"node{node}")
@@ -56,6 +49,31 @@ class Deployment:
             lab.wait(f"node {node} is taken", partial(self._taken, node), START_SECONDS, process, self.superlink)
         self._say(f"SuperLink on 127.0.0.1:{self.port} with TLS, {self._n} SuperNodes with keys of their own.")
         return self.superlink
+
+    def start_superlink(self) -> None:
+        """Start the SuperLink, also one that was killed: its database knows the nodes, and they come back to it."""
+        lab, keys = self._lab, self.keys
+        self.superlink = lab.start("superlink", [
+            "flower-superlink", "--host", "127.0.0.1", "--port", str(self.port), "--database", str(lab.home / "state.db"),
+            "--ssl-ca-certfile", str(keys / "ca.crt"), "--ssl-certfile", str(keys / "server.pem"),
+            "--ssl-keyfile", str(keys / "server.key"), "--enable-supernode-auth", "--disable-runtime-dependency-installation",
+        ])  # fmt: skip
+        trusted = ssl.create_default_context(cafile=str(keys / "ca.crt"))
+        lab.wait("the SuperLink answers", lambda: healthy(f"https://127.0.0.1:{self.port}/health", trusted), START_SECONDS,
+                 self.superlink)  # fmt: skip
+        for proxy in self._proxies.values():
+            proxy.open()
+
+    def kill_superlink(self) -> None:
+        """End the SuperLink as a power cut does, and with it the run, which Flower does not resume.
+
+        The proxies are closed first: a SuperNode tries again where it is refused, but gives up for good where a connection is
+        taken and ends within the handshake of TLS.
+        """
+        for proxy in self._proxies.values():
+            proxy.close()
+        self._lab.end(self.superlink, hard=True)
+        self._say("the SuperLink was killed")
 
     def start_node(self, node: int, *, key: Path | None = None, trusted: Path | None = None) -> subprocess.Popen:
         """Start a SuperNode, with nothing that it may have remembered before. key, trusted: another key or CA than its own; such

@@ -17,9 +17,14 @@ class CountingProxy:
         self._to = port
         self.up = self.down = self.connections = 0
         self._lock, self._open = threading.Lock(), set[socket.socket]()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = 0
+        self.open()
+
+    def open(self) -> None:
+        """Listen, the second time on the port of the first."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def counts(self) -> tuple[int, int]:
         """Bytes up and down so far."""
@@ -27,17 +32,17 @@ class CountingProxy:
             return self.up, self.down
 
     def close(self) -> None:
-        """End all connections, and listen no more."""
-        for each in [self._listener, *self._open]:
+        """Listen no more, and end all connections: a node that tries is refused, as by a machine that is up without a server."""
+        for each in [self._listener, *list(self._open)]:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             with contextlib.suppress(OSError):
                 each.close()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                node, _ = self._listener.accept()
+                node, _ = listener.accept()
             except OSError:
                 return  # closed
             try:

@@ -90,7 +90,7 @@ def run_app(
         complete = text[: text.rfind("\n") + 1] if running else text
         for line in complete[read:].splitlines():
             watch(line)
-            if found := re.search(r"(PayloadFedAvg|round \d+( of \d+)?[:,]|fedlab:).*", line):
+            if found := re.search(r"(PayloadFedAvg|it goes on after|round \d+( of \d+)?[:,]|fedlab:).*", line):
                 say(found[0].strip())
                 told = found[0] if found[1] == "fedlab:" else told
         read = len(complete)

@@ -1,8 +1,8 @@
 """Our payloads in a deployment: a SuperLink and three SuperNodes as processes, with TLS and keys of their own, on loopback.
 
 Runs in .venv-flower (`make test-flower`); elsewhere it is deselected by its mark. Each message starts a process that loads
-TensorFlow: a run of three rounds takes a minute. `FEDLAB_FLOWER=all` runs two more codecs, which test_flower.py and
-test_flower_runs.py always do.
+TensorFlow: a run of three rounds takes a minute. `FEDLAB_FLOWER=all` also runs the codecs that test_flower.py and
+test_flower_runs.py always run, and kills the SuperLink, which takes eight minutes instead of five.
 """
 
 import csv
@@ -13,8 +13,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from flower_cases import CASES, app_of, expected, is_the_same, sent_in
+from flower_cases import CASES, TOP, app_of, expected, is_the_same, sent_in
 from later import Later
 
 import fedlab_utils as fl
@@ -28,7 +29,8 @@ pytestmark = pytest.mark.flower
 
 NODES = 3
 SETTINGS = {"clients": NODES, "clients-per-round": NODES, "rounds": 3}
-WHOLE = ["8 bit", *(["top-k both ways", "contexts", "mask"] if os.environ.get("FEDLAB_FLOWER") == "all" else [])]
+ALL = os.environ.get("FEDLAB_FLOWER") == "all"
+WHOLE = ["8 bit", *(["top-k both ways", "contexts", "mask"] if ALL else [])]
 
 
 def listens(port):
@@ -110,6 +112,31 @@ def test_a_node_is_killed_in_mid_round_and_comes_back(deployed, monkeypatch):
         for way, total in (("up", history.uplink_bytes), ("down", history.downlink_bytes)):
             parts = [int(row["bytes"]) for row in rows if (int(row["round"]), row["direction"]) == (number + 1, way)]
             assert sum(parts) == total[number]
+
+
+@pytest.mark.skipif(not ALL, reason="FEDLAB_FLOWER=all runs it; the checkpoint itself is always tested, in test_flower.py")
+def test_a_new_run_goes_on_where_a_superlink_was_killed(deployed, monkeypatch, tmp_path):
+    lab, deployment = deployed
+    settings = SETTINGS | {"uplink": "QSGD(4)", "downlink": TOP, "checkpoint": str(tmp_path / "checkpoint.npz")}
+
+    def watch(line):
+        if "round 2 of 3" in line:
+            time.sleep(2)
+            deployment.kill_superlink()
+
+    with pytest.raises(labs.Failed, match="the SuperLink ended in the middle of the run"):
+        runs.run_app(lab, app_of("8 bit", tmp_path), settings, [], deployment.superlink, watch=watch)
+    deployment.start_superlink()
+    said = []
+    history = runs.run_app(lab, app_of("8 bit", tmp_path), settings, [], deployment.superlink, say=said.append)
+    assert any("it goes on after round 2" in line for line in said) and sum("accuracy" in line for line in said) == 1
+    mnist = fl.load_mnist()
+    clients = fl.partition_iid(mnist.y_train, n_clients=100, seed=0)[:NODES]
+    ours = fl.simulate(fl.models.document_mlp(seed=0), mnist, clients, rounds=3, clients_per_round=NODES, chunk=1,
+                       uplink=fl.QSGD(4), downlink=fl.TopK(0.01) | fl.Quantize(8))  # fmt: skip
+    with np.load(lab.out / "weights.npz") as arrays:
+        assert [arrays[name].tobytes() for name in arrays.files] == [w.tobytes() for w in ours.weights]
+    assert history.accuracy == ours.accuracy and history.uplink_bytes == ours.uplink_bytes
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
