@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab student quick test notebooks studies fuzz mutants tff test-tff bench update help
+.PHONY: lab student quick test notebooks studies fuzz mutants tff test-tff flower-env flower flower-deploy test-flower bench update help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
@@ -36,7 +36,7 @@ test: export TF_NUM_INTEROP_THREADS = 1
 test: .venv/.dev
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not tff" \
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not tff and not flower" \
 	    $(NBVAL) --ignore-glob="*_tff.ipynb" notebooks/en notebooks/zh tests
 
 notebooks: .venv/.dev
@@ -64,17 +64,33 @@ test-tff: tff .venv/.dev
 	.venv/bin/python -m pytest -m tff tests
 	.venv/bin/python -m pytest --nbval notebooks/*/*_tff.ipynb
 
+# Flower has an environment of its own as well: its packages do not resolve beside JupyterLab's.
+flower-env: .venv-flower/.installed
+
+flower: flower-env
+	.venv-flower/bin/python -m fedlab_utils.engines.flower_run simulation $(FLOWER_ARGS)
+
+flower-deploy: flower-env
+	.venv-flower/bin/python -m fedlab_utils.engines.flower_run deployment $(FLOWER_ARGS)
+
+test-flower: flower-env
+	.venv-flower/bin/python -m pytest -m flower tests/engines/test_flower.py tests/engines/test_flower_runs.py tests/engines/test_flower_deploy.py
+
 bench: .venv/.dev
 	.venv/bin/python benchmarks/codecs.py
 	.venv/bin/python benchmarks/scaling.py
 	.venv/bin/python benchmarks/simulation.py --install
 
-# Both locks from the ranges in pyproject.toml; UPGRADE=--upgrade takes newer versions of everything. No index is named in them.
+# The locks from the ranges in pyproject.toml; UPGRADE=--upgrade takes newer versions of everything. No index is named in them.
 LOCK = uv pip compile --universal --python-version 3.11 --fork-strategy fewest --annotation-style line --no-emit-index-url --quiet $(UPGRADE)
+# What decides numbers, and what runs the tests, is in .venv-flower what it is in the book.
+SAME = numpy|keras|tensorflow|tensorflow-cpu|constriction|pytest|hypothesis
 update:
 	@command -v uv >/dev/null || { echo 'uv is needed for this: pip install uv, in an environment of its own.' >&2; exit 1; }
 	$(LOCK) --group check --output-file requirements.txt pyproject.toml
 	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	grep -hE '^($(SAME))==' requirements.txt requirements-dev.txt | \
+	    $(LOCK) --group flower --constraint /dev/stdin --output-file requirements-flower.txt
 
 help:
 	@echo 'make lab                open your copy of the book, in my/, in JupyterLab; EDITION=zh or en (now: $(EDITION)),'
@@ -88,8 +104,12 @@ help:
 	@echo 'make mutants            plant faults and see whether the tests notice: half a day'
 	@echo 'make tff                what chapter 5 on TensorFlow Federated runs on, in .venv-tff: Python 3.11, Linux x86-64, 2 GB'
 	@echo 'make test-tff           the tests and notebooks that need it'
+	@echo 'make flower-env         what our payloads on Flower run on, in .venv-flower: a minute, 2 GB'
+	@echo 'make flower             the app in flower/ in its simulation; FLOWER_ARGS="rounds=5 clients=20" changes its configuration'
+	@echo 'make flower-deploy      the same as a deployment here: a SuperLink and three SuperNodes, TLS, keys; bytes at the sockets'
+	@echo 'make test-flower        the tests that need it'
 	@echo 'make bench              codecs and simulation, with peers in environments of their own: half an hour, 6 GB'
-	@echo 'make update             compile requirements.txt and requirements-dev.txt from pyproject.toml (UPGRADE=--upgrade), with uv'
+	@echo 'make update             compile requirements*.txt but that of TFF from pyproject.toml (UPGRADE=--upgrade), with uv'
 	@echo 'The first call makes .venv; PYTHONS=/path/to/python3.12 chooses its Python.'
 
 # The stamp holds the folder that .venv was made for. A copied or moved tree, whose .venv would still run the package of
@@ -97,13 +117,16 @@ help:
 stale = $(shell test -x $(1)/bin/python && grep -qsxF '$(CURDIR)' $(1)/.installed || echo $(2))
 VENV = $(call stale,.venv,venv)
 VENV_TFF = $(call stale,.venv-tff,venv-tff)
+VENV_FLOWER = $(call stale,.venv-flower,venv-flower)
 
-.PHONY: venv venv-tff
-venv:
+.PHONY: venv venv-tff venv-flower
+venv: FOLDER = .venv
+venv-flower: FOLDER = .venv-flower
+venv venv-flower:
 	@for p in $(PYTHONS); do \
 	    $$p -c '$(USABLE)' 2>/dev/null || continue; \
-	    echo "Making .venv with $$p ($$($$p --version))."; \
-	    exec $$p -m venv --clear .venv; \
+	    echo "Making $(FOLDER) with $$p ($$($$p --version))."; \
+	    exec $$p -m venv --clear $(FOLDER); \
 	done; \
 	echo 'Python 3.11, 3.12 or 3.13 with its venv module is needed, and none of these is one: $(PYTHONS).' \
 	    'On Debian and Ubuntu: apt install python3-venv. Elsewhere: make PYTHONS=/path/to/python3.12' >&2; exit 1
@@ -142,4 +165,10 @@ venv-tff:
 	@echo 'Installing what requirements-tff.txt lists into .venv-tff. The first time this takes a minute or more.'
 	@.venv-tff/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-tff.txt
 	@.venv-tff/bin/python -m pip install -qq --disable-pip-version-check --no-deps -e .
+	@echo '$(CURDIR)' >$@
+
+.venv-flower/.installed: $(VENV_FLOWER) requirements-flower.txt pyproject.toml
+	@echo 'Installing what requirements-flower.txt lists into .venv-flower. The first time this takes a minute or more.'
+	@.venv-flower/bin/python -m pip install -qq --disable-pip-version-check --no-compile -r requirements-flower.txt
+	@.venv-flower/bin/python -m pip install -qq --disable-pip-version-check --no-compile --no-deps -e .
 	@echo '$(CURDIR)' >$@

@@ -11,18 +11,19 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 # What must be importable in each, and by which name.
 MODULES = {"tff": ("tensorflow_federated", "fedlab_utils.tff"), "flower": ("flwr", "ray", "keras"), "pfl": ("pfl", "torch")}
+FOLDERS = {"tff": ".venv-tff", "flower": ".venv-flower-bench", "pfl": ".venv-pfl"}  # .venv-flower is the book's own, newer
 FIND = "import importlib.util as u, sys; sys.exit(not all(u.find_spec(name) for name in sys.argv[1:]))"
 
 
 def default(name: str) -> Path:
-    return ROOT / f".venv-{name}"
+    return ROOT / FOLDERS[name]
 
 
 def make(name: str) -> list[list[str]]:
     """The commands that make it at its default place, to be run in the root of the repository."""
     if name == "tff":
         return [["make", "tff"]]
-    folder = f".venv-{name}"
+    folder = FOLDERS[name]
     install = [f"{folder}/bin/python", "-m", "pip", "install", "-r", f"benchmarks/requirements-{name}.txt"]
     return [[sys.executable, "-m", "venv", folder], install]
 

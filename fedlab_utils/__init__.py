@@ -58,6 +58,7 @@ _MODULES = {
     "exercises": "book.exercises",
     "federated": "federation.simulate",
     "figures": "book.figures",
+    "flower": "engines.flower",
     "models": "training.models",
     "plotting": "book.plotting",
     "privacy": "federation.privacy",

@@ -22,6 +22,23 @@ class FirstModel(NamedTuple):
     state_bytes: int
 
 
+class Service(NamedTuple):
+    """What brings one client up to date.
+
+    begins: "held" where it has a model, else what it is sent to begin with: "dense", the model of the day, or "first", the
+    first model that is not dense. once: what goes with a first model goes with it. since: then the broadcasts from this number
+    on (None: none). state: then the state of the day, as a payload of its own. sent_bytes: of it all; first_bytes: of the
+    part that is a first model.
+    """
+
+    begins: str
+    once: bool
+    since: int | None
+    state: bool
+    sent_bytes: int
+    first_bytes: int
+
+
 class Downlink:
     """The server's side of the downlink: one payload a round for all, and what a client that missed some has to pay.
 
@@ -47,33 +64,84 @@ class Downlink:
         self._payload_bytes: list[int] = []  # of each round's broadcast so far, without the state
         self._version: dict[int, int] = {}  # by client: how many broadcasts it has
 
-    def broadcast(self, update: np.ndarray, rng: np.random.Generator, state: np.ndarray | None = None) -> None:
+    def broadcast(self, update: np.ndarray, rng: np.random.Generator, state: np.ndarray | None = None) -> bytes:
         """Encode the round's update once; it reaches each client when it next takes part, with the state of then."""
         payload, received = self._memory.send(update, rng)
         self._payload_bytes.append(len(payload))
         self.model = self.model + received
         self.state = self.state if state is None else state
+        return payload
+
+    @property
+    def n_broadcasts(self) -> int:
+        """How many broadcasts there have been."""
+        return len(self._payload_bytes)
+
+    def serve(self, cohort: Iterable[int]) -> dict[int, Service]:
+        """What brings each of these clients up to date; they are up to date afterwards."""
+        sizes = self._sizes()
+        served = {client: self._service(self._version.get(client), *sizes) for client in cohort}
+        self._version |= dict.fromkeys(served, self.n_broadcasts)
+        self.first_model_bytes.append(sum(service.first_bytes for service in served.values()))
+        return served
 
     def bytes_to_serve(self, cohort: Iterable[int]) -> int:
         """Bytes that bring these clients up to date; they are up to date afterwards."""
+        return sum(service.sent_bytes for service in self.serve(cohort).values())
+
+    def has(self, client: int, broadcasts: int | None) -> None:
+        """Note how many broadcasts a client is known to have, where that is not what it was last served (an answer that did not
+        come, a restart); None: not even a model."""
+        self._version.pop(client, None)
+        if broadcasts is not None:
+            self._version[client] = broadcasts
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs, as arrays by name. Not what each client has: that is for them to say."""
+        return {"model": self.model, "state": self.state, "residual": np.asarray(self._memory.value, np.float32),
+                "payload_bytes": np.array(self._payload_bytes, np.int64)}  # fmt: skip
+
+    def restore(self, snapshot: dict[str, np.ndarray]) -> None:
+        """Go on from a `snapshot`, with clients none of which has a model."""
+        self.model, self.state = snapshot["model"], snapshot["state"]
+        self._memory.value = snapshot["residual"] if snapshot["residual"].ndim else float(snapshot["residual"])
+        self._payload_bytes, self._version = snapshot["payload_bytes"].tolist(), {}
+
+    def earliest_needed(self) -> int:
+        """The first broadcast that may still be sent to anybody: with those before, a dense model is fewer bytes."""
+        sizes = dense, of_state = self._sizes()
+        if self._first_model is not None and self._service(None, *sizes).begins == "first":
+            return 0
+        number, total = self.n_broadcasts, of_state
+        while number > 0 and total + self._payload_bytes[number - 1] <= dense:
+            number -= 1
+            total += self._payload_bytes[number]
+        return number
+
+    def _sizes(self) -> tuple[int, int]:
+        """Bytes of the dense model of the day, and of its state where that is a payload of its own."""
         dense = len(Identity().encode(np.concatenate([self.model, self.state])))
-        of_state = len(send_exactly(self.state)[0])
-        begins, replays = dense + self._once_bytes, 0  # what a client that never took part is sent to begin with, and after
+        return dense, len(send_exactly(self.state)[0])
+
+    def _service(self, version: int | None, dense: int, of_state: int) -> Service:
+        """What a client with so many broadcasts (None: one that never took part) is sent."""
+        if version is not None:
+            missed = sum(self._payload_bytes[version:]) + of_state
+            if version == self.n_broadcasts:
+                return Service("held", False, None, False, 0, 0)
+            if missed <= dense:
+                return Service("held", False, version, of_state > 0, missed, 0)
+            return Service("dense", False, None, False, dense, 0)
+        begins = dense + self._once_bytes
         if self._first_model is not None:
             first, of_first_state = self._first_model
-            rounds = sum(self._payload_bytes) + of_state if self._payload_bytes else of_first_state
-            if first + rounds <= begins:
-                begins, replays = (first, rounds) if self._payload_bytes else (first + rounds, 0)
-        newcomers = total = 0
-        for client in cohort:
-            if client in self._version:
-                missed = self._payload_bytes[self._version[client] :]
-                total += min(sum(missed) + of_state, dense) if missed else 0
-            else:
-                newcomers += 1
-            self._version[client] = len(self._payload_bytes)
-        self.first_model_bytes.append(newcomers * begins)
-        return total + newcomers * (begins + replays)
+            if self._payload_bytes:
+                rounds = sum(self._payload_bytes) + of_state
+                if first + rounds <= begins:
+                    return Service("first", True, 0, of_state > 0, first + rounds, first)
+            elif first + of_first_state <= begins:
+                return Service("first", True, None, of_first_state > 0, first + of_first_state, first + of_first_state)
+        return Service("dense", True, None, False, begins, begins)
 
 
 def send_exactly(values: np.ndarray) -> tuple[bytes, np.ndarray]:

@@ -16,7 +16,7 @@ from ..training.arrays import plan_batches
 from ..training.models import keras
 from ..training.trainer import Trainer
 from ..validation import require_clients, require_integer, require_number
-from .simulate import layer_seeds
+from .parties import layer_seeds
 
 if TYPE_CHECKING:
     from ..data import Dataset

@@ -18,6 +18,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -99,16 +100,10 @@ def require_rebuilt(model: keras.Model, progress: bool = False) -> bytes:
 
 def _in_a_fresh_process(recipe: bytes, progress: bool) -> list[np.ndarray]:
     """The weights that a new Python draws, which is given these bytes and nothing else of ours: no seed, no class."""
-    from tqdm.auto import tqdm
-
     root = str(Path(__file__).resolve().parents[2])
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
-    text = say("a fresh process rebuilds the first model", "新进程正在重建第一个模型")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        tqdm(total=1, desc=text, bar_format="{desc} … {elapsed}", leave=False, disable=not progress),
-    ):
+    with tempfile.TemporaryDirectory() as folder, _bar() if progress else nullcontext():
         file = Path(folder) / "weights.npz"
         command = [sys.executable, "-m", __name__, str(file)]
         done = subprocess.run(command, input=recipe, capture_output=True, env=environment, cwd=folder)
@@ -117,6 +112,13 @@ def _in_a_fresh_process(recipe: bytes, progress: bool) -> list[np.ndarray]:
             raise ValueError(f"a fresh process could not rebuild it: {said[-1]}")
         with np.load(file) as arrays:
             return [arrays[f"arr_{place}"] for place in range(len(arrays.files))]
+
+
+def _bar() -> Any:
+    from tqdm.auto import tqdm
+
+    text = say("a fresh process rebuilds the first model", "新进程正在重建第一个模型")
+    return tqdm(total=1, desc=text, bar_format="{desc} … {elapsed}", leave=False)
 
 
 def _require_same(model: keras.Model, drawn: Arrays) -> None:

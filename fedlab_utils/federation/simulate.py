@@ -7,7 +7,6 @@ what has to be sent as bytes, and keeps the account by the laws of the communica
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -15,59 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..codecs import Codec, Identity, Residual, decode_mask, encode_mask, require_codec
+from ..codecs import Codec, require_codec
 from ..data import Dataset
-from ..layout import Shapes, flatten, unflatten
 from ..streams import Purpose, require_seed, stream
-from ..training.arrays import plan_batches
 from ..training.models import keras
 from ..training.trainer import Trainer
-from ..validation import require_clients, require_fraction, require_held_out, require_integer, require_mask, require_number
-from .account import Downlink, FirstModel, require_first_model, send_exactly
+from ..validation import require_clients, require_fraction, require_held_out, require_integer, require_number
+from .account import require_first_model
 from .history import Diverged, History
-from .recipe import require_rebuilt
-
-
-class Client:
-    """One participant: its samples, what its codec has not sent yet, and the weights that it keeps to itself."""
-
-    def __init__(self, number: int, samples: np.ndarray, codec: Codec, error_feedback: bool, own: dict[int, np.ndarray],
-                 shapes: Shapes) -> None:  # fmt: skip
-        self.number, self.samples = number, samples
-        self.own = own  # by place in model.get_weights()
-        self._memory = Residual(codec, error_feedback, shapes)
-
-    def send(self, delta: np.ndarray, state: np.ndarray, rng: np.random.Generator) -> tuple[int, np.ndarray, np.ndarray]:
-        """Send what local training moved, and the state as it is: bytes, and what the server decodes of each."""
-        payload, received = self._memory.send(delta, rng)
-        exactly, its_state = send_exactly(state)
-        return len(payload) + len(exactly), received, its_state
-
-
-class Server(Downlink):
-    """The global model: it averages what it receives, moves along the mean, and broadcasts the step."""
-
-    def __init__(self, model: np.ndarray, state: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int,
-                 learning_rate: float, momentum: float, shapes: Shapes, first_model: FirstModel | None):  # fmt: skip
-        super().__init__(model, codec, error_feedback, once_bytes, state, shapes, first_model)
-        self._learning_rate, self._momentum = learning_rate, momentum
-        self._velocity = np.zeros(model.size)
-
-    def begin(self) -> None:
-        """Forget the sums of the round before."""
-        self._update, self._states, self._share = np.zeros(self.model.size), np.zeros(self.state.size), 0.0
-
-    def receive(self, update: np.ndarray, state: np.ndarray, share: float) -> None:
-        """Add what a client has sent. share: its samples among all of the round's answers."""
-        self._update += update * share
-        self._states += state * share
-        self._share += share
-
-    def step(self, rng: np.random.Generator) -> None:
-        """Move along the mean update (with momentum), take the mean state as it is, broadcast both."""
-        self._velocity = self._momentum * self._velocity + self._update
-        state = (self._states / self._share).astype(np.float32) if self._share else self.state  # nobody answered: as it was
-        self.broadcast((self._learning_rate * self._velocity).astype(np.float32), rng, state)
+from .parties import Client, Trained, agree_on_mask, answers, hold, open_account, select, train_locally
 
 
 def simulate(
@@ -142,65 +97,35 @@ def simulate(
     first_model = require_first_model(first_model)
 
     begun = time.perf_counter()
-    mask_bytes = 0
+    mask_message = b""
     if mask is not None:
-        mask = require_mask("mask", mask, model.get_weights())
-        agreed = encode_mask(mask)
-        mask_bytes, shapes = len(agreed), [part.shape for part in mask]
-        mask = unflatten(decode_mask(agreed, max_weights=sum(part.size for part in mask)), shapes)
+        mask_message, mask = agree_on_mask(model, mask)
     trainer = Trainer(model, data, optimizer or keras.optimizers.SGD(learning_rate), loss, state, mask)
     parts = require_clients(clients, trainer.n_samples, clients_per_round)
     held_out = None
     if validation is not None:
         held_out = trainer.training_samples(require_held_out("validation", validation, parts, trainer.n_samples))
     chunk = trainer.chunk if chunk is None else require_integer("chunk", chunk, 1)
-    weights = model.get_weights()
-    once_bytes = mask_bytes
-    if unshared := [weights[place] for place in trainer.frozen + trainer.own]:
-        once_bytes += len(Identity().encode(flatten(unshared)))
-    start, first_state, instead = trainer.gather(weights), trainer.gather_state(weights), None
-    if isinstance(first_model, Codec):
-        payload, start = Residual(first_model, False, trainer.sent_shapes).send(start, stream(seed, Purpose.FIRST_MODEL))
-        instead = FirstModel(len(payload) + once_bytes, len(send_exactly(first_state)[0]))
-    elif first_model == "seed":
-        instead = FirstModel(len(require_rebuilt(model, progress)) + mask_bytes, 0)
-    up, down = (feedback(name, codec, error_feedback, start.size) for name, codec in (("uplink", uplink), ("downlink", downlink)))
-    server = Server(start, first_state, downlink, down, once_bytes, server_learning_rate, server_momentum, trainer.sent_shapes,
-                    instead)  # fmt: skip
+    weights, server, up, _ = open_account(
+        model, trainer, mask_message, uplink=uplink, downlink=downlink, first_model=first_model, error_feedback=error_feedback,
+        server_learning_rate=server_learning_rate, server_momentum=server_momentum, seed=seed, progress=progress,
+    )  # fmt: skip
     own = {place: weights[place] for place in trainer.own}
     everybody = [Client(n, part, uplink, up, dict(own), trainer.sent_shapes) for n, part in enumerate(parts)]
     history = History(seed=seed)
     history.setup_seconds = time.perf_counter() - begun
 
-    def hold() -> None:
-        """Put the server's model into `weights`, as clients hold it."""
-        for place, array in zip(trainer.shared, trainer.scatter(server.model), strict=True):
-            weights[place] = array
-        for place, array in zip(trainer.averaged, trainer.scatter_state(server.state), strict=True):
-            weights[place] = array
+    def train(number: int, members: list[Client]) -> list[Trained]:
+        found = train_locally(trainer, trainer.train_set, weights, members, seed, number, local_epochs, batch_size)
+        for client, trained in zip(members, found, strict=True):
+            if what := trained.not_finite():
+                raise Diverged(number + 1, f"client {client.number}", what, history)
+            client.own = trained.own
+        return found
 
-    def train(number: int, members: list[Client]):
-        """Local training of some clients: for each what it moved, float32 [n_weights], and its state, float32 [n_values]."""
-        parts, numbers = [client.samples for client in members], [client.number for client in members]
-        batches = plan_batches(parts, [stream(seed, Purpose.BATCHES, number, n) for n in numbers], local_epochs, batch_size)
-        seeds = layer_seeds([stream(seed, Purpose.LAYERS, number, n) for n in numbers], trainer.n_seeds)
-        own = {place: np.stack([client.own[place] for client in members]) for place in trainer.own}
-        arrays, losses = trainer.train(weights, *batches, seeds, own)
-        deltas = trainer.deltas(arrays, weights)
-        states = [trainer.gather_state([array[at] for array in arrays]) for at in range(len(members))]
-        for at, client in enumerate(members):
-            if not np.isfinite(losses[at]):
-                raise Diverged(number + 1, f"client {client.number}", "loss is", history)
-            if not (np.isfinite(deltas[at]).all() and np.isfinite(states[at]).all()):
-                raise Diverged(number + 1, f"client {client.number}", "weights are", history)
-            client.own = {place: arrays[place][at] for place in trainer.own}
-        return zip(deltas, states, strict=True)
-
-    hold()
     with _progress_bar(rounds) if progress else nullcontext() as bar:
         for number in range(rounds):
-            rng = stream(seed, Purpose.SELECTION, number)
-            cohort = [everybody[n] for n in np.sort(rng.choice(len(everybody), clients_per_round, replace=False))]
+            cohort = [everybody[n] for n in select(len(everybody), clients_per_round, seed, number)]
             began = time.perf_counter()
             downlink_bytes, uplink_bytes = server.bytes_to_serve([client.number for client in cohort]), 0
             codec_seconds, train_seconds = time.perf_counter() - began, 0.0
@@ -209,18 +134,18 @@ def simulate(
             server.begin()
             for first in range(0, len(answering), chunk):
                 members, before = answering[first : first + chunk], time.perf_counter()
-                trained = train(number, members)
+                found = train(number, members)
                 between = time.perf_counter()
-                for client, (delta, its_state) in zip(members, trained, strict=True):
+                for client, trained in zip(members, found, strict=True):
                     rng = stream(seed, Purpose.UPLINK, number, client.number)
-                    sent, received, its_state = client.send(delta, its_state, rng)
-                    uplink_bytes += sent
+                    payload, exactly, received, its_state = client.send(trained.delta, trained.state, rng)
+                    uplink_bytes += len(payload) + len(exactly)
                     server.receive(received, its_state, client.samples.size / samples)
                 train_seconds += between - before
                 codec_seconds += time.perf_counter() - between
             before = time.perf_counter()
             server.step(stream(seed, Purpose.DOWNLINK, number))
-            hold()
+            hold(trainer, weights, server.model, server.state)
             coded = time.perf_counter()
 
             models = [weights] if not trainer.own else [
@@ -246,33 +171,6 @@ def simulate(
             if on_round is not None and isinstance(go_on := on_round(history), (bool, np.bool_)) and not go_on:
                 break
     return history
-
-
-def feedback(name: str, codec: Codec, wanted: bool | None, n: int) -> bool:
-    """Whether to keep a residual for messages of n weights. wanted: None asks the codec; True warns where it does harm."""
-    if wanted is not None and not isinstance(wanted, (bool, np.bool_)):
-        raise TypeError(f"error_feedback must be None, True or False, got {wanted!r}")
-    if codec.lossless:
-        return False  # nothing is left to feed back: no residual of zeros for each of a thousand clients
-    if wanted is None:
-        return codec.feedback_helps(n)
-    if wanted and not codec.feedback_bounded(n):
-        warnings.warn(
-            f"{name}={codec} is random and far from what it is given: error feedback makes its error grow from round to round; "
-            "use error_feedback=None, which leaves it off here",
-            stacklevel=3,
-        )
-    return bool(wanted)
-
-
-def answers(seed: int, number: int, client: int, no_answer: float) -> bool:
-    """Whether a client of a round answers."""
-    return no_answer == 0 or stream(seed, Purpose.ANSWERS, number, client).random() >= no_answer
-
-
-def layer_seeds(rngs: Sequence[np.random.Generator], n_seeds: int) -> np.ndarray:
-    """Seeds of the random layers of some clients: int64 [n_clients, n_seeds, 2]."""
-    return np.stack([rng.integers(2**31 - 1, size=(n_seeds, 2)) for rng in rngs])
 
 
 def _progress_bar(rounds: int):

@@ -104,6 +104,7 @@ class Learner:
     shared, averaged, own, frozen: the places in model.get_weights() of the arrays that gradients train, of the state that is
     averaged, of the state that each client keeps, and of those that nobody changes.
     sent_shapes: of the arrays that `gather` lays one after the other; with a mask only what it keeps of each, flat.
+    state_shapes: of those that `gather_state` does.
     """
 
     def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, optimizer: keras.optimizers.Optimizer, loss: losses.Loss,
@@ -123,7 +124,7 @@ class Learner:
         self.own = places["state"] if state == "local" else []
         self._state = places["state"]
         self._shapes = [tuple(weights[place].shape) for place in self.shared]
-        self._state_shapes = [tuple(weights[place].shape) for place in self.averaged]
+        self.state_shapes = [tuple(weights[place].shape) for place in self.averaged]
         self._masks, self._kept = [], None
         self.sent_shapes: list[tuple[int, ...]] = self._shapes
         if mask is not None:
@@ -186,7 +187,7 @@ class Learner:
 
     def scatter_state(self, vector: np.ndarray) -> list[np.ndarray]:
         """The inverse of `gather_state`."""
-        return unflatten(vector, self._state_shapes)
+        return unflatten(vector, self.state_shapes)
 
     def deltas(self, trained: Arrays, weights: Arrays) -> np.ndarray:
         """What each client has moved of all that `gather` gives: float32 [n_clients, n_weights]."""
@@ -216,7 +217,8 @@ class Trainer(Learner):
     """A `Learner` with its data: `train` draws on the training set, `evaluate` on the test set.
 
     data: a Dataset, see `load_mnist`. loss: a Keras loss, its name or a function; one that does not want integers is given
-    one-hot labels. Other arguments as for `Learner`. TypeError or ValueError for data that cannot be trained with, too.
+    one-hot labels. train_set: its training samples as tensors x, y.
+    Other arguments as for `Learner`. TypeError or ValueError for data that cannot be trained with, too.
     """
 
     def __init__(self, model: keras.Model, data: Any, optimizer: keras.optimizers.Optimizer,
@@ -232,18 +234,18 @@ class Trainer(Learner):
         losses.check_outputs(np.asarray(outputs), loss, classes, len(x_test[:SAMPLES]), _activation(model), times)
         super().__init__(model, x_train, y_train, optimizer, loss, state, mask)
         self.n_samples = len(x_train)
-        self._train_set, self._test_set = (tensor(x_train), tensor(y_train)), (tensor(x_test), tensor(y_test))
+        self.train_set, self._test_set = (tensor(x_train), tensor(y_train)), (tensor(x_test), tensor(y_test))
 
     def train(
         self, weights: Arrays, indices: np.ndarray, sample_weights: np.ndarray, seeds: np.ndarray,
         own: dict[int, np.ndarray] | None = None,
     ) -> tuple[list[np.ndarray], np.ndarray]:  # fmt: skip
         """`train_on` the training set."""
-        return self.train_on(*self._train_set, weights, indices, sample_weights, seeds, own)
+        return self.train_on(*self.train_set, weights, indices, sample_weights, seeds, own)
 
     def training_samples(self, indices: np.ndarray) -> tuple[Any, Any]:
         """Some samples of the training set, as `evaluate` takes them: tensors x, y."""
-        x, y = (tf.gather(part, indices) for part in self._train_set)
+        x, y = (tf.gather(part, indices) for part in self.train_set)
         return x, y
 
     def evaluate(self, weights: Arrays, samples: tuple[Any, Any] | None = None) -> tuple[float, float]:

@@ -17,7 +17,7 @@ import fedlab_utils as fl
 from fedlab_utils.book.exercises import tff as exercises
 from fedlab_utils.engines import tff, tff_kernel
 
-federated = Later("fedlab_utils.federation.simulate")
+parties = Later("fedlab_utils.federation.parties")
 
 ROOT = Path(__file__).parents[2]
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -123,13 +123,13 @@ def test_the_formula_is_that_of_the_papers_and_of_the_chapter():
 @pytest.mark.training
 def test_the_same_clients_and_batches_as_simulate(monkeypatch, mnist):
     clients, seen = fl.partition_iid(mnist.y_train, 100, seed=0), []
-    plan = federated.plan_batches
+    plan = parties.plan_batches
 
     def watched(parts, rngs, *rest):
         seen.append(([int(part[0]) for part in parts], plan(parts, rngs, *rest)[0]))
         return plan(parts, [np.random.default_rng(0) for _ in parts], *rest)
 
-    monkeypatch.setattr(federated, "plan_batches", watched)
+    monkeypatch.setattr(parties, "plan_batches", watched)
     fl.simulate(fl.models.document_mlp(seed=3), mnist, clients, rounds=2, seed=3)
     for number, (firsts, batches) in enumerate(seen):
         cohort = tff.cohort(100, seed=3, number=number)

@@ -9,11 +9,13 @@ from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.data import Dataset
+from fedlab_utils.federation.account import Downlink
 from fedlab_utils.streams import Purpose
 
 models = Later("fedlab_utils.training.models")
 training = Later("fedlab_utils.training.trainer")
-federated = Later("fedlab_utils.federation.simulate")
+planning = Later("fedlab_utils.training.arrays")
+parties = Later("fedlab_utils.federation.parties")
 keras = Later("keras", within="fedlab_utils.training.models")
 
 pytestmark = pytest.mark.training
@@ -96,7 +98,7 @@ def cohort(small):
     """Three unequal clients, two epochs, batches of 10, trained together by the package."""
     model = plain_mlp()
     rngs = [np.random.default_rng(c) for c in range(3)]
-    indices, weights = federated.plan_batches(UNEQUAL, rngs, local_epochs=2, batch_size=10)
+    indices, weights = planning.plan_batches(UNEQUAL, rngs, local_epochs=2, batch_size=10)
     trainer = training.Trainer(model, small, keras.optimizers.SGD(0.3))
     arrays, _ = trainer.train(model.get_weights(), indices, weights, np.zeros((3, 0, 2), int))
     return model, indices, weights, np.concatenate([array.reshape(3, -1) for array in arrays], axis=1)
@@ -189,7 +191,7 @@ def test_accuracy_counts_the_whole_test_set(small, mnist):
 def test_every_sample_is_used_once_an_epoch_in_an_order_of_its_own():
     parts = [np.arange(100, 107), np.arange(200, 223), np.arange(300, 340)]
     rngs = [np.random.default_rng(c) for c in range(3)]
-    indices, weights = federated.plan_batches(parts, rngs, local_epochs=3, batch_size=10)
+    indices, weights = planning.plan_batches(parts, rngs, local_epochs=3, batch_size=10)
     assert indices.shape == weights.shape == (3, 12, 10)
     assert indices.dtype == np.int32 and weights.dtype == np.float32 and set(weights.ravel()) == {0, 1}
     for part, own, used in zip(parts, indices, weights, strict=True):
@@ -203,7 +205,7 @@ def test_every_sample_is_used_once_an_epoch_in_an_order_of_its_own():
 
 def test_a_batch_larger_than_every_client_costs_no_more_than_the_clients():
     parts = [np.arange(7), np.arange(5)]
-    indices, weights = federated.plan_batches(parts, [np.random.default_rng(c) for c in range(2)], 1, 1_000_000)
+    indices, weights = planning.plan_batches(parts, [np.random.default_rng(c) for c in range(2)], 1, 1_000_000)
     assert weights.sum() == 12 and indices.size <= 14
 
 
@@ -407,7 +409,7 @@ COHORTS = [(0, 1), (0, 2), (0, 1), (0, 3), (0, 1), (0, 1), (0, 2), (4, 1), (2, 3
 @pytest.fixture
 def scripted(monkeypatch):
     """Cohorts by the script, not by lot."""
-    draw = federated.stream
+    draw = parties.stream
 
     class Script:
         def __init__(self, number):
@@ -416,7 +418,7 @@ def scripted(monkeypatch):
         def choice(self, *_, **__):
             return np.array(COHORTS[self.number])
 
-    monkeypatch.setattr(federated, "stream", lambda *key: Script(key[2]) if key[1] is Purpose.SELECTION else draw(*key))
+    monkeypatch.setattr(parties, "stream", lambda *key: Script(key[2]) if key[1] is Purpose.SELECTION else draw(*key))
 
 
 @pytest.fixture
@@ -503,8 +505,8 @@ def test_the_server_remembers_what_its_downlink_did_not_say(small, feedback):
 def test_every_client_is_equally_likely_to_be_selected(small, monkeypatch):
     """Chi-square of 400 draws of 2 of 5, four degrees of freedom: 18.5 is exceeded once in a thousand seeds."""
     selected = []
-    serve = federated.Downlink.bytes_to_serve
-    monkeypatch.setattr(federated.Downlink, "bytes_to_serve", lambda s, c: selected.append(list(c)) or serve(s, c))
+    serve = Downlink.bytes_to_serve
+    monkeypatch.setattr(Downlink, "bytes_to_serve", lambda s, c: selected.append(list(c)) or serve(s, c))
     monkeypatch.setattr(training.Trainer, "evaluate", lambda *_: (0.0, 0.0))
     simulate(plain_mlp(), small, np.arange(10).reshape(5, 2), rounds=400, clients_per_round=2)
     assert all(len(set(c)) == 2 for c in selected)

@@ -12,7 +12,7 @@ from fedlab_utils.data import Dataset
 models = Later("fedlab_utils.training.models")
 graphs = Later("fedlab_utils.training.engine")
 training = Later("fedlab_utils.training.trainer")
-federated = Later("fedlab_utils.federation.simulate")
+planning = Later("fedlab_utils.training.arrays")
 keras = Later("keras", within="fedlab_utils.training.models")
 layers = Later("layers", within="keras")
 
@@ -109,7 +109,7 @@ def test_every_client_trains_as_plain_keras_does(small, kind, optimizer):
     model = make(dtype="float64")
     assert graphs.is_vectorized(model) is vectorized
     rngs = [np.random.default_rng(c) for c in range(3)]
-    indices, weights = federated.plan_batches(UNEQUAL, rngs, local_epochs=2, batch_size=10)
+    indices, weights = planning.plan_batches(UNEQUAL, rngs, local_epochs=2, batch_size=10)
     trainer = training.Trainer(model, small, OPTIMIZERS[optimizer]())
     arrays, losses = trainer.train(model.get_weights(), indices, weights, np.zeros((3, trainer.n_seeds, 2), int))
     assert arrays[0].dtype == np.float64 and losses.shape == (3,) and (losses > 0).all()
@@ -127,7 +127,7 @@ def test_a_mask_is_held_at_every_step(small, kind, optimizer):
     model, rng = make(dtype="float64"), np.random.default_rng(1)
     mask = [rng.random(w.shape) < 0.4 if w.ndim > 1 else np.ones(w.shape, bool) for w in model.get_weights()]
     start = [w * m for w, m in zip(model.get_weights(), mask, strict=True)]
-    indices, weights = federated.plan_batches(UNEQUAL, [np.random.default_rng(c) for c in range(3)], 2, 10)
+    indices, weights = planning.plan_batches(UNEQUAL, [np.random.default_rng(c) for c in range(3)], 2, 10)
     trainer = training.Trainer(model, small, OPTIMIZERS[optimizer](), mask=mask)
     arrays, _ = trainer.train(start, indices, weights, np.zeros((3, trainer.n_seeds, 2), int))
     for client in range(3):

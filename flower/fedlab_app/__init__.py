@@ -1,0 +1,1 @@
+"""A Flower app: federated averaging with the payloads of the book."""
