@@ -117,6 +117,8 @@ class EntropyQuantize(_Ending):
         counts, sums = np.bincount(above), np.bincount(above, weights=wide)
         del wide, above  # before the levels are coded, which takes memory too
         places = np.clip(np.rint(254 * sums / np.maximum(counts, 1)), -127, 127)
+        if levels.min() <= 0 <= levels.max():
+            places[-levels.min()] = 0  # zero stays zero, also where most of what is rounded to it is on one side
         # What a centroid saves is count * place^2, in steps squared. Its 8 bits, spent on the levels instead, would save
         # 2 ln 2 times the mean squared error each, of which a uniform quantizer has up to 1/12.
         first, last = _best_run(counts * (places / 254) ** 2 - 8 * 2 * math.log(2) / 12)

@@ -93,8 +93,13 @@ def test_entropy_quantize_takes_any_vector(bits, x):
     top = float(np.abs(x).max())
     if bits == 16 and x.size:  # entropy never suffices: the least step, 2**15 levels a side
         assert np.abs(decoded.astype(np.float64) - x).max() <= max(top / 2**15, 2.0**-148)
-    if bits > 1:
-        assert not decoded[x == 0].any()
+    assert not decoded[x == 0].any()
+
+
+@pytest.mark.parametrize("bits", [0.5, 2, 4])
+def test_zero_stays_zero_where_what_is_rounded_to_it_is_on_one_side(bits):
+    x = np.array([9.66e15, 0, *[4.81e14] * 4] * 3, np.float32)
+    assert not sent(fl.EntropyQuantize(bits), x)[x == 0].any()
 
 
 def test_entropy_quantize_of_a_constant_is_exact_and_of_few_bytes():
