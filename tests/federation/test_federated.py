@@ -649,7 +649,7 @@ def test_contexts_and_a_seed_for_the_first_model_take_the_whole_account_below_a_
     up = np.array([sum(history.uplink_bytes) for history in histories])
     both = up + [sum(history.downlink_bytes) for history in histories]
     assert reached.size == 15 and reached.mean() > 0.8855 and reached[:10].mean() >= 0.885 and reached.min() > 0.88
-    assert up.max() <= 85_000 and both.mean() <= 1e6 and both[:10].max() <= 1_030_000
+    assert up.max() <= 85_000 and both.mean() <= 1e6 and both.max() <= 1_050_000
     sparse = ten_rounds("100 clients, top 1 %, 8 bits both")
     assert np.mean(sparse[1]) < reached.mean()  # and fewer bytes:
     assert np.mean([sum(h.uplink_bytes) + sum(h.downlink_bytes) for h in sparse[0]]) > 25 * both.mean()

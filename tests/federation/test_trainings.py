@@ -47,8 +47,10 @@ def test_a_training_of_the_table_can_be_made_again(program, number, setting):
     again = program.SETTINGS[setting][1](history.seed)
     assert len(again.accuracy) == len(history.accuracy)
     assert abs(again.accuracy[-1] - history.accuracy[-1]) < CHAOTIC
-    np.testing.assert_allclose(again.uplink_bytes, history.uplink_bytes, rtol=2e-3)  # a support's bytes follow the weights
-    np.testing.assert_allclose(again.downlink_bytes, history.downlink_bytes, rtol=2e-3)
+    # A support's bytes follow the weights a little; those of coded levels follow whatever another processor rounds otherwise.
+    near = 0.03 if "contexts" in setting else 2e-3
+    np.testing.assert_allclose(again.uplink_bytes, history.uplink_bytes, rtol=near)
+    np.testing.assert_allclose(again.downlink_bytes, history.downlink_bytes, rtol=near)
 
 
 def test_adding_trains_what_a_table_lacks_and_keeps_what_it_holds(tmp_path):
