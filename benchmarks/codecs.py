@@ -18,10 +18,10 @@ from statistics import median
 import numpy as np
 
 import fedlab_utils as fl
-from fedlab_utils.codecs import Reader, entropy, pack_bits, seal, supports, unpack_bits
+from fedlab_utils.codecs import MODELS, Reader, entropy, pack_bits, seal, supports, unpack_bits
 from fedlab_utils.codecs import wire as coding
 from fedlab_utils.codecs.masks import encode_support_by
-from fedlab_utils.layout import Layout
+from fedlab_utils.layout import Layout, flatten
 from fedlab_utils.sparsification import top_k
 
 SIZES = (101_770, 4_194_304)
@@ -40,9 +40,9 @@ EARLIER = {
 }  # fmt: skip
 
 
-def at_error(model: str, arrays: list[np.ndarray], error: float) -> tuple[float, int]:
-    """Of EntropyQuantize: the least bits, in 64ths, whose squared error is no larger, and the bytes; the shapes are agreed on."""
-    shapes, x = [array.shape for array in arrays], np.concatenate([array.ravel() for array in arrays])
+def at_error(model: str, arrays: list[np.ndarray], error: float) -> int:
+    """Bytes of EntropyQuantize at the least bits, in 64ths, whose squared error is no larger; the shapes are agreed on."""
+    shapes, x = [array.shape for array in arrays], flatten(arrays)
     low, high, payload = 1.0, 3.0, b""
     while high - low > 1 / 64:
         middle = (low + high) / 2
@@ -51,7 +51,7 @@ def at_error(model: str, arrays: list[np.ndarray], error: float) -> tuple[float,
             high, payload = middle, told
         else:
             low = middle
-    return high, len(payload)
+    return len(payload)
 
 
 def in_arrays() -> list[dict]:
@@ -59,11 +59,10 @@ def in_arrays() -> list[dict]:
     rows = []
     for name, arrays in fl.load_deltas().items():
         was, error, support_was = EARLIER[name]
-        levels = {model: at_error(model, arrays, error)[1] for model in ("plain", "arrays", "context")}
-        kept = fl.top_k(np.concatenate([array.ravel() for array in arrays]), 0.01)
-        layout = Layout([array.shape for array in arrays])
-        n, models = sum(layout.counts), ("plain", "arrays", "context")
-        supports_now = {model: len(encode_support_by(kept.indices, n, layout, model)[1]) for model in models}
+        levels = {model: at_error(model, arrays, error) for model in MODELS}
+        x, layout = flatten(arrays), Layout([array.shape for array in arrays])
+        kept = fl.top_k(x, 0.01).indices
+        supports_now = {model: len(encode_support_by(kept, x.size, layout, model)[1]) for model in MODELS}
         rows.append({"name": name, "was": was, **levels, "support was": support_was, "supports": supports_now})
     return rows
 
@@ -71,10 +70,10 @@ def in_arrays() -> list[dict]:
 def print_arrays() -> None:
     print("Levels at the error of EntropyQuantize(2) in 0a8ade7, and the support of the largest 1 %: bytes, and times fewer")
     for of in in_arrays():
-        levels = "".join(f"{m:>9} {of[m]:>6} {of['was'] / of[m]:.2f}x" for m in ("plain", "arrays", "context"))
+        levels = "".join(f"{m:>9} {of[m]:>6} {of['was'] / of[m]:.2f}x" for m in MODELS)
         arrays = fl.load_deltas()[of["name"]]
-        x, shapes = np.concatenate([array.ravel() for array in arrays]), [array.shape for array in arrays]
-        both = [partial(there_and_back, fl.EntropyQuantize(2, model), x, shapes) for model in ("plain", "arrays", "context")]
+        x, shapes = flatten(arrays), [array.shape for array in arrays]
+        both = [partial(there_and_back, fl.EntropyQuantize(2, model), x, shapes) for model in MODELS]
         plain, by_array, by_context = in_turns(*both)
         times = f"  by array {by_array / plain:.2f} of plain's time, by context {1e6 * by_context / x.size:.2f} µs a weight"
         support = "".join(f"{m:>9} {count:>5}" for m, count in of["supports"].items())

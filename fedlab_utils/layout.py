@@ -40,6 +40,11 @@ def split(vector: np.ndarray, counts: Sequence[int]) -> list[np.ndarray]:
     return np.split(vector, np.cumsum(counts, dtype=int)[:-1]) if len(counts) else []
 
 
+def n_weights(shapes: Shapes) -> int:
+    """How many weights arrays of these shapes have together."""
+    return sum(math.prod(shape) for shape in shapes)
+
+
 def unflatten(vector: np.ndarray, shapes: Shapes) -> list[np.ndarray]:
     """The inverse of `flatten` for arrays of these shapes, as views. ValueError for a vector of another length."""
     counts = [math.prod(shape) for shape in shapes]

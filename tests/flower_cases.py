@@ -4,6 +4,7 @@ import csv
 import shutil
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from later import Later
@@ -55,41 +56,60 @@ def mask_of(model):
     return names["mask"](model)
 
 
-def expected(case, clients, cohort, monkeypatch, rounds=3):
-    """simulate of the same: its history, and the CRC-32 of every message, (round, client, direction) → a list."""
-    mnist = fl.load_mnist()
-    parts = fl.partition_iid(mnist.y_train, n_clients=100, seed=0)[:clients]
-    settings, messages, served, broadcasts = dict(CASES[case]), {}, [], []
+class Watched(NamedTuple):
+    """What simulate sends. uplinks: (round from 0, client, payloads). broadcasts: payloads. served: of each round what brings
+    its clients up to date, and the server's model and state of then."""
+
+    uplinks: list
+    broadcasts: list
+    served: list
+
+
+def watch(patch):
+    """Note what simulate sends, as long as the patch holds."""
+    seen = Watched([], [], [])
     send, broadcast, serve = parties.Client.send, Downlink.broadcast, Downlink.serve
 
     def watched_send(self, *arguments):
         found = send(self, *arguments)
-        messages[len(served), self.number, "up"] = [zlib.crc32(part) for part in found[:2] if part]
+        seen.uplinks.append((len(seen.served) - 1, self.number, [part for part in found[:2] if part]))
         return found
 
     def watched_broadcast(self, *arguments):
-        broadcasts.append(broadcast(self, *arguments))
-        return broadcasts[-1]
+        seen.broadcasts.append(broadcast(self, *arguments))
+        return seen.broadcasts[-1]
 
     def watched_serve(self, cohort):
         found = serve(self, cohort)
-        served.append(found)
-        for client, service in found.items():
-            parts = [] if service.begins == "held" else [fl.Identity().encode(self.model)]
-            parts += broadcasts[service.since :] if service.since is not None else []
-            messages[len(served), client, "down"] = [zlib.crc32(part) for part in parts]
+        seen.served.append((found, self.model.copy(), self.state.copy()))
         return found
 
+    patch.setattr(parties.Client, "send", watched_send)
+    patch.setattr(Downlink, "broadcast", watched_broadcast)
+    patch.setattr(Downlink, "serve", watched_serve)
+    return seen
+
+
+def expected(case, clients, cohort, monkeypatch, rounds=3):
+    """simulate of the same: its history, and the CRC-32 of every message, (round, client, direction) → a list."""
+    mnist = fl.load_mnist()
+    parts = fl.partition_iid(mnist.y_train, n_clients=100, seed=0)[:clients]
+    settings, messages = dict(CASES[case]), {}
     with monkeypatch.context() as patch:
-        patch.setattr(parties.Client, "send", watched_send)
-        patch.setattr(Downlink, "broadcast", watched_broadcast)
-        patch.setattr(Downlink, "serve", watched_serve)
+        seen = watch(patch)
         model = fl.models.document_mlp(seed=0)
         codecs = {way: eval(settings[way], vars(fl)) for way in ("uplink", "downlink")}
         history = fl.simulate(
             model, mnist, parts, rounds=rounds, clients_per_round=cohort, chunk=1, **codecs,
             error_feedback=settings.get("error-feedback"), mask=mask_of(model) if case == "mask" else None,
         )  # fmt: skip
+    for number, client, payloads in seen.uplinks:
+        messages[number + 1, client, "up"] = [zlib.crc32(payload) for payload in payloads]
+    for number, (services, model, _) in enumerate(seen.served):
+        for client, service in services.items():
+            payloads = [] if service.begins == "held" else [fl.Identity().encode(model)]
+            payloads += seen.broadcasts[service.since : number] if service.since is not None else []
+            messages[number + 1, client, "down"] = [zlib.crc32(payload) for payload in payloads]
     return history, messages
 
 

@@ -91,8 +91,12 @@ def covered(notebook: bytes, book: bytes | None = None) -> bytes:
                 cell["outputs"], cell["execution_count"], took = [], None, True
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return notebook
-    # As nbformat and JupyterLab write it.
-    return f"{json.dumps(mine, ensure_ascii=False, indent=1, sort_keys=True)}\n".encode() if took else notebook
+    return as_bytes(mine) if took else notebook
+
+
+def as_bytes(notebook: dict) -> bytes:
+    """A notebook as nbformat and JupyterLab write it."""
+    return f"{json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)}\n".encode()
 
 
 def _write(path: Path, content: bytes) -> None:

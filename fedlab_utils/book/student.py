@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..language import LANGUAGES
 from ..validation import require_choice
-from .bookshelf import ROOT, covered
+from .bookshelf import ROOT, as_bytes, covered
 
 TEACHERS = "90_teacher"
 # What the book says of its solutions, and what is left of it.
@@ -45,7 +45,7 @@ def edition(notebook: bytes) -> bytes:
     if not withheld:
         raise ValueError("no cell says fl.use_language(…), after which solutions could be withheld")
     book["cells"] = cells
-    return f"{json.dumps(book, ensure_ascii=False, indent=1, sort_keys=True)}\n".encode()
+    return as_bytes(book)
 
 
 def hand_out(language: str, folder: Path, root: Path = ROOT) -> list[Path]:

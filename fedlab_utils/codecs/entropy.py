@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..theory import conditional_bits
 from .ans import PRECISION, ROOTS, ans_decode, ans_encode, normalize
 from .curves import decode_curve, encode_curve
 from .rice import decode_gaps, decode_support, encode_gaps, encode_support, gaps_bytes
@@ -66,8 +67,7 @@ def decode_levels(reader: Reader, n: int) -> np.ndarray:
 
 def least_bytes(counts: np.ndarray) -> float:
     """Bytes that no code of these counts can do without: n times their entropy, rounded down."""
-    counts = counts[counts > 0]
-    return float(np.sum(counts * np.log2(counts.sum() / counts))) // 8
+    return conditional_bits(counts[None, counts > 0]) // 8
 
 
 def _encode_model(counts: np.ndarray) -> tuple[bytes, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..layout import RANGES, Layout, flatten, split
 from ..quantization import ROUNDINGS, Quantized, dequantize, quantize
+from ..theory import conditional_bits
 from ..validation import require_choice, require_integer, require_number
 from .base import FLOAT32_MAX, Inner
 from .ending import _Ending
@@ -192,7 +193,7 @@ def _entropy(x: np.ndarray, exponent: float, dead: float) -> float:
     counts = counts[counts > 0]
     # What few weights do not show of their entropy: 1 / (2 n ln 2) for every level that was seen (Miller and Madow 1955).
     unseen = (counts.size - 1) / (2 * math.log(2)) if x.size <= SHORT else 0.0
-    return (float(np.sum(counts * np.log2(x.size / counts))) + unseen) / x.size
+    return (conditional_bits(counts[None]) + unseen) / x.size
 
 
 def _best_run(gain: np.ndarray) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from ..layout import unflatten
-from .files import existing
+from .files import damaged, existing
 from .mnist import DELTA_SHAPES, load_client_delta
 
 DELTAS = {"mlp": 199_210, "cnn": 80_202, "embedding": 161_386, "shards": 101_770}  # weights of those in deltas.npz
@@ -28,7 +28,7 @@ def load_deltas() -> dict[str, list[np.ndarray]]:
             for name in archive.files:
                 deltas.setdefault(name.partition("/")[0], []).append(archive[name])
     except Exception as error:  # a damaged archive can raise nearly anything
-        raise ValueError(f"{path} is damaged ({error}). {mend}") from error
+        raise damaged(path, mend, error) from error
     for name, count in DELTAS.items():
         arrays = deltas.get(name, [])
         if sum(array.size for array in arrays) != count or not all(

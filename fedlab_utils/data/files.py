@@ -22,3 +22,8 @@ def existing(file: str) -> tuple[Path, str]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. {mend} If it is elsewhere, set FEDLAB_DATA to its folder.")
     return path, mend
+
+
+def damaged(path: Path, mend: str, error: Exception | str) -> ValueError:
+    """That a data file is damaged, and what mends it."""
+    return ValueError(f"{path} is damaged ({error}). {mend}")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .files import existing
+from .files import damaged, existing
 
 # SHA-256 of the four original IDX files, and the name and shape of the array that holds each.
 MNIST_FILES = {
@@ -41,7 +41,7 @@ def load_mnist() -> Dataset:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in MNIST_FILES}
     except Exception as error:  # a damaged archive can raise nearly anything
-        raise ValueError(f"{path} is damaged ({error}). {mend}") from error
+        raise damaged(path, mend, error) from error
     for name, (shape, sha256) in MNIST_FILES.items():
         if arrays[name].dtype != np.uint8 or arrays[name].shape != shape or idx_sha256(arrays[name]) != sha256:
             raise ValueError(f"{path} is damaged: {name} is not the {name} of MNIST. {mend}")
@@ -68,7 +68,7 @@ def load_client_delta() -> np.ndarray:
     try:
         delta = np.load(path, allow_pickle=False)
     except Exception as error:  # as above
-        raise ValueError(f"{path} is damaged ({error}). {mend}") from error
+        raise damaged(path, mend, error) from error
     if not (
         isinstance(delta, np.ndarray) and delta.dtype == np.float32 and delta.shape == (101_770,) and np.isfinite(delta).all()
     ):

@@ -10,13 +10,12 @@ import functools
 import hashlib
 import zipfile
 import zlib
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from .files import existing
+from .files import damaged, existing
 
 # SHA-256 of the content: the values as little-endian float64, row by row; the bytes of the arrays.
 DIABETES_SHA256 = "839c546b0b4ac02c2e6cbe5e5c92313cefa993446c9733e9b49477cc3f96e104"
@@ -48,10 +47,6 @@ class Digits(NamedTuple):
     labels: np.ndarray
 
 
-def _problem(path: Path, mend: str, error: Exception | str) -> ValueError:
-    return ValueError(f"{path} is damaged ({error}). {mend}")
-
-
 def _read_only(array: np.ndarray) -> np.ndarray:
     array.flags.writeable = False
     return array
@@ -69,9 +64,9 @@ def load_diabetes() -> Table:
     try:
         values = np.loadtxt(path, delimiter=",", skiprows=1, dtype=np.float64, ndmin=2)
     except (OSError, ValueError) as error:
-        raise _problem(path, mend, error) from error
+        raise damaged(path, mend, error) from error
     if hashlib.sha256(values.astype("<f8").tobytes()).hexdigest() != DIABETES_SHA256:
-        raise _problem(path, mend, "its numbers are not those of the diabetes table")
+        raise damaged(path, mend, "its numbers are not those of the diabetes table")
     values = values.astype(np.float32)
     return Table(_read_only(values[:, :-1].copy()), _read_only(values[:, -1].copy()), FEATURES)
 
@@ -88,10 +83,10 @@ def load_small_digits() -> Digits:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: np.ascontiguousarray(archive[name]) for name in DIGITS_SHA256}
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise _problem(path, mend, error) from error
+        raise damaged(path, mend, error) from error
     for name, sha256 in DIGITS_SHA256.items():
         if hashlib.sha256(arrays[name].tobytes()).hexdigest() != sha256:
-            raise _problem(path, mend, f"{name} are not those of the data set")
+            raise damaged(path, mend, f"{name} are not those of the data set")
     images = arrays["images"].reshape(-1, 8, 8).astype(np.float32) / 16  # counts 0 … 16
     return Digits(_read_only(images), _read_only(arrays["labels"].astype(np.int32)))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..codecs import FORMAT, Reader, decode
 from ..codecs.shapes import read_shapes
-from ..layout import Shapes
+from ..layout import Shapes, n_weights
 from .flower_plan import Plan
 
 SPARE_BYTES = 2**16  # a reply may be so much longer than twice its weights as float32; no codec of ours comes near
@@ -72,7 +72,7 @@ def update_in(record: Mapping[str, Any], shapes: Shapes, of_state: int, plan: Pl
     has. `NotUsable` for bytes that are none, that are damaged or hostile, and for numbers that cannot be."""
     if not 1 <= record["samples"] <= plan.max_samples:
         raise NotUsable(f"it says that it has {record['samples']} samples, and 1 … {plan.max_samples} are believed")
-    delta = vector_in("payload", record["payload"], sum(int(np.prod(shape)) for shape in shapes))
+    delta = vector_in("payload", record["payload"], n_weights(shapes))
     if (told := told_layout(record["payload"])) and told != [tuple(map(int, shape)) for shape in shapes]:
         raise NotUsable(f"its payload is of other arrays, {told}")
     state = vector_in("state", record.get("state", b""), of_state) if of_state else np.zeros(0, np.float32)

@@ -18,7 +18,7 @@ from ..codecs import FORMAT, Identity, decode
 from ..data import Dataset
 from ..federation import recipe
 from ..federation.parties import Client, answers, hold, read_mask, train_locally
-from ..layout import Shapes, flatten, split, unflatten
+from ..layout import Shapes, flatten, n_weights, split, unflatten
 from ..streams import Purpose, stream
 from ..training.trainer import Learner, Trainer
 from ..validation import require_inputs, require_labels
@@ -124,7 +124,7 @@ class Participant:
         if "model" not in memory:
             return head | {"kind": "stale"}
         learner = self._learner(memory["mask"])
-        vector = decode(message["parts"][0], max_weights=sum(int(np.prod(shape)) for shape in learner.sent_shapes))
+        vector = decode(message["parts"][0], max_weights=n_weights(learner.sent_shapes))
         model = Model(vector, np.zeros(0, np.float32), 0, memory["unshared"], memory["mask"])
         right, loss = learner.evaluate(self._weights(learner, model, memory))
         return head | {"kind": "measured", "accuracy": right, "loss": loss}
@@ -146,7 +146,7 @@ class Participant:
         learner = self._learner(mask)
         if message["layout"] != layout_check(learner.sent_shapes):
             raise ValueError(f"the server's model is made of other arrays than this client's, {list(learner.sent_shapes)}")
-        n, of_state = (sum(int(np.prod(shape)) for shape in shapes) for shapes in (learner.sent_shapes, learner.state_shapes))
+        n, of_state = n_weights(learner.sent_shapes), n_weights(learner.state_shapes)
         unshared = came.get("unshared", b"") if message["once"] else memory["unshared"]
         missing = parts_of(kinds, parts, "broadcast")
         if begins == "dense":
@@ -154,7 +154,7 @@ class Participant:
         elif begins == "coded":
             vector, state = _whole(came["coded"], n), np.zeros(of_state, np.float32)
         elif begins == "recipe":
-            rebuilt = recipe.rebuild(came["recipe"], max_weights=sum(int(np.prod(w.shape)) for w in self._model.get_weights()))
+            rebuilt = recipe.rebuild(came["recipe"], max_weights=sum(w.size for w in self._model.get_weights()))
             vector, state = learner.gather(rebuilt), learner.gather_state(rebuilt)
             unshared = _of_unshared(learner, rebuilt)
         else:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..codecs import Codec, Identity, Residual, decode_mask, encode_mask
-from ..layout import Shapes, flatten, unflatten
+from ..layout import Shapes, flatten, n_weights, unflatten
 from ..streams import Purpose, stream
 from ..training.arrays import Arrays, plan_batches
 from ..training.models import keras
@@ -82,7 +82,7 @@ def agree_on_mask(model: keras.Model, mask: Sequence[ArrayLike]) -> tuple[bytes,
 def read_mask(message: bytes, model: keras.Model) -> list[np.ndarray]:
     """The mask in a message: bool arrays in the shapes of model.get_weights(). ValueError for damaged bytes."""
     shapes = [part.shape for part in model.get_weights()]
-    return unflatten(decode_mask(message, max_weights=sum(int(np.prod(shape)) for shape in shapes)), shapes)
+    return unflatten(decode_mask(message, max_weights=n_weights(shapes)), shapes)
 
 
 class Opening(NamedTuple):

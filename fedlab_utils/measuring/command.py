@@ -62,12 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     what = say("how many bytes do your own model's weights, or the change between two checkpoints, cost with each codec?",
                "你自己的模型（或两个检查点之差）用各种编码器各要多少字节？")  # fmt: skip
-    example = (
-        say("examples:", "例：")
-        + """
+    example = say("examples:", "例：") + """
   python -m fedlab_utils measure before.safetensors after.safetensors
   python -m fedlab_utils measure delta.npy --codecs "TopK(0.01) | Quantize(8)" "Sign()" --csv table.csv"""
-    )
     default = say("without it: ", "不写时：") + ", ".join(COMMON)
     command = commands.add_parser("measure", help=what, description=what, epilog=example, allow_abbrev=False,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip

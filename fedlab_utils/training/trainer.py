@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import flatten, unflatten
+from ..layout import flatten, n_weights, unflatten
 from ..validation import require_choice, require_mask
 from . import losses
 from .arrays import Arrays, require_dataset, tensor
@@ -176,7 +176,7 @@ class Learner:
     def scatter(self, vector: np.ndarray) -> list[np.ndarray]:
         """The inverse of `gather`: the trained arrays, zero where the mask removes."""
         if self._kept is not None:
-            full = np.zeros(sum(math.prod(shape) for shape in self._shapes), np.float32)
+            full = np.zeros(n_weights(self._shapes), np.float32)
             full[self._kept] = vector
             vector = full
         return unflatten(vector, self._shapes)

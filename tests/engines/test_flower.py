@@ -8,12 +8,12 @@ import zlib
 
 import numpy as np
 import pytest
+from flower_cases import watch
 from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.codecs import FORMAT, seal, varint
 from fedlab_utils.data import Dataset
-from fedlab_utils.federation.account import Downlink
 from fedlab_utils.streams import Purpose, stream
 
 flower = Later("fedlab_utils.engines.flower")
@@ -106,40 +106,21 @@ class Lab:
 
 def simulated(lab, monkeypatch):
     """simulate of the same training, and every message of it: (round, client, up?, bytes), in order."""
-    messages, uplinks, broadcasts, served = [], [], [], []
-    send, broadcast, serve = parties.Client.send, Downlink.broadcast, Downlink.serve
-
-    def watched_send(self, *arguments):
-        found = send(self, *arguments)
-        uplinks.append((len(served) - 1, self.number, [part for part in found[:2] if part]))
-        return found
-
-    def watched_broadcast(self, *arguments):
-        broadcasts.append(broadcast(self, *arguments))
-        return broadcasts[-1]
-
-    def watched_serve(self, cohort):
-        found = serve(self, cohort)
-        served.append((found, self.model.copy(), self.state.copy()))
-        return found
-
-    monkeypatch.setattr(parties.Client, "send", watched_send)
-    monkeypatch.setattr(Downlink, "broadcast", watched_broadcast)
-    monkeypatch.setattr(Downlink, "serve", watched_serve)
+    messages, seen = [], watch(monkeypatch)
     settings = {k: v for k, v in lab.settings.items() if k not in ("clients", "timeout", "wait", "min_clients", "max_samples")}
     if "mask" in settings:
         settings["mask"] = settings["mask"](lab.model())
     if "optimizer" in settings:
         settings["optimizer"] = settings["optimizer"]()
     history = fl.simulate(lab.model(), lab.small, lab.parts, chunk=1, **settings)
-    for number, (services, model, state) in enumerate(served):
+    for number, (services, model, state) in enumerate(seen.served):
         for client, service in services.items():
             whole = fl.Identity().encode(np.concatenate([model, state])) if service.begins == "dense" else None
-            missed = broadcasts[service.since : number] if service.since is not None else []
+            missed = seen.broadcasts[service.since : number] if service.since is not None else []
             exact = [fl.Identity().encode(state)] if service.state else []
             messages.append((number, client, whole, missed + exact, service.sent_bytes))
     monkeypatch.undo()
-    return history, messages, uplinks
+    return history, messages, seen.uplinks
 
 
 CASES = {

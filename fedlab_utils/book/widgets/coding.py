@@ -13,6 +13,7 @@ from matplotlib.colors import PowerNorm
 from ...codecs import MODELS, Quantize, decode
 from ...codecs.conditional import known
 from ...data import load_deltas
+from ...data.deltas import DELTAS as SHIPPED
 from ...language import say
 from ...layout import Layout, as_table, flatten, split
 from ...quantization import quantize
@@ -22,7 +23,7 @@ from ..plotting import EARLIER, EXACT, UPLINK, Still, new_figure, quick, styled
 from .base import CONTROL, LABEL, Explorer
 
 STOPS = ("none", *MODELS)  # packed, one histogram, a histogram an array, by context
-DELTAS = ("document", "mlp", "cnn", "embedding", "shards")
+DELTAS = ("document", *SHIPPED)
 BITS = (6, 8)
 TILES, PIXELS = 4, 28  # hidden units on a side of the picture, and pixels on a side of each
 SHOWN = TILES * (PIXELS + 1) - 1  # rows and columns of an array that are shown, at most
