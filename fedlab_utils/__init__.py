@@ -57,6 +57,7 @@ _MODULES = {
     "distillation": "distillation",
     "exercises": "book.exercises",
     "federated": "federation.simulate",
+    "fleet": "federation.fleet",
     "figures": "book.figures",
     "flower": "engines.flower",
     "models": "training.models",
