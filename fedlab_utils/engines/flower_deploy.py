@@ -5,9 +5,8 @@ from __future__ import annotations
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 from ..federation.history import History
 from .flower_certificates import make_certificates, make_node_key
@@ -40,19 +39,30 @@ class Deployment:
         self.start_superlink()
         connect(lab, self.port, f'root-certificates = "{keys / "ca.crt"}"')
         for node in range(self._n):
-            key = make_node_key(keys, f"node{node}")
-            lab.run("register", ["flwr", "supernode", "register", f"{key}.pub", "lab", "--name", f"node{node}"], START_SECONDS)
+            make_node_key(keys, f"node{node}")
             self._proxies[node] = CountingProxy(self.port)
             lab.at_close(self._proxies[node].close)
-            self.start_node(node)
-        for node, process in self.nodes.items():
-            lab.wait(f"node {node} is taken", partial(self._taken, node), START_SECONDS, process, self.superlink)
+        self.admit_nodes()
         self._say(f"SuperLink on 127.0.0.1:{self.port} with TLS, {self._n} SuperNodes with keys of their own.")
         return self.superlink
 
-    def start_superlink(self) -> None:
-        """Start the SuperLink, also one that was killed: its database knows the nodes, and they come back to it."""
+    def admit_nodes(self) -> None:
+        """Register the keys of all nodes, and start these: at first, and again where a SuperLink has lost its database."""
+        lab = self._lab
+        for node in range(self._n):
+            public = str(self.keys / f"node{node}.pub")
+            lab.run("register", ["flwr", "supernode", "register", public, "lab", "--name", f"node{node}"], START_SECONDS)
+            self.start_node(node)
+        for node, process in self.nodes.items():
+            lab.wait(f"node {node} is taken", partial(self._taken, node), START_SECONDS, process, self.superlink)
+
+    def start_superlink(self, lost: bool = False) -> None:
+        """Start the SuperLink, also one that was killed: its database knows the nodes, and they come back to it. lost: without
+        that database; then nobody is known, every node is sent away and ends, and `admit_nodes` begins again."""
         lab, keys = self._lab, self.keys
+        if lost:
+            for file in lab.home.glob("state.db*"):
+                file.unlink()
         self.superlink = lab.start("superlink", [
             "flower-superlink", "--host", "127.0.0.1", "--port", str(self.port), "--database", str(lab.home / "state.db"),
             "--ssl-ca-certfile", str(keys / "ca.crt"), "--ssl-certfile", str(keys / "server.pem"),
@@ -75,17 +85,17 @@ class Deployment:
         self._lab.end(self.superlink, hard=True)
         self._say("the SuperLink was killed")
 
-    def start_node(self, node: int, *, key: Path | None = None, trusted: Path | None = None) -> subprocess.Popen:
-        """Start a SuperNode, with nothing that it may have remembered before. key, trusted: another key or CA than its own; such
-        a one is no node of the deployment, and should end at once."""
+    def start_node(self, node: int, claim: Sequence[str] = ()) -> subprocess.Popen:
+        """Start a SuperNode, with nothing that it may have remembered before. claim: what `flower-supernode` is told of CA and
+        key in place of its own; such a one is no node of the deployment, and should end at once."""
         self._started[node] = self._started.get(node, 0) + 1
         process = self._lab.start(self.log_of(node), [
             "flower-supernode", "--superlink", f"127.0.0.1:{self._proxies[node].port}",
-            "--root-certificates", str(trusted or self.keys / "ca.crt"),
-            "--auth-supernode-private-key", str(key or self.keys / f"node{node}"),
+            *(claim or ["--root-certificates", str(self.keys / "ca.crt"),
+                        "--auth-supernode-private-key", str(self.keys / f"node{node}")]),
             "--node-config", f"partition-id={node} num-partitions={self._n}", "--host", "127.0.0.1", "--port", str(free_port()),
         ], FLWR_HOME=str(self._lab.home / f"node{node}"))  # fmt: skip
-        if key is None and trusted is None:
+        if not claim:
             self.nodes[node] = process
         return process
 

@@ -72,8 +72,11 @@ def test_who_has_no_right_to_take_part_is_sent_away(deployed):
     lab, deployment = deployed
     keys.make_certificates(lab.home / "other")
     stranger = keys.make_node_key(lab.home / "other", "stranger")
-    for told, options in (("2004", {"key": stranger}), ("CERTIFICATE_VERIFY_FAILED", {"trusted": lab.home / "other" / "ca.crt"})):
-        process = deployment.start_node(0, **options)
+    ca = ["--root-certificates", str(deployment.keys / "ca.crt")]
+    other = ["--root-certificates", str(lab.home / "other" / "ca.crt")]
+    own, strange = (["--auth-supernode-private-key", str(key)] for key in (deployment.keys / "node0", stranger))
+    for told, claim in (("2004", ca + strange), ("CERTIFICATE_VERIFY_FAILED", other + own), ("2001", ca)):
+        process = deployment.start_node(0, claim)
         assert process.wait(120) == 1
         lab.end(process)
         assert told in (lab.logs / f"{deployment.log_of(0)}.log").read_text()
@@ -115,7 +118,8 @@ def test_a_node_is_killed_in_mid_round_and_comes_back(deployed, monkeypatch):
 
 
 @pytest.mark.skipif(not ALL, reason="FEDLAB_FLOWER=all runs it; the checkpoint itself is always tested, in test_flower.py")
-def test_a_new_run_goes_on_where_a_superlink_was_killed(deployed, monkeypatch, tmp_path):
+@pytest.mark.parametrize("lost", [False, True], ids=["its database is kept", "its database is lost"])
+def test_a_new_run_goes_on_where_a_superlink_was_killed(lost, deployed, monkeypatch, tmp_path):
     lab, deployment = deployed
     settings = SETTINGS | {"uplink": "QSGD(4)", "downlink": TOP, "checkpoint": str(tmp_path / "checkpoint.npz")}
 
@@ -126,7 +130,12 @@ def test_a_new_run_goes_on_where_a_superlink_was_killed(deployed, monkeypatch, t
 
     with pytest.raises(labs.Failed, match="the SuperLink ended in the middle of the run"):
         runs.run_app(lab, app_of("8 bit", tmp_path), settings, [], deployment.superlink, watch=watch)
-    deployment.start_superlink()
+    deployment.start_superlink(lost)
+    if lost:  # the nodes are known no more: they are told so, and end; with their code 0, nothing that restarts services would
+        for process in deployment.nodes.values():
+            assert process.wait(120) == 0
+            lab.end(process)
+        deployment.admit_nodes()
     said = []
     history = runs.run_app(lab, app_of("8 bit", tmp_path), settings, [], deployment.superlink, say=said.append)
     assert any("it goes on after round 2" in line for line in said) and sum("accuracy" in line for line in said) == 1
