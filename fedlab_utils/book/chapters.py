@@ -39,9 +39,10 @@ BOOK = (
     Chapter(
         "00_start",
         ("Start here", "从这里开始"),
-        ("map of the book, is my set-up in order, how apps and exercises work, errata of the document, routes for a class",
-         "全书地图、检查环境、交互演示和练习的用法、文档勘误、课堂路线"),
-        number="0", minutes=10,
+        ("the story in ten minutes, map of the book, is my set-up in order, how apps and exercises work, routes for a class, "
+         "glossary, history",
+         "十分钟讲完的故事、全书地图、检查环境、交互演示和练习的用法、课堂路线、词汇表、时间线"),
+        number="0", minutes=20,
     ),
     Chapter(
         "01_background",
@@ -86,6 +87,11 @@ BOOK = (
          "TFF beside our simulator",
          "文档的代码在它所用的框架上重新运行：它的量化、真正发送了什么、与本书模拟器的比较"),
         number="5", note="TFF", minutes=40, needs=("05_practice",), module="tff", kernel=TFF,
+    ),
+    Chapter(
+        "80_errata",
+        ("Errata", "勘误"),
+        ("where the document needs correction, each with a proof", "文档里需要更正的地方，逐条证明"),
     ),
     Chapter(
         "90_teacher",

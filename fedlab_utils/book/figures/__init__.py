@@ -1,13 +1,13 @@
-"""Figures of the book, one module a chapter: data in, a `Still` out. No training, no widgets."""
+"""Figures of the book, one module a chapter, and `story` for chapter 0: data in, a `Still` out. No training, no widgets."""
 
 from importlib import import_module
 
 from ..chapters import MODULES
 
-__all__ = list(MODULES)
+__all__ = [*MODULES, "story"]
 
 
 def __getattr__(name):
-    if name in MODULES:
+    if name in __all__:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
