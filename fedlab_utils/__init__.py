@@ -46,6 +46,7 @@ _NAMES = {
     "load_trainings": "federation.trainings",
     "measure": "measuring.every_codec",
     "simulate": "federation.simulate",
+    "start_at": "book.starting",
     "report": "book.report",
     "use_language": "book.fonts",
 }

@@ -82,6 +82,7 @@ LANGUAGE_INFO = {"name": "python", "file_extension": ".py", "mimetype": "text/x-
 # The first line of a folded solution is all that a reader sees of it: prose, in her language.
 SOLUTION = {"en": "# One solution; the three dots open it.", "zh": "# 一种参考答案，点开三个点就能看到。"}
 LANGUAGE_CALL = re.compile(r"""use_language\(\s*(["'])\w*\1\s*\)""")
+START_CALL = re.compile(r'''^(fl\.start_at\("\w+", "[\d.]+", )"\w+"\)$''', re.MULTILINE)  # a section read by itself
 CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\([^)]*\)")
 NOT_MARKDOWN = re.compile(r"^\s*(\+\+\+|[`~:]{3,}\s*\{).*", re.MULTILINE)
@@ -139,6 +140,7 @@ def _read(source, chapter):
             if kind == "code":
                 cell |= {"execution_count": None, "outputs": []}
                 cell["source"] = cell["source"].replace(SOLUTION["en"], SOLUTION[language], 1)
+                cell["source"] = START_CALL.sub(rf'\g<1>"{language}")', cell["source"])
                 if first_code:
                     cell["source"] = LANGUAGE_CALL.sub(f'use_language("{language}")', cell["source"])
             cells[language].append(cell)
