@@ -53,8 +53,8 @@ def start_at(chapter: str, section: str, language: str, namespace: dict[str, Any
         with redirect_stdout(io.StringIO()):
             exec(compile(cell.source, f"<{path.stem}, {cell.section}>", "exec"), scratch)
     there.update({name: scratch[name] for name in wanted})
-    names, seconds = ", ".join(sorted(wanted)), time.perf_counter() - begun
-    print(say(f"Brought from before {section}, in {seconds:.0f} s: {names}.", f"取来了 {section} 之前的（{seconds:.0f} 秒）：{names}。"))
+    names, seconds = ", ".join(sorted(wanted)), f"{time.perf_counter() - begun:.0f}"
+    print(say(f"Brought from before {section}, in {seconds} s: {names}.", f"取来了 {section} 之前的（{seconds} 秒）：{names}。"))
 
 
 def cells_of(path: Path) -> list[Cell]:
