@@ -65,7 +65,7 @@ class Writing(Asking):
             for criterion, ticked in zip(design.criteria, design.ticked(), strict=True)
         ]
         self.criteria = w.VBox()
-        inputs = [self.field, self.button]
+        inputs = [self.field, w.HBox([self.button])]
         super().__init__(design.name, f"<b>{say('Design', '设计题')}</b> · {html.escape(plain)}", inputs)
         self.children = (w.HTML(self.text), *inputs, self.reply, self.criteria)
         self.button.on_click(self._keep)
