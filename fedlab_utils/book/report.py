@@ -17,6 +17,8 @@ from ..language import percent, say
 from ..measuring.names import codec_named
 from .chapters import MODULES
 from .exercises.asking import Guess, Question, shown
+from .exercises.base import Exercise
+from .exercises.designing import Design
 from .exercises.journal import Entry, entries, minutes
 from .exercises.memory import finished
 from .exercises.overview import Report, guesses_of, label, of_chapter
@@ -24,10 +26,12 @@ from .exercises.overview import Report, guesses_of, label, of_chapter
 FORMAT = 1
 WORDS = {
     "right": ("right", "正确"),
+    "written": ("written", "已写"),
     "wrong": ("not yet right", "还不对"),
     "tried": ("answered", "已作答"),
     "open": ("open", "未做"),
 }
+KINDS: dict[type, str] = {Guess: "guess", Question: "question", Design: "design", Exercise: "exercise"}
 SEED = 97  # of the training that no checker has seen
 CODECS = "mathematics.codec_for_a_budget", "practice.both_ways"  # exercises whose answer is one codec, or one each way
 
@@ -80,7 +84,7 @@ def _chapter(module: str, tried: list[Entry], done: set[str]) -> dict[str, Any]:
     items: list[dict[str, Any]] = []
     for item in (*of_chapter(module), *guesses_of(module)):
         own = [entry for entry in tried if entry.name == item.name]
-        kind = "guess" if isinstance(item, Guess) else "question" if isinstance(item, Question) else "exercise"
+        kind = KINDS[type(item)]
         wrong = sum(entry.state == "wrong" for entry in own)
         state = "right" if item.name in done else "wrong" if wrong else "tried" if own else "open"
         told: dict[str, Any] = {"name": item.name, "label": label(item), "kind": kind, "state": state, "tries": len(own)}
@@ -89,6 +93,8 @@ def _chapter(module: str, tried: list[Entry], done: set[str]) -> dict[str, Any]:
             if isinstance(item, Question):
                 answer = _choice(item, answer)
             told["answer"] = answer
+        if isinstance(item, Design) and own:
+            told["criteria"] = [{"text": say(*text), "met": met} for text, met in zip(item.criteria, item.ticked(), strict=True)]
         if isinstance(item, Guess):
             told["truth"] = f"{shown(item.truth)}{say(*item.unit)}"
         items.append(told)
@@ -139,14 +145,18 @@ def as_markdown(held: dict[str, Any]) -> str:
     for chapter in held["chapters"]:
         lines += ["", f"## {chapter['number']} {chapter['title']}", ""]
         for item in chapter["items"]:
-            state = say(*WORDS[item["state"]])
+            written = item["kind"] == "design" and item["state"] == "right"
+            state = say(*WORDS["written" if written else item["state"]])
             tries = say(f", {item['tries']} tries", f"，{item['tries']} 次") if item["tries"] > 1 else ""
             truth = say(f"; it is {item['truth']}", f"；答案是 {item['truth']}") if "truth" in item and item["tries"] else ""
             answer = item.get("answer", "")
-            inline = f": {answer}" if answer and "\n" not in answer and item["kind"] != "exercise" else ""
+            inline = f": {answer}" if answer and "\n" not in answer and item["kind"] not in ("exercise", "design") else ""
             lines.append(f"- **{item['label']}**{say(f' ({state}{tries})', f'（{state}{tries}）')}{inline}{truth}")
             if answer and not inline:
-                lines += ["", *(f"      {line}" for line in answer.splitlines()), ""]
+                mark = "  > " if item["kind"] == "design" else "      "  # what she wrote, as a quotation; code
+                lines += ["", *(f"{mark}{line}" for line in answer.splitlines()), ""]
+            for criterion in item.get("criteria", ()):
+                lines.append(f"  - [{'x' if criterion['met'] else ' '}] {criterion['text']}")
     return "\n".join(lines).rstrip() + "\n"
 
 

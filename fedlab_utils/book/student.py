@@ -23,6 +23,10 @@ SAID = (
     (re.compile(r"; a solution is folded away in the next cell(, and `….solution\(\)` shows it)?"), ""),
     (re.compile(r"；?参考答案折叠在下一个单元格里，也可以用 `….solution\(\)` 显示"), ""),
     (re.compile(r"；?下一个单元格里折叠着参考答案"), ""),
+    (re.compile(r"; then read a model answer, and tick for yourself what yours has"), "; then tick what it has"),
+    (re.compile(r"; only then comes a model answer, with three criteria to tick for yourself"), ", and tick three criteria"),
+    (re.compile(r"，再看参考答案，自己打勾"), "，再自己打勾"),
+    (re.compile(r"先写下你的方案，才看得到参考答案，再自己打勾：做到了哪几条。"), "先写下你的方案，再自己打勾：做到了哪几条。"),
     (re.compile(rf"\[([^\]]+)\]\({TEACHERS}\.ipynb[^)]*\)"), r"\1"),
 )
 LANGUAGE = re.compile(r'^fl\.use_language\("(?:en|zh)"\)', re.MULTILINE)

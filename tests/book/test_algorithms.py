@@ -196,7 +196,7 @@ def solution(exercise):
     return space[exercise.name.partition(".")[2]]
 
 
-EXERCISES = ("quantized_message", "pruning_mask", "gradual_sparsity", "distillation_loss")
+EXERCISES = ("shorter_message", "pruning_mask", "removed_by_stage", "distillation_loss")
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -209,9 +209,24 @@ def test_stub_solution_and_hints(name, language):
     assert exercise.hint().message and exercise.hint(9).message
 
 
-def levels(x, bits, steps=None, lo=None, hi=None):
-    lo, hi = x.min() if lo is None else lo, x.max() if hi is None else hi
-    return np.floor((x - lo) / (hi - lo) * (steps or 2**bits - 1)).astype(int)
+def length(x, largest, head=9, most=1, up=np.ceil):
+    bits = max(1, int(np.ceil(np.log2(np.ptp(x) / largest + most)))) if np.ptp(x) else 1
+    return head + int(up(x.size * bits / 8))
+
+
+def message(f, s, largest, pick=min, same_bits=False, **how):
+    one, two = length(np.concatenate([f, s]), largest, **how), length(f, largest, **how) + length(s, largest, **how)
+    if same_bits:
+        bits = max(1, int(np.ceil(np.log2(np.ptp(np.concatenate([f, s])) / largest + 1))))
+        two = 18 + -(-f.size * bits // 8) - (-s.size * bits // 8)
+    ways = {1: one, 2: two}
+    ranges = pick(ways, key=ways.get)
+    return ranges, ways[ranges]
+
+
+def stages_of(count, final, n, progress=None, curve=lambda t: 1 - (1 - t) ** 3):
+    t = np.arange(n + 1) / n if progress is None else progress
+    return np.diff(np.rint(final * curve(t) * count))
 
 
 def cross(p, z):
@@ -232,14 +247,15 @@ def ranked(kernels, sparsity, key=np.abs, low=True):
 
 soften = fl.distillation.soften
 WRONG = [
-    ("quantized_message", "return a tuple", lambda x, bits: levels(x, bits)),
-    ("quantized_message", "three parts", lambda x, bits: (levels(x, bits), x.min())),
-    ("quantized_message", "must be those of x", lambda x, bits: (levels(x, bits), -1, 1)),
-    ("quantized_message", "does not fit into", lambda x, bits: (levels(x, bits, 2**bits), x.min(), x.max())),
-    ("quantized_message", "still fractions",
-     lambda x, bits: ((x - x.min()) / (x.max() - x.min()) * (2**bits - 1), x.min(), x.max())),
-    ("quantized_message", "still floats", lambda x, bits: (levels(x, bits).astype(float), x.min(), x.max())),
-    ("quantized_message", "should get level", lambda x, bits: (levels(x, bits) // 2, x.min(), x.max())),
+    ("shorter_message", "return two numbers", lambda f, s, e: message(f, s, e)[1]),
+    ("shorter_message", "the other way is shorter", lambda f, s, e: message(f, s, e, pick=max)),
+    ("shorter_message", "the ranges are missing", lambda f, s, e: message(f, s, e, head=0)),
+    ("shorter_message", "has its own number of bits",
+     lambda f, s, e: message(f, s, e, max if f.size == 40 else min, f.size == 40)),
+    ("shorter_message", "2**bits - 1 steps", lambda f, s, e: message(f, s, e, most=0)),
+    ("shorter_message", "these are bits", lambda f, s, e: (message(f, s, e)[0], 8 * message(f, s, e)[1])),
+    ("shorter_message", "round up", lambda f, s, e: message(f, s, e, up=np.floor)),
+    ("shorter_message", "yours says", lambda f, s, e: message(f, s, e / 2)),
     ("pruning_mask", "one mask for each", lambda kernels, s: ranked(kernels, s)[0]),
     ("pruning_mask", "upside down", lambda kernels, s: [~m for m in ranked(kernels, s)]),
     ("pruning_mask", "rank by magnitude", lambda kernels, s: ranked(kernels, s, key=lambda k: k)),
@@ -247,9 +263,13 @@ WRONG = [
     ("pruning_mask", "fraction that goes", lambda kernels, s: ranked(kernels, 1 - s)),
     ("pruning_mask", "only True and False", lambda kernels, s: [k * m for k, m in zip(kernels, ranked(kernels, s), strict=True)]),
     ("pruning_mask", "not all of them the smallest", lambda kernels, s: ranked(kernels, s, lambda k: np.abs(k - 1))),
-    ("gradual_sparsity", "rises evenly", lambda t, final: final * t),
-    ("gradual_sparsity", "wrong way round", lambda t, final: final * t**3),
-    ("gradual_sparsity", "should be", lambda t, final: final * (1 - (1 - t) ** 2)),
+    ("removed_by_stage", "what is new", lambda c, f, n: np.cumsum(stages_of(c, f, n))),
+    ("removed_by_stage", "these are fractions", lambda c, f, n: np.diff(f * (1 - (1 - np.arange(n + 1) / n) ** 3))),
+    ("removed_by_stage", "as many each time", lambda c, f, n: stages_of(c, f, n, curve=lambda t: t)),
+    ("removed_by_stage", "left of the way", lambda c, f, n: stages_of(c, f, n, curve=lambda t: t**3)),
+    ("removed_by_stage", "then take differences", lambda c, f, n: np.diff(c * f * (1 - (1 - np.arange(n + 1) / n) ** 3))),
+    ("removed_by_stage", "yours says", lambda c, f, n: stages_of(c, f, n, curve=lambda t: 1 - (1 - t) ** 2)),
+    ("removed_by_stage", "must have the shape", lambda c, f, n: stages_of(c, f, n, progress=np.arange(n) / n)),
     ("distillation_loss", "T² is missing: ", lambda s, t, T: cross(soften(t, T), s / T)),
     ("distillation_loss", "not T.", lambda s, t, T: T * cross(soften(t, T), s / T)),
     ("distillation_loss", "student's logits must be divided by T as well.", lambda s, t, T: T**2 * cross(soften(t, T), s)),
@@ -278,8 +298,9 @@ def test_wrong_answers_are_told_apart(name, part, answer, same_numbers):
 def test_other_right_ways_are_right():
     kernels_as_numbers = lambda kernels, s: [m.astype(int) for m in ranked(kernels, s)]  # noqa: E731
     assert exercises.pruning_mask.check(kernels_as_numbers).state == "right"
-    plain = lambda x, bits: (list(levels(x, bits)), float(x.min()), float(x.max()))  # noqa: E731
-    assert exercises.quantized_message.check(plain).state == "right"
+    assert exercises.shorter_message.check(lambda f, s, e: list(message(f, s, e))).state == "right"
     package = lambda s, t, T: fl.distillation.distillation_loss(s, t, T)  # noqa: E731
     assert exercises.distillation_loss.check(package).state == "right"
-    assert exercises.gradual_sparsity.check(fl.pruning.cubic_sparsity).state == "right"
+    gone = lambda c, f, n: [round(c * fl.pruning.cubic_sparsity(i / n, f)) for i in range(n + 1)]  # noqa: E731
+    by_package = lambda c, f, n: np.diff(gone(c, f, n)).tolist()  # noqa: E731
+    assert exercises.removed_by_stage.check(by_package).state == "right"

@@ -280,38 +280,116 @@ def check(exercise, answer):
     return verdict.state, verdict.message
 
 
-def test_image_from_gradient(language):
-    exercise = background.image_from_gradient
-    wrong = {
-        "always unit 0": lambda kernel, bias: kernel[:, 0] / bias[0],
-        "column": lambda kernel, bias: kernel[:, np.argmax(np.abs(bias))],
-        "negative": lambda kernel, bias: kernel[:, np.argmax(np.abs(bias))] / -bias[np.argmax(np.abs(bias))],
-        "all units": lambda kernel, bias: kernel / np.where(bias == 0, 1, bias),
-        "mean": lambda kernel, bias: (kernel / np.where(bias == 0, 1, bias)).mean(axis=1),
-        "text": lambda kernel, bias: "image",
-    }
-    with np.errstate(all="ignore"):
-        verdicts = {name: check(exercise, function) for name, function in wrong.items()}
-    assert {state for state, _ in verdicts.values()} == {"wrong"}
-    assert len({message for _, message in verdicts.values()}) == len(wrong)
-    stub_and_solution(exercise)
+def candidates(kernel, bias):
+    return [kernel[:, unit] / bias[unit] for unit in np.flatnonzero(bias)]
 
 
-def test_federated_average(language):
-    exercise = background.federated_average
-    wrong = {
-        "every client counts the same here; with [3, 1] samples": lambda w, deltas, sizes: w + np.mean(deltas, axis=0),
-        "this is the average change": lambda w, deltas, sizes: np.average(deltas, axis=0, weights=sizes),
-        "divide by the number of samples": lambda w, deltas, sizes: w + np.array(sizes) @ np.array(deltas),
-        "minus weights before: add it": lambda w, deltas, sizes: w - np.average(deltas, axis=0, weights=sizes),
-        "should be [0.3, 0.3], yours are [17.0, 17.0]": lambda w, deltas, sizes: w + 17,
-        "your function raised IndexError": lambda w, deltas, sizes: w[100],
-    }
-    verdicts = {part: check(exercise, function) for part, function in wrong.items()}
-    assert {state for state, _ in verdicts.values()} <= {"wrong"}
-    assert len({message for _, message in verdicts.values()}) == len(wrong)
-    assert language == "zh" or all(part in message for part, (_, message) in verdicts.items())
-    stub_and_solution(exercise)
+def first_that(holds):
+    return lambda image, updates: next((n for n, update in enumerate(updates) if holds(image, *update)), -1)
+
+
+def most_alike(image, updates):
+    best = [max(abs(np.corrcoef(image, c)[0, 1]) for c in candidates(*update)) for update in updates]
+    return int(np.argmax(best))
+
+
+WRONG_HOLDERS = {
+    "try every unit": first_that(lambda x, k, b: np.allclose(k[:, abs(b).argmax()] / b[abs(b).argmax()], x)),
+    "column 0 of its kernel gradient over its bias": first_that(lambda x, k, b: any(np.allclose(c, x) for c in k.T)),
+    "column 2 of its kernel": first_that(lambda x, k, b: np.allclose(k[:, 0] / b[0], x)),
+    "only alike": most_alike,
+    "add up to 0": first_that(lambda x, k, b: np.allclose(k.sum(axis=1) / b.sum(), x) or (len(b) == 4 and any(
+        np.allclose(c, x) for c in candidates(k, b)))),
+    "0 to 2, or -1 for nobody; yours is 3": lambda image, updates: len(updates),
+    "must have the shape": lambda image, updates: image,
+    "must hold numbers": lambda image, updates: "client 1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", WRONG_HOLDERS)
+def test_who_holds_it_tells_wrong_answers_apart(part, same_numbers):
+    state, message = check(background.who_holds_it, WRONG_HOLDERS[part])
+    assert state == "wrong" and part in message and sum(other in message for other in WRONG_HOLDERS) == 1, message
+    same_numbers(background.who_holds_it, WRONG_HOLDERS[part])
+
+
+def test_who_holds_it_takes_the_packages_way(language):
+    def by_the_package(image, updates):
+        read = [fl.privacy.read_images(*update) for update in updates]
+        return next((n for n, images in enumerate(read) if any(np.allclose(one, image, atol=1e-6) for one in images)), -1)
+
+    assert check(background.who_holds_it, by_the_package)[0] == "right"
+    stub_and_solution(background.who_holds_it)
+
+
+def average(weights, deltas, sizes, of_all=False, plain=False):
+    here = [(delta, size) for delta, size in zip(deltas, sizes, strict=True) if delta is not None]
+    if not here:
+        return 0 * weights
+    count = len(here) if plain else sum(sizes) if of_all else sum(size for _, size in here)
+    return sum(delta * (1 if plain else size) for delta, size in here) / count
+
+
+def in_doubt(weights, deltas, sizes):
+    here = [number for number, delta in enumerate(deltas) if delta is not None]
+    return weights + np.average([deltas[n] for n in here], axis=0, weights=[sizes[n] for n in here])
+
+
+WRONG_AVERAGES = {
+    "takes whoever is missing for a client that did not move": lambda w, d, s: w + average(w, d, s, of_all=True),
+    "counts the same here; with [3, 1] samples": lambda w, d, s: w + average(w, d, s, plain=True),
+    "this is the average change": average,
+    "divide by the number of samples": lambda w, d, s: w + sum(n * x for n, x in zip(s, d, strict=True) if x is not None),
+    "minus weights before: add it": lambda w, d, s: w - average(w, d, s),
+    "should be [0.3, 0.3], yours are [17.0, 17.0]": lambda w, d, s: w + 17,
+    "your function raised IndexError": lambda w, d, s: w[100],
+    "a delta is None where a client did not answer": lambda w, d, s: w + np.average(d, axis=0, weights=s),
+    "all is well until nobody answers": in_doubt,
+    "nobody has answered (deltas [None, None])": lambda w, d, s: average(w, d, s) + w * any(x is not None for x in d),
+    "does every branch end with return": lambda w, d, s: w + average(w, d, s) if all(x is not None for x in d) else None,
+}
+
+
+@pytest.mark.parametrize("part", WRONG_AVERAGES)
+def test_average_of_answers_tells_wrong_answers_apart(part, same_numbers):
+    state, message = check(background.average_of_answers, WRONG_AVERAGES[part])
+    assert state == "wrong" and part in message and sum(other in message for other in WRONG_AVERAGES) == 1, message
+    same_numbers(background.average_of_answers, WRONG_AVERAGES[part])
+
+
+def test_average_of_answers_takes_stub_solution_and_another_way(language):
+    stub_and_solution(background.average_of_answers)
+    assert check(background.average_of_answers, lambda w, d, s: w + average(w, d, s))[0] == "right"
+
+
+def by_counting(megabytes, n, up, down):
+    spent, rounds = 4 * n + n * up / 8, 0
+    while spent <= 1e6 * megabytes:
+        rounds, spent = rounds + 1, spent + n * (up + down) / 8
+    return rounds
+
+
+WRONG_ROUNDS = {
+    "the first model comes as float32": lambda mb, n, up, down: int(8e6 * mb / n / (up + down)),
+    "a byte has eight bits": lambda mb, n, up, down: max(0, int((1e6 * mb / n - 32 + down) / (up + down))),
+    "is no whole number": lambda mb, n, up, down: max(0, (8e6 * mb / n - 32 + down) / (up + down)),
+    "what a phone receives is on its bill": lambda mb, n, up, down: max(0, int((8e6 * mb / n - 32) / up)),
+    "so there are 0 rounds": lambda mb, n, up, down: int((8e6 * mb / n - 32 + down) // (up + down)) - 1 + (mb > 5),
+    "so many would take": lambda mb, n, up, down: by_counting(mb, n, up, down) + 1,
+    "must hold numbers": lambda mb, n, up, down: "many",
+}
+
+
+@pytest.mark.parametrize("part", WRONG_ROUNDS)
+def test_rounds_of_a_plan_tells_wrong_answers_apart(part, same_numbers):
+    state, message = check(background.rounds_of_a_plan, WRONG_ROUNDS[part])
+    assert state == "wrong" and part in message and sum(other in message for other in WRONG_ROUNDS) == 1, message
+    same_numbers(background.rounds_of_a_plan, WRONG_ROUNDS[part])
+
+
+def test_rounds_of_a_plan_takes_stub_solution_and_another_way(language):
+    stub_and_solution(background.rounds_of_a_plan)
+    assert check(background.rounds_of_a_plan, by_counting)[0] == "right"
 
 
 def stub_and_solution(exercise):

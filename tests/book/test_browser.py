@@ -40,6 +40,7 @@ APPS = {
     "distillation": ("fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3])", 1),
 }
 QUESTIONS = ("fl.exercises.mathematics.three_quarters", "fl.exercises.mathematics.which_lines_fall")
+OPEN = "fl.exercises.practice.your_federation"
 APPS_NEED = """import fedlab_utils as fl
 fl.use_language("{language}")
 data, model = fl.load_mnist(), fl.central.mlp(128)
@@ -62,7 +63,7 @@ def server(tmp_path_factory):
         codes = [APPS_NEED.format(language=edition), *(code for code, _ in APPS.values())]
         apps.cells = [nbformat.v4.new_code_cell(code) for code in codes]
         nbformat.write(apps, root / "notebooks" / edition / "apps.ipynb")
-        asking = [f'import fedlab_utils as fl\nfl.use_language("{edition}")', *(f"{code}.ask()" for code in QUESTIONS)]
+        asking = [f'import fedlab_utils as fl\nfl.use_language("{edition}")', *(f"{code}.ask()" for code in (*QUESTIONS, OPEN))]
         apps.cells = [nbformat.v4.new_code_cell(code) for code in asking]
         nbformat.write(apps, root / "notebooks" / edition / "questions.ipynb")
         shelve(edition, root)
@@ -180,6 +181,30 @@ def test_questions_are_answered_with_the_keyboard_and_skipped_with_one_click(pag
     question.get_by_text(why).wait_for()
     assert question.locator("input[type=radio]:not([disabled])").count() == 0
     shoot(page, f"question_{language}")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_an_open_question_is_written_kept_and_ticked_with_the_keyboard(page, server, language):
+    open_and_run(page, server, f"{language}/questions.ipynb")
+    design = page.locator(".jp-CodeCell", has_text=OPEN).locator(".jp-OutputArea")
+    field = design.locator("textarea")
+    field.wait_for()
+    field.scroll_into_view_if_needed()
+    asks, model = {"en": ("ten hospitals", "some hundreds of a million"), "zh": ("十家医院", "每轮几百部")}[language]
+    assert asks in field.get_attribute("title"), "a screen reader is told what the field asks for"
+    assert model not in design.inner_text()
+    field.focus()
+    page.keyboard.type("The hospitals: all ten, one epoch, 8 bits both ways.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    design.get_by_text(model).wait_for()
+    boxes = design.locator("input[type=checkbox]")
+    boxes.nth(2).wait_for()
+    before = [boxes.nth(i).is_checked() for i in range(3)]  # ticked in the other edition, it is ticked in this one
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert [boxes.nth(i).is_checked() for i in range(3)] == [not before[0], False, False]
+    shoot(page, f"design_{language}")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -3,8 +3,10 @@
 At the end, for every chapter, what readers tried: right ways that look otherwise, wrong ones that nearly pass.
 """
 
+import ast
 import copy
 import html
+import inspect
 import json
 import re
 import stat
@@ -17,7 +19,17 @@ import pytest
 
 import fedlab_utils as fl
 from fedlab_utils.book.chapters import MODULES
-from fedlab_utils.book.exercises import algorithms, background, concepts, conditional, mathematics, memory, overview, practice
+from fedlab_utils.book.exercises import (
+    algorithms,
+    background,
+    concepts,
+    conditional,
+    mathematics,
+    memory,
+    overview,
+    practice,
+    shared_range,
+)
 from fedlab_utils.book.exercises.asking import Guess, Question, compare, number, shown
 from fedlab_utils.book.exercises.base import (
     Exercise,
@@ -27,6 +39,7 @@ from fedlab_utils.book.exercises.base import (
     as_number,
     attempt,
 )
+from fedlab_utils.book.exercises.designing import Design
 from fedlab_utils.book.exercises.memory import finished, last_guess, note_finished, note_guess
 from fedlab_utils.book.exercises.sending import deciding, hold_accuracy
 
@@ -344,22 +357,24 @@ def test_without_a_home_nothing_is_remembered_and_nothing_raised(monkeypatch):
 
 
 def test_progress_names_what_is_done_and_what_is_left(language):
-    note_finished("mathematics.rice_bits")
+    note_finished("mathematics.rice_parameter")
     note_finished("gone.from_the_book")
     report = overview.progress()
     total = sum(len(overview.of_chapter(chapter)) for chapter in MODULES)
     assert {"en": f"finished 1 of {total} ", "zh": f"已完成 1/{total} "}[language] in repr(report)
     assert {"en": f"Chapter 1: 0/{len(overview.of_chapter('background'))}", "zh": "第 1 章：0/"}[language] in repr(report)
-    assert "✓ 4.3 rice_bits" in repr(report) and "· 4.2 exactly_k" in repr(report) and "✓ 4.3 rice_bits" in report._repr_html_()
+    assert "✓ 4.3 rice_parameter" in repr(report) and "· 4.2 exactly_k" in repr(report)
+    assert "✓ 4.3 rice_parameter" in report._repr_html_()
     question = {"en": "question", "zh": "思考题"}[language]
     practices = (
         "5.1 server_round",
-        "5.2 uplink_bytes",
+        "5.2 k_for_a_plan",
         "5.3 send_with_memory",
         "5.4 both_ways",
         *(f"{question} {name}" for name in ("aggregation", "two_bits", "two_bits_again", "feedback_of_noise")),
+        f"{ {'en': 'design', 'zh': '设计题'}[language] } your_federation",
     )
-    assert "0/8  · " + "  · ".join(practices) in repr(report)
+    assert "0/9  · " + "  · ".join(practices) in repr(report)
 
 
 def test_answers_show_every_solution_and_every_right_choice(language):
@@ -375,7 +390,7 @@ def test_names_of_exercises_are_unique_and_tell_their_place():
         found = [*overview.of_chapter(chapter), *overview.guesses_of(chapter)]
         for item in found:
             assert getattr(module, item.name.partition(".")[2]) is item
-        named = [value for value in vars(module).values() if isinstance(value, (Exercise, Question, Guess))]
+        named = [value for value in vars(module).values() if isinstance(value, (Exercise, Question, Guess, Design))]
         assert len(named) == len(found), f"an exercise of {chapter} has another chapter's name"
 
 
@@ -517,6 +532,9 @@ def test_texts_exist_in_both_languages(item):
         pairs = [item.text, *(choice[:2] for choice in item.choices), *(choice[2:] for choice in item.choices)]
         assert 0 <= item.right < len(item.choices) and len({choice[0] for choice in item.choices}) == len(item.choices)
         pairs = [pair for pair in pairs if re.search("[A-Za-z]{3}", pair[0])]  # a bare number or formula may be the same
+    elif isinstance(item, Design):
+        pairs = [item.text, item.model, *item.criteria]
+        assert len(item.criteria) == 3 and len(item.model[0]) > 2 * len(item.text[0])
     else:
         pairs = [*item.hints, *([item.praise] if item.praise[0] else [])]
         assert item.hints and item.code.strip()
@@ -574,45 +592,128 @@ def test_the_published_book_shows_nobodys_progress(language):
 def stub(*_): ...
 
 
-def levels(x, bits, rounding=np.rint):
-    return np.zeros(x.shape) if x.max() == x.min() else rounding((x - x.min()) / (x.max() - x.min()) * (2**bits - 1))
+def levels(x, lo, hi, bits, rounding=np.rint):
+    return np.zeros(x.shape) if lo == hi else rounding((np.clip(x, lo, hi) - lo) / (hi - lo) * (2**bits - 1))
 
 
-def half_up(x, bits):
-    return levels(x, bits, lambda t: np.floor(t + 0.5)).astype(int)
+def half_up(x, lo, hi, bits):
+    return levels(x, lo, hi, bits, lambda t: np.floor(t + 0.5)).astype(int)
 
 
-def by_loop(x, bits):
-    lo, step = float(x.min()), (float(x.max()) - float(x.min())) / (2**bits - 1)
-    result = [0 if step == 0 else round((float(value) - lo) / step) for value in x.ravel()]
+def by_loop(x, lo, hi, bits):
+    step = (hi - lo) / (2**bits - 1)
+    result = [0 if step == 0 else round((min(max(float(value), lo), hi) - lo) / step) for value in x.ravel()]
     return np.reshape(result, x.shape)
 
 
-def by_list(x, bits):
-    return levels(x, bits).tolist()
+def by_list(x, lo, hi, bits):
+    return levels(x, lo, hi, bits).tolist()
 
 
-@pytest.mark.parametrize("answer", [half_up, by_loop, by_list, levels])
-def test_nearest_levels_takes_every_right_way(answer):
-    assert mathematics.nearest_levels.check(answer).state == "right"
+def clipped_after(x, lo, hi, bits):
+    return by_loop(x, lo, hi, bits) if lo == hi else np.clip(np.rint((x - lo) / (hi - lo) * (2**bits - 1)), 0, 2**bits - 1)
+
+
+def of_package(x, lo, hi, bits):
+    return np.zeros(x.shape) if lo == hi else fl.quantize(x, bits, "nearest", lo=lo, hi=hi).levels.reshape(x.shape)
+
+
+@pytest.mark.parametrize("answer", [half_up, by_loop, by_list, levels, clipped_after, of_package])
+def test_levels_in_a_range_takes_every_right_way(answer):
+    assert mathematics.levels_in_a_range.check(answer).state == "right"
+
+
+def free(x, lo, hi, bits, rounding=np.rint):
+    return rounding((x - lo) / (hi - lo) * (2**bits - 1))
 
 
 WRONG_LEVELS = {
-    "levels of floor": lambda x, bits: levels(x, bits, np.floor),
-    "between -1 and 1 only": lambda x, bits: np.rint((x + 1) / 2 * (2**bits - 1)),
-    "not 2**bits": lambda x, bits: np.rint((x - x.min()) / (x.max() - x.min()) * 2**bits),
-    "0/0": lambda x, bits: np.rint((x - x.min()) / (x.max() - x.min()) * (2**bits - 1)),
-    "uint8 ends at 255": lambda x, bits: levels(x, bits).astype(np.uint8),
-    "whole numbers": lambda x, bits: levels(x, bits, lambda t: t),
-    "should get level": lambda x, bits: levels(x, bits, np.ceil),
-    "must have the shape": lambda x, bits: levels(x.ravel(), bits)[:-1],
+    "levels of floor": lambda x, lo, hi, bits: levels(x, lo, hi, bits, np.floor),
+    "this is the given quantizer": shared_range.hasty_levels,
+    "does not fit into 4 bits": free,
+    "one end of the range": lambda x, lo, hi, bits: np.minimum(free(x, lo, hi, bits), 2**bits - 1),
+    "the range lo … hi was agreed on": lambda x, lo, hi, bits: levels(x, x.min(), x.max(), bits),
+    "not 2**bits": lambda x, lo, hi, bits: np.rint((np.clip(x, lo, hi) - lo) / (hi - lo) * 2**bits),
+    "0/0": lambda x, lo, hi, bits: np.rint((np.clip(x, lo, hi) - lo) / (hi - lo) * (2**bits - 1)),
+    "uint8 ends at 255": lambda x, lo, hi, bits: levels(x, lo, hi, bits).astype(np.uint8),
+    "whole numbers": lambda x, lo, hi, bits: levels(x, lo, hi, bits, lambda t: t),
+    "should get level": lambda x, lo, hi, bits: levels(x, lo, hi, bits, np.ceil),
+    "must have the shape": lambda x, lo, hi, bits: levels(x.ravel(), lo, hi, bits)[:-1],
 }
 
 
 @pytest.mark.parametrize("part", WRONG_LEVELS)
-def test_nearest_levels_tells_wrong_answers_apart(part):
-    message = mathematics.nearest_levels.check(WRONG_LEVELS[part]).message
-    assert part in message and sum(other in message for other in WRONG_LEVELS) == 1
+def test_levels_in_a_range_tells_wrong_answers_apart(part):
+    message = mathematics.levels_in_a_range.check(WRONG_LEVELS[part]).message
+    assert part in message and sum(other in message for other in WRONG_LEVELS) == 1, message
+
+
+WRONG_FAULTS = {
+    "all of yours lie between -1 and 1": [0.3, -1.0, 1],
+    "Go a little further": [1.05],
+    "one to five numbers": [9.0],
+    "each between -3 and 3": [],
+    "no accident": [np.nan],
+    "must hold numbers": "1.2",
+}
+
+
+@pytest.mark.parametrize("part", WRONG_FAULTS)
+def test_fault_of_a_quantizer_tells_wrong_answers(part, same_numbers):
+    exercise = mathematics.fault_of_a_quantizer
+    verdict = exercise.check(WRONG_FAULTS[part])
+    assert verdict.state == "wrong" and part in verdict.message
+    same_numbers(exercise, WRONG_FAULTS[part])
+
+
+@pytest.mark.parametrize("numbers", [[1.2], [0.1, -1.1], 1.5, np.array([[2.0]])])
+def test_fault_of_a_quantizer_takes_whatever_shows_it(numbers, language):
+    verdict = mathematics.fault_of_a_quantizer.check(numbers)
+    assert verdict.state == "right" and bool(CHINESE.search(verdict.message)) == (language == "zh")
+
+
+def test_the_chapter_shows_the_quantizer_that_the_checker_tries():
+    def body(function):
+        return ast.dump(next(n for n in ast.walk(function) if isinstance(n, ast.Return)))
+
+    package, (source,) = inspect.getsource(shared_range), [path for path in SOURCES if path.stem == "04_mathematics"]
+    shown = re.search(r"^def hasty_levels.*?\n\n", source.read_text("utf8"), re.DOTALL | re.MULTILINE)[0]
+    ours = re.search(r"^def hasty_levels.*?\n\n", package, re.DOTALL | re.MULTILINE)[0]
+    assert body(ast.parse(shown)) == body(ast.parse(ours))
+
+
+def by_integral(up, weigh=True, power=2, swapped=False):
+    f = (np.arange(4000) + 0.5) / 4000
+    p = 1 - up(f) if swapped else up(f)
+    return np.mean((1 - p) * f**power + p * (1 - f) ** power) if weigh else np.mean(f**2 + (1 - f) ** 2)
+
+
+def by_trying(up):
+    rng = np.random.default_rng(0)
+    f = (np.arange(400_000) + 0.5) / 400_000
+    return np.mean(np.where(rng.random(f.size) < up(f), 1 - f, f) ** 2)
+
+
+WRONG_SQUARES = {
+    "the mean of their squares": lambda up: by_integral(up, power=1),
+    "the square of the mean error": lambda up: np.mean((up(np.linspace(0, 1, 999)) - np.linspace(0, 1, 999)) ** 2),
+    "up and down are mixed up": lambda up: by_integral(up, swapped=True),
+    "counted in full": lambda up: by_integral(up, weigh=False),
+    "this is the root": lambda up: np.sqrt(by_integral(up)),
+    "yours says": lambda up: by_integral(up) / 2,
+    "must have the shape": lambda up: up(np.arange(3) / 3),
+}
+
+
+@pytest.mark.parametrize("answer", [by_integral, by_trying])
+def test_mean_square_takes_other_right_ways(answer):
+    assert mathematics.mean_square.check(answer).state == "right"
+
+
+@pytest.mark.parametrize("part", WRONG_SQUARES)
+def test_mean_square_tells_wrong_answers_apart(part):
+    message = mathematics.mean_square.check(WRONG_SQUARES[part]).message
+    assert part in message and sum(other in message for other in WRONG_SQUARES) == 1, message
 
 
 def by_sorting(x, k):
@@ -658,27 +759,46 @@ def test_exactly_k_takes_no_wrong_place_for_a_tie():
 
 
 def written_out(gaps, r):
-    """The code itself, bit by bit; its length is the answer."""
+    """The code itself, bit by bit."""
     return len("".join("0" * (g >> r) + "1" + format(g, "032b")[32 - r :] for g in gaps.tolist()))
 
 
+def by_writing(gaps):
+    return min(range(20), key=lambda r: written_out(gaps, r))
+
+
+def by_mean(gaps):
+    return int(np.floor(np.log2(max(gaps.mean(), 1)))) if gaps.size else 0
+
+
 WRONG_RICE = {
-    "the one that ends each quotient": lambda gaps, r: int(np.sum((gaps >> r) + r)),
-    "low bits of each gap are missing": lambda gaps, r: int(np.sum((gaps >> r) + 1)),
-    "round gap / 2**r down": lambda gaps, r: np.sum(gaps / 2**r + 1 + r),
-    "must have the shape": lambda gaps, r: (gaps >> r) + 1 + r,
-    "yours says": lambda gaps, r: int(np.sum((gaps >> 1) + 1 + r)),
+    "is the number of bits": lambda gaps: written_out(gaps, by_writing(gaps)) if gaps.size else 0,
+    "r is a whole number": lambda gaps: by_writing(gaps) + 0.5,
+    "of equals the smallest": lambda gaps: max(range(20), key=lambda r: (-written_out(gaps, r), r)),
+    "more than any other": lambda gaps: 31 if gaps.size else 0,
+    "The logarithm of the mean gap is near": by_mean,
+    "must have the shape": lambda gaps: gaps,
+    "r = 1 takes 13": lambda gaps: 3,
 }
 
 
-def test_rice_bits_takes_the_code_written_out():
-    assert mathematics.rice_bits.check(written_out).state == "right"
+def test_rice_parameter_takes_the_code_written_out():
+    assert mathematics.rice_parameter.check(by_writing).state == "right"
+
+
+def test_the_codec_of_the_book_chooses_the_same_parameter():
+    rng = np.random.default_rng(0)
+    for k in (3, 40, 700):
+        places = np.sort(rng.choice(10_000, k, replace=False))
+        gaps = np.diff(places, prepend=-1) - 1
+        r = by_writing(gaps)
+        assert abs(8 * len(fl.coding.encode_support(places, 10_000)) - written_out(gaps, r)) < 24  # r itself, whole bytes
 
 
 @pytest.mark.parametrize("part", WRONG_RICE)
-def test_rice_bits_tells_wrong_answers_apart(part):
-    message = mathematics.rice_bits.check(WRONG_RICE[part]).message
-    assert part in message and sum(other in message for other in WRONG_RICE) == 1
+def test_rice_parameter_tells_wrong_answers_apart(part):
+    message = mathematics.rice_parameter.check(WRONG_RICE[part]).message
+    assert part in message and sum(other in message for other in WRONG_RICE) == 1, message
 
 
 def of_shares(levels, classes, log=np.log2, weigh=True):
@@ -791,7 +911,7 @@ WRONG_CODECS = {
     "got int": 3000,
     "bytes, 3,000 are allowed": fl.Quantize(8),
     "cannot encode": fl.TopK(200_000),
-    "0.9 is wanted": fl.TopK(0.001) | fl.Quantize(8),
+    "0.91 is wanted": fl.TopK(0.02) | fl.Quantize(3),
 }
 
 
@@ -804,7 +924,7 @@ def test_codec_for_a_budget_tells_wrong_answers_apart(part, language):
 
 
 WRONG = {
-    "nearest_levels": WRONG_LEVELS, "exactly_k": WRONG_TOP_K, "rice_bits": WRONG_RICE,
+    "mean_square": WRONG_SQUARES, "levels_in_a_range": WRONG_LEVELS, "exactly_k": WRONG_TOP_K, "rice_parameter": WRONG_RICE,
     "conditional_entropy": WRONG_ENTROPIES, "classes_of_next_row": WRONG_CLASSES,
 }  # fmt: skip
 
@@ -838,22 +958,6 @@ def solution_of(exercise):
     return (names["pack"], names["unpack"]) if name == "lossless" else names[name]
 
 
-def message_by(formula, dtype=int, form=tuple):
-    return lambda x, bits: form([formula(x, x.min(), x.max(), 2**bits - 1).astype(dtype), x.min(), x.max()])
-
-
-def by_step(x, lo, hi, most):
-    return np.floor((x - lo) / ((hi - lo) / most))
-
-
-def by_formula(x, lo, hi, most):
-    return np.floor((x - lo) / (hi - lo) * most)
-
-
-def in_float32(function):
-    return lambda x, bits: function(x.astype(np.float32), bits)
-
-
 def kind_by(samples, features=None):
     """vertical where `samples` says that they are many, horizontal where `features` does."""
     features = features or samples
@@ -869,18 +973,13 @@ def common_rows(a, b):
 
 
 OTHER_WAYS = [
-    *((algorithms.quantized_message, way(message_by(formula)))
-      for formula in (by_step, by_formula) for way in (in_float32, lambda function: function)),
-    (algorithms.quantized_message, message_by(by_formula, np.uint16, list)),
     (algorithms.pruning_mask, lambda kernels, s: tuple(m.astype(float) for m in threshold_at(round)(kernels, s))),
-    (background.image_from_gradient, lambda kernel, bias: kernel @ bias / (bias @ bias)),
-    (background.image_from_gradient, lambda kernel, bias: np.abs(kernel).sum(axis=1) / np.abs(bias).sum()),
     (concepts.kind_of_federation, kind_by(mostly)),
     (concepts.kind_of_federation, kind_by(lambda a, b: len(a & b) / len(a | b) > 0.5)),
     (concepts.kind_of_federation, kind_by(lambda a, b: len(a & b) / max(len(a), len(b)) > 0.5)),
     (concepts.align, lambda a, b: np.array(common_rows(a, b))),
     (concepts.align, lambda a, b: [rows.tolist() for rows in common_rows(a, b)]),
-    (mathematics.nearest_levels, in_float32(levels)),
+    (mathematics.levels_in_a_range, lambda x, lo, hi, bits: levels(x.astype(np.float32), np.float32(lo), np.float32(hi), bits)),
     (mathematics.exactly_k, by_sorting),
 ]  # fmt: skip
 
@@ -891,18 +990,17 @@ def test_another_right_way_is_right(exercise, answer):
     assert verdict.state == "right", verdict
 
 
-@pytest.mark.parametrize("exercise", [algorithms.quantized_message, mathematics.nearest_levels], ids=lambda e: e.name)
-def test_no_value_of_a_checker_lies_where_rounding_decides(exercise):
-    answer, at, seen = solution_of(exercise), 0 if exercise is algorithms.quantized_message else 0.5, []
+def test_no_value_of_a_checker_lies_where_rounding_decides():
+    seen = []
 
-    def spy(x, bits):
-        if x.max() > x.min():
-            inner = x[(x > x.min()) & (x < x.max())].astype(float)
-            place = (inner - x.min()) / (x.max() - x.min()) * (2**bits - 1) - at
+    def spy(x, lo, hi, bits):
+        if hi > lo:
+            inner = x[(x > lo) & (x < hi)].astype(float)
+            place = (inner - lo) / (hi - lo) * (2**bits - 1) - 0.5
             seen.append((bits, np.abs(place - np.rint(place)).min()))
-        return answer(x, bits)
+        return levels(x, lo, hi, bits)
 
-    assert exercise.check(spy).state == "right"
+    assert mathematics.levels_in_a_range.check(spy).state == "right"
     assert {16} < {bits for bits, _ in seen} and min(gap for _, gap in seen) > 1e-2
 
 
@@ -928,11 +1026,6 @@ def by_argsort(kind):
     return keep
 
 
-def ends_of_x(x, bits):
-    first, last = x.ravel()[0], x.ravel()[-1]
-    return np.zeros(x.shape) if first == last else np.rint((x - first) / (last - first) * (2**bits - 1))
-
-
 soften = fl.distillation.soften
 
 
@@ -948,10 +1041,6 @@ def server(clients=None, samples_in_all=None, length=lambda payloads: sum(map(le
         return weights + mean, length(payloads)
 
     return answer
-
-
-def bill(formula):
-    return lambda n, bits, clients, rounds: formula(n, bits, clients, rounds, -(-n * bits // 8))
 
 
 STORE = {}
@@ -982,10 +1071,6 @@ class Broken(fl.TopK):
         return x.nothing
 
 
-def to_nearest(x, lo, hi, most):
-    return np.rint((x - lo) / (hi - lo) * most)
-
-
 def layer_by_layer(mask):
     return lambda kernels, s: [mask([kernel], s)[0] for kernel in kernels]
 
@@ -994,7 +1079,7 @@ def undecoded(mean):
     return lambda weights, payloads, samples: (weights + mean(payloads, samples), sum(map(len, payloads)))
 
 
-def sends_undecoded(x, residual, codec):
+def sends_undecoded(x, residual, codec, arrived):
     payload = codec.encode(x + residual)
     return payload, x + residual - payload
 
@@ -1004,9 +1089,6 @@ def through(unpack):
 
 
 TRIED = [
-    (algorithms.quantized_message, "this is rounding to nearest; formula 4.1 rounds down", message_by(to_nearest)),
-    (algorithms.quantized_message, "three parts (levels, x_min, x_max), yours has 5",
-     lambda x, bits: (ends_of_x(x, bits), x.min(), x.max(), bits, x.size)),
     *((algorithms.pruning_mask, "over the whole model, not each kernel by itself", layer_by_layer(mask))
       for mask in (threshold_at(round), threshold_at(int), threshold_at(lambda n: int(np.ceil(n))), at_a_quantile)),
     (concepts.kind_of_federation, "0 of about 100 samples and 5 of 5 features in common is horizontal", lambda *_: "transfer"),
@@ -1022,14 +1104,8 @@ TRIED = [
         lambda payloads, samples: sum(n * payload for n, payload in zip(samples, payloads, strict=True)) / samples.sum(),
         lambda payloads, samples: np.array(payloads, np.float32)[0],
     )),
-    (practice.uplink_bytes, "a byte has eight", lambda n, bits, clients, rounds: clients * rounds * (n * bits + 8 * 17)),
-    (practice.uplink_bytes, "a byte has eight", lambda n, bits, clients, rounds: clients * rounds * (n * bits + 17)),
     (practice.server_round, "your function raised", lambda weights, payloads, samples: fl.decode(payloads)),
     (practice.send_with_memory, "decode it with fl.decode before you subtract", sends_undecoded),
-    (algorithms.quantized_message, "integers cannot hold 16 bits: uint8 ends at 255", message_by(by_formula, np.uint8)),
-    (algorithms.quantized_message, "integers cannot hold 16 bits: int16 ends at 32,767", message_by(by_formula, np.int16)),
-    (algorithms.quantized_message, "from the levels alone", lambda x, bits: levels(x, bits, np.floor).astype(int).tolist()),
-    (algorithms.quantized_message, "x_min and x_max must be those of x", lambda x, bits: (ends_of_x(x, bits), x[0], x[-1])),
     (algorithms.pruning_mask, "round(0.8 * 37) = 30 connections go, yours removes 29", threshold_at(int)),
     (algorithms.pruning_mask, "round(0.2 * 37) = 7 connections go, yours removes 8", threshold_at(lambda n: int(np.ceil(n)))),
     (algorithms.pruning_mask, "round(0.2 * 37) = 7 connections go, yours removes 8", at_a_quantile),
@@ -1039,9 +1115,6 @@ TRIED = [
     (algorithms.distillation_loss, "divergence, without T²", lambda s, t, T: divergence(s, t, T, 0)),
     (algorithms.distillation_loss, "are swapped",
      lambda s, t, T: T**2 * np.mean(-np.sum(soften(s, T) * np.log(soften(t, T)), axis=1))),
-    (background.image_from_gradient, "add up to 0 here", lambda kernel, bias: kernel.sum(axis=1) / bias.sum()),
-    (background.image_from_gradient, "choose one that was active", lambda kernel, bias: kernel[:, bias.argmin()] / bias.min()),
-    (background.image_from_gradient, "yours are [0.0, 0.0, 0.0]", lambda kernel, bias: np.nan_to_num(kernel[:, 0] / bias[0])),
     (concepts.kind_of_federation, "7 of about 10 samples", kind_by(lambda a, b: len(a & b) > 10, mostly)),
     (concepts.kind_of_federation, "400 of about 1,000 samples", kind_by(lambda a, b: len(a & b) > 6, mostly)),
     (concepts.kind_of_federation, "4 of 10 features", kind_by(mostly, lambda f, g: len(f & g) > 1)),
@@ -1053,24 +1126,12 @@ TRIED = [
     (concepts.align, "two arrays", lambda a, b: np.float64(2)),
     (concepts.align, "returned nothing for ([40, 20], [10, 30])", lambda a, b: common_rows(a, b) if set(a) & set(b) else None),
     (concepts.lossless, "another array than the one in this message", (pack_nothing, lambda message: STORE["x"])),
-    (mathematics.nearest_levels, "returned nothing for ([2.5, 2.5, 2.5, 2.5], 4)",
-     lambda x, bits: levels(x, bits) if x.max() > x.min() else None),
-    (mathematics.nearest_levels, "integers cannot hold 16 bits: int16", lambda x, bits: levels(x, bits).astype(np.int16)),
-    (mathematics.nearest_levels, "should get level", ends_of_x),
-    (mathematics.nearest_levels, "levels are whole numbers", lambda x, bits: levels(x, bits) / (2**bits - 1)),
     (mathematics.exactly_k, "of equal magnitudes those of lower index", by_argsort(None)),
     (mathematics.exactly_k, "of equal magnitudes those of lower index", by_argsort("heapsort")),
     (mathematics.codec_for_a_budget, "encode(self, x, rng=None)", Narrow(0.01)),
     (mathematics.codec_for_a_budget, "encode must return bytes, got list", Listed(0.001)),
     (mathematics.codec_for_a_budget, "the training stopped: ValueError: damaged payload", Foreign(0.01)),
     (mathematics.codec_for_a_budget, "it cannot encode the delta: AttributeError", Broken(0.01)),
-    (practice.uplink_bytes, "counted 1×", bill(lambda n, b, c, r, body: c * r * body + 17)),
-    (practice.uplink_bytes, "counted 10×", bill(lambda n, b, c, r, body: r * (c * body + 17))),
-    (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: 2 * c * r * (body + 17))),
-    (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: c * r * (body + 17 + 4 * n))),
-    (practice.uplink_bytes, "both directions", bill(lambda n, b, c, r, body: c * r * (body + 17 + 4 * n + 9))),
-    (practice.uplink_bytes, "a byte has eight", bill(lambda n, b, c, r, body: c * r * (n * b + 17 * 8))),
-    (practice.uplink_bytes, "10,178,700 bytes, yours says 10,177,900", bill(lambda n, b, c, r, body: c * r * (body + 9))),
     (practice.server_round, "the old ones plus", server(clients=3)),
     (practice.server_round, "the old ones plus", server(samples_in_all=600)),
     (practice.server_round, "the payloads of this round", server(length=lambda payloads: len(payloads[0]) * len(payloads))),
@@ -1093,9 +1154,10 @@ def test_a_wrong_answer_that_nearly_passes_is_told(exercise, part, answer, same_
 @pytest.mark.parametrize(
     ("exercise", "answer"),
     [
-        *((mathematics.nearest_levels, answer) for answer in WRONG_LEVELS.values()),
+        *((mathematics.levels_in_a_range, answer) for answer in WRONG_LEVELS.values()),
+        *((mathematics.mean_square, answer) for answer in WRONG_SQUARES.values()),
         *((mathematics.exactly_k, answer) for answer in WRONG_TOP_K.values()),
-        *((mathematics.rice_bits, answer) for answer in WRONG_RICE.values()),
+        *((mathematics.rice_parameter, answer) for answer in WRONG_RICE.values()),
         *((mathematics.conditional_entropy, answer) for answer in WRONG_ENTROPIES.values()),
         *((mathematics.classes_of_next_row, answer) for answer in WRONG_CLASSES.values()),
     ],
@@ -1121,11 +1183,11 @@ def spoilt(function, place):
 
 
 GIVEN = [
-    (background.image_from_gradient, 2), (background.federated_average, 3), (concepts.kind_of_federation, 4), (concepts.align, 2),
-    (algorithms.quantized_message, 1), (algorithms.pruning_mask, 1), (algorithms.distillation_loss, 2),
-    (mathematics.nearest_levels, 1), (mathematics.exactly_k, 1), (mathematics.rice_bits, 1),
+    (background.who_holds_it, 2), (background.average_of_answers, 3), (concepts.kind_of_federation, 4), (concepts.align, 2),
+    (algorithms.shorter_message, 2), (algorithms.pruning_mask, 1), (algorithms.distillation_loss, 2),
+    (mathematics.levels_in_a_range, 1), (mathematics.exactly_k, 1), (mathematics.rice_parameter, 1),
     (mathematics.conditional_entropy, 2), (mathematics.classes_of_next_row, 1),
-    (practice.send_with_memory, 2), (practice.server_round, 3),
+    (practice.send_with_memory, 2), (practice.server_round, 3), (practice.k_for_a_plan, 1),
 ]  # fmt: skip
 
 
@@ -1139,7 +1201,7 @@ def test_an_answer_that_changes_its_input_is_told(exercise, count, language):
 
 def in_place(weights, deltas, sizes):
     sizes[0] /= 1  # an int that becomes a float: equal, and changed all the same
-    return weights + np.average(deltas, axis=0, weights=sizes)
+    return weights
 
 
 def no_return(x, k):
@@ -1147,7 +1209,7 @@ def no_return(x, k):
 
 
 def test_a_change_within_a_list_and_one_without_a_result_are_told_too():
-    assert "changes its input (argument 3)" in background.federated_average.check(in_place).message
+    assert "changes its input (argument 3)" in background.average_of_answers.check(in_place).message
     assert "changes its input (argument 1)" in mathematics.exactly_k.check(no_return).message
     pack, unpack = solution_of(concepts.lossless)
     assert "changes its input (argument 1)" in concepts.lossless.check((spoilt(pack, 0), unpack)).message

@@ -1,5 +1,6 @@
 """Chapter 5: its checkers, its figures, and what its text builds on: simulate is decode, average, add."""
 
+import contextlib
 import re
 
 import numpy as np
@@ -22,19 +23,34 @@ def stub(*_): ...
 # Exercises
 
 
-def bytes_of(n, bits, clients, rounds):
-    return clients * rounds * (int(np.ceil(n * bits / 8)) + 17)
+def plan(dense=True, down=True, first=1, of=lambda x, k: len((fl.TopK(k) | fl.Quantize(8)).encode(x))):
+    """The largest k by another search, downwards by halves; what it leaves out, and how it takes the length of a message."""
+
+    def answer(delta, megabytes, rounds):
+        def fits(k):
+            messages = (rounds + (rounds - first) * down) * of(delta, k)
+            return dense * len(fl.Identity().encode(delta)) + messages <= 1e6 * megabytes
+
+        k, step = 0, 2**17
+        while step:
+            if k + step <= delta.size and fits(k + step):
+                k += step
+            step //= 2
+        return k
+
+    return answer
 
 
-WRONG_BYTES = {
-    "the header is missing: each message carries 17 bytes": lambda n, b, c, r: c * r * -(-n * b // 8),
-    "a byte has eight": lambda n, b, c, r: c * r * n * b,
-    "round up, not down": lambda n, b, c, r: c * r * (n * b // 8 + 17),
-    "round up each message": lambda n, b, c, r: int(np.ceil(c * r * (n * b / 8 + 17))),
-    "this is one message": lambda n, b, c, r: bytes_of(n, b, 1, 1),
-    "yours says": lambda n, b, c, r: bytes_of(n, 32, c, r),
-    "must hold numbers": lambda n, b, c, r: "many",
-    "must have the shape": lambda n, b, c, r: [bytes_of(n, b, c, r)],
+WRONG_PLANS = {
+    "Did you leave out the first model?": plan(dense=False),
+    "The downlink counts as well.": plan(down=False),
+    "ask len(payload)": plan(of=lambda x, k: k),
+    "no update comes down": plan(first=0),
+    "k is a count": lambda x, mb, r: plan()(x, mb, r) / x.size,
+    "so nothing fits: 0": lambda x, mb, r: max(1, plan()(x, mb, r)),
+    "but 6 does as well": lambda x, mb, r: 5,
+    "must hold numbers": lambda x, mb, r: "much",
+    "k = 101,770 takes": lambda x, mb, r: x.size,
 }
 
 
@@ -46,12 +62,33 @@ def length(payloads):
     return sum(map(len, payloads))
 
 
-def by_loop(weights, payloads, samples):
-    new, size = weights.astype(float), 0
+def read(payloads, samples):
+    """Those that can be decoded: vectors, samples, payloads."""
+    whole = []
     for payload, n in zip(payloads, samples, strict=True):
-        new = new + n / sum(samples) * fl.decode(payload)
-        size += len(payload)
-    return [new, size]
+        with contextlib.suppress(ValueError):
+            whole.append((fl.decode(payload), n, payload))
+    return whole
+
+
+def by_loop(weights, payloads, samples):
+    new, whole = weights.astype(float), read(payloads, samples)
+    for delta, n, _ in whole:
+        new = new + n / sum(n for _, n, _ in whole) * delta
+    return [new, length(payloads)]
+
+
+def without(what):
+    """The round done well, but for one thing where payloads are damaged."""
+
+    def answer(weights, payloads, samples):
+        new, size = by_loop(weights, payloads, samples)
+        whole = read(payloads, samples)
+        if len(whole) == len(payloads):
+            return new, size
+        return what(weights, new, size, whole, samples)
+
+    return answer
 
 
 WRONG_ROUNDS = {
@@ -61,49 +98,71 @@ WRONG_ROUNDS = {
     "of the decoded vectors": lambda w, p, s: (w + mean_of(p, s), sum(fl.decode(x).nbytes for x in p)),
     "this is one payload": lambda w, p, s: (w + mean_of(p, s), len(p[0])),
     "the payloads of this round have": lambda w, p, s: (w + mean_of(p, s), 0),
-    "the old ones plus": lambda w, p, s: (w + sum(fl.decode(x) for x in p), length(p)),
-    "return two things": lambda w, p, s: w + mean_of(p, s),
+    "the old ones plus the weighted mean": lambda w, p, s: (w + sum(fl.decode(x) for x in p), length(p)),
+    "return two things: the new": lambda w, p, s: w + mean_of(p, s),
     "decode each": lambda w, p, s: np.frombuffer(p[0], "<f4") + w,
     "divide by the number": lambda w, p, s: (w + s @ [fl.decode(x) for x in p], length(p)),
     "your function raised": lambda w, p, s: np.ones(3) + w,
-}
+    "try … except ValueError": lambda w, p, s: (w + mean_of(p, s), length(p)),
+    "could be read: divide by these": without(
+        lambda w, new, size, whole, s: (w + sum(n * x for x, n, _ in whole) / s.sum(), size)),
+    "its bytes count": without(lambda w, new, size, whole, s: (new, sum(len(p) for _, _, p in whole))),
+    "then the weights stay": without(lambda w, new, size, whole, s: (new if whole else 0 * w, size)),
+    "plus the mean of the others": without(lambda w, new, size, whole, s: (new + 1, size)),
+    "also where payloads are damaged": without(lambda w, new, size, whole, s: new),
+    "the payloads of the damaged round": without(lambda w, new, size, whole, s: (new, size + 1)),
+}  # fmt: skip
 
 
-def receive(x, residual, codec):
+def receive(x, residual, codec, arrived=True):
     payload = codec.encode(x + residual)
     return payload, fl.decode(payload)
 
 
-def forgets_the_old(x, residual, codec):
+def forgets_the_old(x, residual, codec, arrived):
     payload = codec.encode(x)
     return payload, x - fl.decode(payload)
 
 
-def subtracts(x, residual, codec):
+def subtracts(x, residual, codec, arrived):
     payload = codec.encode(x - residual)
     return payload, x - residual - fl.decode(payload)
+
+
+def keeps(of_lost):
+    """The memory done well, but for what it keeps of a message that was lost."""
+
+    def answer(x, residual, codec, arrived):
+        payload, received = receive(x, residual, codec)
+        return payload, x + residual - received if arrived else of_lost(x, residual, received)
+
+    return answer
 
 
 WRONG_MEMORIES = {
     "the old residual was not sent": forgets_the_old,
     "not subtracted": subtracts,
-    "turned round": lambda x, r, c: (receive(x, r, c)[0], receive(x, r, c)[1] - x - r),
-    "what waited for two rounds is forgotten": lambda x, r, c: (receive(x, r, c)[0], x - receive(x, r, c)[1]),
+    "turned round": lambda x, r, c, _: (receive(x, r, c)[0], receive(x, r, c)[1] - x - r),
+    "what waited for two rounds is forgotten": lambda x, r, c, _: (receive(x, r, c)[0], x - receive(x, r, c)[1]),
     "this is what was sent": receive,
-    "return two things": lambda x, r, c: receive(x, r, c)[0],
-    "payload must be": lambda x, r, c: (c.encode(2 * x + 1), x),
-    "must be what was meant": lambda x, r, c: (receive(x, r, c)[0], np.full_like(x, 9.0)),
+    "return two things": lambda x, r, c, _: receive(x, r, c)[0],
+    "payload must be": lambda x, r, c, _: (c.encode(2 * x + 1), x),
+    "must be what was meant": lambda x, r, c, _: (receive(x, r, c)[0], np.full_like(x, 9.0)),
+    "nothing of it has reached the server": keeps(lambda x, r, received: x + r - received),
+    "the old residual waits, and so does": keeps(lambda x, r, received: r),
+    "is all that was meant": keeps(lambda x, r, received: 0 * x),
 }
 
 
-def memory_of_the_package(x, residual, codec):
+def memory_of_the_package(x, residual, codec, arrived):
     memory = fl.Residual(codec)
     memory.value = residual
-    return memory.send(x)[0], memory.value
+    payload, received = memory.send(x)
+    return payload, memory.value if arrived else memory.value + received
 
 
-WRONG = {"uplink_bytes": WRONG_BYTES, "server_round": WRONG_ROUNDS, "send_with_memory": WRONG_MEMORIES}
-RIGHT = {"uplink_bytes": bytes_of, "server_round": by_loop, "send_with_memory": memory_of_the_package}
+WRONG = {"k_for_a_plan": WRONG_PLANS, "server_round": WRONG_ROUNDS, "send_with_memory": WRONG_MEMORIES}
+RIGHT = {"k_for_a_plan": plan(), "server_round": by_loop, "send_with_memory": memory_of_the_package}
 
 
 @pytest.mark.parametrize(("name", "part"), [(name, part) for name, wrong in WRONG.items() for part in wrong])
@@ -124,7 +183,7 @@ def test_stub_wrong_answers_another_right_way_and_solution(name, language):
     assert exercise.check(names[name]).state == "right" and finished() == [f"practice.{name}"]
 
 
-def test_the_header_of_the_exercise_is_the_header_of_the_codec():
+def test_the_header_of_the_bill_is_the_header_of_the_codec():
     # 17 bytes: mark 1, n 3, tag 1, lo and hi 8, CRC-32 4; n between 2**14 and 2**21 takes three bytes.
     for n in (2**14, 101_770, 2**21 - 1):
         assert len(fl.Quantize(3).encode(np.zeros(n))) == -(-n * 3 // 8) + 17

@@ -12,6 +12,8 @@ from building import CHAPTERS, EDITIONS, build
 import fedlab_utils as fl
 from fedlab_utils.book import bookshelf, widgets
 from fedlab_utils.book.exercises.asking import Guess, Question
+from fedlab_utils.book.exercises.base import Exercise
+from fedlab_utils.book.exercises.designing import Design
 from fedlab_utils.language import say
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +72,7 @@ def shown(cell):
 
 
 def asked(cell):
-    """What a prompt's cell asks: a Guess, a Question, or an app that can be asked at once; else None."""
+    """What a prompt's cell asks: a Guess, a Question, a Design, or an app that can be asked at once; else None."""
     if name := re.search(r"fl\.exercises\.(\w+)\.(\w+)\.ask\(\)", cell.source):
         return getattr(getattr(fl.exercises, name[1]), name[2])
     app = re.search(APPS, cell.source)
@@ -84,7 +86,7 @@ def question_and_reply(cell, language):
         item = asked(cell)
         if isinstance(item, Guess):
             return say(*item.text), words(item.reply(None))
-        if isinstance(item, Question):
+        if isinstance(item, (Question, Design)):
             return say(*item.text), item.solution().message
         if item is None:  # an app that answers by training
             return "", ""
@@ -204,6 +206,52 @@ def test_a_question_shows_its_words_where_no_kernel_runs():
             for cell in read(ROOT / "notebooks", language, chapter).cells:
                 if "prompt" in tags(cell) and ".ask()" in cell.source:
                     assert run in shown(cell) and question_and_reply(cell, language)[0] in shown(cell), cell.source
+
+
+# Every section asks
+
+
+SECTION = re.compile(r"^#+ (\d+(?:\.\d+)+) ", re.MULTILINE)
+ASKED = re.compile(r"^fl\.exercises\.(\w+)\.(\w+)\.(?:ask|check)\(", re.MULTILINE)
+NUMBERED = [chapter for chapter in CHAPTERS if chapter[:2] in ("01", "02", "03", "04", "05")]
+
+
+def items_of(text):
+    """Exercises, questions and open questions by numbered section, in the order of a source: [(section, [items])]."""
+    marks = [(match.start(), match[1]) for match in SECTION.finditer(text)]
+    found = []
+    for place, (start, number) in enumerate(marks):
+        end = marks[place + 1][0] if place + 1 < len(marks) else len(text)
+        found.append((number, [getattr(getattr(fl.exercises, m), name) for m, name in ASKED.findall(text[start:end])]))
+    return found
+
+
+def silent_sections(text):
+    """Numbered sections without an exercise or a question in them or in a section below them."""
+    asks = {}
+    for number, items in items_of(text):
+        counted = [item for item in items if isinstance(item, (Exercise, Question, Design))]
+        asks.setdefault(number, []).extend(counted)
+    return [n for n in asks if not any(items for other, items in asks.items() if other == n or other.startswith(f"{n}."))]
+
+
+@pytest.mark.parametrize("chapter", NUMBERED)
+def test_every_numbered_section_has_an_exercise_or_a_question(chapter):
+    text = source(chapter)
+    assert len(items_of(text)) >= 4 and silent_sections(text) == []
+
+
+@pytest.mark.parametrize("chapter", NUMBERED)
+def test_every_chapter_ends_in_an_open_question(chapter):
+    asked_for = [item for _, items in items_of(source(chapter)) for item in items]
+    assert isinstance(asked_for[-1], Design)
+
+
+def test_a_section_that_asks_nothing_is_found():
+    ask, check = "fl.exercises.practice.two_bits.ask()\n", "fl.exercises.practice.server_round.check(x)\n"
+    assert silent_sections(f"## 9.1 A\n### 9.1.1 B\n{ask}### 9.1.2 C\n### Exercise 9.1: no section\n{check}## 9.2 D\n") == ["9.2"]
+    assert silent_sections(f"## 9.1 A\n{ask}### 9.1.1 B\n") == ["9.1.1"]
+    assert silent_sections("## 9.1 A\nfl.exercises.practice.downlink_of_many.ask()\n") == ["9.1"], "a guess is no question"
 
 
 # The test can fail

@@ -1,6 +1,7 @@
 """What a reader takes home, the table of a class, and the edition that is handed out without solutions."""
 
 import csv
+import inspect
 import json
 import subprocess
 import sys
@@ -20,20 +21,20 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("progress")
 
 
-def rice_bits(gaps, r):
-    return int(np.sum((gaps >> r) + 1 + r))
+def rice_parameter(gaps):
+    return int(np.argmin([np.sum((gaps >> r) + 1 + r) for r in range(32)]))
 
 
-def too_few(gaps, r):
-    return 1
+def too_few(gaps):
+    return 31
 
 
 def worked():
     """A wrong answer, a right one, a choice, a guess."""
-    check = fl.exercises.mathematics.rice_bits.check
-    assert check(too_few).state == "wrong" and check(rice_bits).state == "right"
+    check = fl.exercises.mathematics.rice_parameter.check
+    assert check(too_few).state == "wrong" and check(rice_parameter).state == "right"
     check(...)  # a stub is no try
-    check(rice_bits, remember=False)  # nor is the book's own solution
+    check(rice_parameter, remember=False)  # nor is the book's own solution
     fl.exercises.practice.two_bits.ask().children[1].value = 0
     guess = next(item for item in vars(fl.exercises.concepts).values() if isinstance(item, Guess))
     asking = guess.ask()
@@ -48,8 +49,8 @@ def test_answers_are_kept_as_their_reader_wrote_them():
     guess = worked()
     kept = [(entry.name, entry.state, entry.answer) for entry in journal.entries()]
     assert kept == [
-        ("mathematics.rice_bits", "wrong", "def too_few(gaps, r):\n    return 1"),
-        ("mathematics.rice_bits", "right", "def rice_bits(gaps, r):\n    return int(np.sum((gaps >> r) + 1 + r))"),
+        ("mathematics.rice_parameter", "wrong", "def too_few(gaps):\n    return 31"),
+        ("mathematics.rice_parameter", "right", inspect.getsource(rice_parameter).rstrip()),
         ("practice.two_bits", "guess", "0"),
         (guess.name, "guess", "12.5"),
     ]
@@ -99,7 +100,7 @@ def test_a_journal_that_is_damaged_or_cannot_be_written_costs_nobody_an_answer(p
     assert [entry.name for entry in journal.entries()] == [json.loads(whole[i])["name"] for i in (0, 3)]
     monkeypatch.setenv("FEDLAB_PROGRESS", str(tmp_path / "file" / "progress.json"))
     (tmp_path / "file").write_text("no folder")
-    assert fl.exercises.mathematics.rice_bits.check(rice_bits).state == "right" and journal.entries() == []
+    assert fl.exercises.mathematics.rice_parameter.check(rice_parameter).state == "right" and journal.entries() == []
 
 
 def test_an_answer_without_end_is_cut(progress):
@@ -122,11 +123,11 @@ def test_a_report_holds_what_was_done_in_both_languages(tmp_path, language):
     text, held = (tmp_path / "r.md").read_text("utf8"), json.loads((tmp_path / "r.json").read_text("utf8"))
     assert "r.json" in repr(shown) and "Ada 李" in text and held["language"] == language
     items = {item["name"]: item for chapter in held["chapters"] for item in chapter["items"]}
-    assert items["mathematics.rice_bits"]["tries"] == 2 and items["mathematics.rice_bits"]["state"] == "right"
+    assert items["mathematics.rice_parameter"]["tries"] == 2 and items["mathematics.rice_parameter"]["state"] == "right"
     assert items["practice.two_bits"]["answer"] == base.say(*fl.exercises.practice.two_bits.choices[0][:2])
-    assert items[guess.name]["answer"] == "12.5" and items["mathematics.nearest_levels"]["state"] == "open"
+    assert items[guess.name]["answer"] == "12.5" and items["mathematics.levels_in_a_range"]["state"] == "open"
     assert held["finished"] == 1 + (fl.exercises.practice.two_bits.right == 0) and held["codecs"] == []
-    assert "def rice_bits(gaps, r):" in text and {"en": "(right, 2 tries)", "zh": "（正确，2 次）"}[language] in text
+    assert "def rice_parameter(gaps):" in text and {"en": "(right, 2 tries)", "zh": "（正确，2 次）"}[language] in text
     for item in items.values():  # what was not asked yet is not told
         assert item["kind"] != "guess" or item["tries"] or f"{item['label']}**{base.say(' (open)', '（未做）')}\n" in text
 
@@ -158,12 +159,12 @@ def test_a_path_that_is_no_markdown_and_a_folder_that_is_closed_are_told(tmp_pat
 
 def report_of(folder, name, answer, monkeypatch):
     monkeypatch.setenv("FEDLAB_PROGRESS", str(folder / f"{name}.progress"))
-    fl.exercises.mathematics.rice_bits.check(answer)
+    fl.exercises.mathematics.rice_parameter.check(answer)
     fl.report(folder / f"{name}.md", student=name, codecs=False)
 
 
 def test_the_reports_of_a_class_are_one_table_and_other_files_are_named(tmp_path, monkeypatch, capsys, language):
-    report_of(tmp_path, "ada", rice_bits, monkeypatch)
+    report_of(tmp_path, "ada", rice_parameter, monkeypatch)
     (tmp_path / "group").mkdir()
     report_of(tmp_path / "group", "bo", too_few, monkeypatch)
     newer = json.loads((tmp_path / "ada.json").read_text("utf8"))
@@ -208,7 +209,8 @@ def test_the_students_edition_shows_no_solution_and_no_answer(language, tmp_path
         assert not any(cell["outputs"] for cell in given["cells"] if "reveal" in cell["metadata"].get("tags", []))
         assert sum("fl.exercises.withhold()" in source for source in sources) == 1
         text = "\n".join(sources)
-        assert not any(said in text for said in ("90_teacher", "folded away", "折叠着", "`….solution()`", "参考答案折叠"))
+        told = "90_teacher", "folded away", "model answer", "折叠着", "`….solution()`", "看参考答案", "看得到参考答案"
+        assert not any(said in text for said in told)
     with pytest.raises(FileExistsError, match="holds notebooks, in which somebody may have worked"):
         student.hand_out(language, tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="holds no chapters"):
@@ -217,10 +219,10 @@ def test_the_students_edition_shows_no_solution_and_no_answer(language, tmp_path
 
 def test_where_solutions_are_withheld_they_are_not_told(monkeypatch, language):
     monkeypatch.setattr(base, "_withheld", False)
-    exercise = fl.exercises.mathematics.rice_bits
-    assert "def rice_bits" in repr(exercise.solution()) and "solution()" in repr(exercise.hint(99))
+    exercise = fl.exercises.mathematics.rice_parameter
+    assert "def rice_parameter" in repr(exercise.solution()) and "solution()" in repr(exercise.hint(99))
     fl.exercises.withhold()
     word = {"en": "without solutions", "zh": "不带参考答案"}[language]
     assert word in repr(exercise.solution()) and word in repr(fl.exercises.answers("mathematics"))
-    assert "def rice_bits" not in repr(fl.exercises.answers("mathematics")) and "solution()" not in repr(exercise.hint(99))
-    assert exercise.check(rice_bits).state == "right"
+    assert "def rice_parameter" not in repr(fl.exercises.answers("mathematics")) and "solution()" not in repr(exercise.hint(99))
+    assert exercise.check(rice_parameter).state == "right"

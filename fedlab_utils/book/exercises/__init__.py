@@ -5,10 +5,11 @@ from importlib import import_module
 from ..chapters import MODULES
 from .asking import Guess, Question
 from .base import Exercise, Verdict, Wrong, withhold
+from .designing import Design
 from .memory import finished
 from .overview import answers, progress
 
-__all__ = ["Exercise", "Guess", "Question", "Verdict", "Wrong", "answers", "finished", "progress", "withhold", *MODULES]
+__all__ = ["Design", "Exercise", "Guess", "Question", "Verdict", "Wrong", "answers", "finished", "progress", "withhold", *MODULES]
 
 
 def __getattr__(name):

@@ -1,4 +1,5 @@
-"""Exercises of chapter 3: a quantized message, a pruning mask over two layers, a gradual schedule, the loss with T²."""
+"""Exercises of chapter 3: one range or two, a pruning mask over two layers, pruning in stages, the loss with T². (3.1 stands in
+`two_ranges`.)"""
 
 from __future__ import annotations
 
@@ -7,90 +8,8 @@ import numpy as np
 from ...distillation import distillation_loss as loss_of_the_package
 from ...distillation import soften
 from .asked.algorithms import *  # noqa: F403
-from .base import Exercise, Wrong, as_array, as_number, attempt, hold_levels
-
-LEVELS, LO, HI = ("the levels", "量化级"), ("x_min", "x_min"), ("x_max", "x_max")
-
-
-def _quantized_message(function) -> None:
-    rng = np.random.default_rng(0)
-    cases = [(np.array([-0.2, -1.0, 0.5, 1.0, 0.1]), 2), (np.array([4.1, 9.0, 3.0, 7.5]), 3)]
-    cases += [(_between_stairs(rng, 37, 6, -5, 20), 6), (_between_stairs(rng, 40, 16, -2, 4), 16)]
-    for x, bits in cases:
-        message = attempt(function, x, bits)
-        if not isinstance(message, (tuple, list)) or (len(message) == x.size and np.ndim(message[0]) == 0):
-            raise Wrong(
-                "return a tuple (levels, x_min, x_max): from the levels alone nobody can restore the values.",
-                "请返回元组 (levels, x_min, x_max)：光凭量化级，谁也还原不出数值。",
-            )
-        if len(message) != 3:
-            raise Wrong(
-                f"the message must have three parts (levels, x_min, x_max), yours has {len(message)}.",
-                f"消息应当有三部分 (levels, x_min, x_max)，你的有 {len(message)} 部分。",
-            )
-        levels, lo, hi = as_array(message[0], x.shape, LEVELS), as_number(message[1], LO), as_number(message[2], HI)
-        if (lo, hi) != (x.min(), x.max()):
-            raise Wrong(
-                f"x_min and x_max must be those of x, {x.min():g} and {x.max():g}, yours are {lo:g} and {hi:g}.",
-                f"x_min 和 x_max 应当取自 x：{x.min():g} 和 {x.max():g}，你的是 {lo:g} 和 {hi:g}。",
-            )
-        hold_levels(message[0], bits)
-        scaled = (x - x.min()) / (x.max() - x.min()) * (2**bits - 1)
-        if np.array_equal(levels, np.floor((x - x.min()) / (x.max() - x.min()) * 2**bits)):
-            raise Wrong(
-                f"x_max gets the level {levels.max():g}, which does not fit into {bits} bits: there are 2**bits - 1 steps.",
-                f"x_max 的量化级成了 {levels.max():g}，{bits} 位装不下：一共只有 2**bits - 1 步。",
-            )
-        if np.allclose(levels, scaled) and not np.array_equal(levels, np.floor(scaled)):
-            raise Wrong(
-                "these are still fractions: step 2 ends with the floor of formula 4.1.",
-                "这些还是小数：第 2 步最后要按公式 4.1 向下取整。",
-            )
-        if not np.array_equal(levels, np.floor(scaled)) and np.array_equal(levels, np.rint(scaled)):
-            raise Wrong("this is rounding to nearest; formula 4.1 rounds down.", "这是四舍五入；公式 4.1 是向下取整。")
-        if not np.array_equal(levels, np.floor(scaled)):
-            place = int(np.flatnonzero(levels != np.floor(scaled))[0])
-            raise Wrong(
-                f"with {bits} bits, x = {x[place]:g} should get level {np.floor(scaled[place]):.0f}, yours is {levels[place]:g}.",
-                f"{bits} 位时，x = {x[place]:g} 的量化级应当是 {np.floor(scaled[place]):.0f}，你的结果是 {levels[place]:g}。",
-            )
-        if np.asarray(message[0]).dtype.kind not in "iu":
-            raise Wrong(
-                "the values are right, but they are still floats of 32 or 64 bits: turn them into integers with .astype(int).",
-                "数值对了，但类型仍是 32 或 64 位的浮点数：请用 .astype(int) 变成整数。",
-            )
-
-
-def _between_stairs(rng, n, bits, lo, hi):
-    """n values, both ends among them but not at the ends, the rest well away from the stairs: however formula 4.1 is
-    written, its rounding errors change no level."""
-    x = lo + (hi - lo) * (rng.integers(0, 2**bits - 1, n) + rng.uniform(0.1, 0.9, n)) / (2**bits - 1)
-    x[[n // 3, n // 2]] = hi, lo
-    return x
-
-
-quantized_message = Exercise(
-    "algorithms.quantized_message",
-    "3.1",
-    _quantized_message,
-    (
-        (
-            "Step 2 is formula 4.1: subtract x.min(), divide by the range, times 2**bits - 1, floor.",
-            "第 2 步就是公式 4.1：减去 x.min()，除以范围，乘以 2**bits - 1，再向下取整。",
-        ),
-        (
-            "Step 3: besides the integers the receiver needs both ends of the range.",
-            "第 3 步：除了整数，接收方还需要范围的两个端点。",
-        ),
-    ),
-    """
-def quantized_message(x, bits):
-    lo, hi = x.min(), x.max()
-    levels = np.floor((x - lo) / (hi - lo) * (2**bits - 1)).astype(int)
-    return levels, lo, hi
-""",
-    ("With n and b in a header, this is a whole message.", "再加上写在头部的 n 和 b，就是一条完整的消息。"),
-)
+from .base import Exercise, Wrong, as_array, as_number, attempt
+from .two_ranges import shorter_message  # noqa: F401
 
 
 def _pruning_mask(function) -> None:
@@ -175,40 +94,72 @@ def pruning_mask(kernels, sparsity):
 )  # fmt: skip
 
 
-def _gradual_sparsity(function) -> None:
-    for progress, final in ((0.0, 0.9), (1.0, 0.9), (0.5, 0.8), (0.25, 0.95)):
-        got, expected = as_number(attempt(function, progress, final)), final * (1 - (1 - progress) ** 3)
-        if np.isclose(got, expected, atol=1e-9):
+def _removed_by_stage(function) -> None:
+    for count, final, stages in ((1003, 0.8, 4), (101_632, 0.9, 5), (38, 0.5, 3), (200, 0.95, 1)):
+        what = ("the numbers removed", "每次移除的个数")
+        got = as_array(attempt(function, count, final, stages), (stages,), what)
+        progress = np.arange(stages + 1) / stages
+        exact = final * (1 - (1 - progress) ** 3) * count
+        expected = np.diff(np.rint(exact))
+        if np.array_equal(got, expected):
             continue
-        if np.isclose(got, final * progress):
+        told = (f"{count:,} connections, {final:g}, {stages} stages", f"{count:,} 个连接、{final:g}、{stages} 次")
+        if np.allclose(got, np.rint(exact[1:])) or np.allclose(got, exact[1:]):
             raise Wrong(
-                "this rises evenly; the cubic schedule removes much at first and little at the end.",
-                "这是匀速上升；三次方曲线先快后慢。",
+                f"{told[0]}: these are all that are gone by then; the second stage removes what is new.",
+                f"{told[1]}：这是到那时一共移除的个数；第二次只移除新增的那些。",
             )
-        if np.isclose(got, final * progress**3):
+        if np.allclose(got, np.diff(final * (1 - (1 - progress) ** 3))) or np.allclose(
+            got, final * (1 - (1 - progress[1:]) ** 3)
+        ):
+            raise Wrong("these are fractions; numbers of connections are asked for.", "这是比例；要的是连接的个数。")
+        if np.allclose(got, final * count / stages, atol=1) and stages > 1:
             raise Wrong(
-                "this is slow at first and fast at the end, the wrong way round: the cube belongs to what is left of the way.",
-                "先慢后快，方向反了：立方的应当是剩下的路程 1 - progress。",
+                f"{told[0]}: yours removes as many each time; the cubic schedule removes much at first and little at the end.",
+                f"{told[1]}：你每次移除的一样多；三次方曲线先多后少。",
+            )
+        if np.allclose(got, np.diff(np.rint(final * progress**3 * count))) and stages > 1:
+            raise Wrong(
+                f"{told[0]}: yours is slow at first and fast at the end: the cube belongs to what is left of the way.",
+                f"{told[1]}：你的先少后多，方向反了：立方的应当是剩下的路程。",
+            )
+        if np.allclose(got, np.diff(exact)) or np.array_equal(got, np.rint(np.diff(exact))):
+            raise Wrong(
+                f"{told[0]}: yours removes {got.sum():g} in all, {expected.sum():g} should go. Round the number that is gone "
+                f"after "
+                "each stage; then take differences.",
+                f"{told[1]}：你一共移除 {got.sum():g} 个，应当是 {expected.sum():g} 个。先对每次之后一共移除的个数取整，再求差。",
             )
         raise Wrong(
-            f"at progress {progress:g} towards {final:g} the sparsity should be {expected:.4f}, yours is {got:.4f}.",
-            f"进度 {progress:g}、目标 {final:g} 时，稀疏度应当是 {expected:.4f}，你的结果是 {got:.4f}。",
+            f"{told[0]}: {expected.astype(int).tolist()} should go, yours says {np.round(got, 3).tolist()}.",
+            f"{told[1]}：应当依次移除 {expected.astype(int).tolist()} 个，你的结果是 {np.round(got, 3).tolist()}。",
         )
 
 
-gradual_sparsity = Exercise(
-    "algorithms.gradual_sparsity",
+removed_by_stage = Exercise(
+    "algorithms.removed_by_stage",
     "3.2",
-    _gradual_sparsity,
+    _removed_by_stage,
     (
-        ("At progress 0 it is 0, at progress 1 it is final.", "进度为 0 时是 0，进度为 1 时是 final。"),
-        ("What is still missing is final · (1 - progress)³.", "还差的部分是 final · (1 - progress)³。"),
+        (
+            "How many are gone after stage i of n? The schedule says it at progress i / n.",
+            "n 次中的第 i 次之后，一共移除了多少？进度是 i / n，看曲线。",
+        ),
+        (
+            "Round these totals (np.rint), put a 0 in front, and take differences: np.diff.",
+            "把这些总数取整（np.rint），前面补一个 0，再求差：np.diff。",
+        ),
     ),
     """
-def gradual_sparsity(progress, final):
-    return final * (1 - (1 - progress) ** 3)
+def removed_by_stage(count, final, stages):
+    progress = np.arange(stages + 1) / stages
+    gone = np.rint(final * (1 - (1 - progress) ** 3) * count)
+    return np.diff(gone)
 """,
-    ("Zhu and Gupta's schedule, in one line.", "一行代码，就是 Zhu 和 Gupta 的进度曲线。"),
+    (
+        "More than half of it goes in the first stages, and the last removes hardly anything.",
+        "一大半在头几次就移除了，最后一次几乎不动。",
+    ),
 )
 
 

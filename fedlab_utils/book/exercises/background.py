@@ -1,90 +1,141 @@
-"""Exercises of chapter 1: read an image off a gradient, average two clients, and four questions of concept."""
+"""Exercises of chapter 1: whose gradient holds an image, an average with a client missing, rounds of a phone plan; questions."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .asked.background import *  # noqa: F403
-from .base import Exercise, Wrong, as_array, attempt
+from .base import Exercise, Wrong, as_array, as_number, attempt
 
 
-def _layer(rng, n_inputs, signals):
-    """The gradient of a dense layer for one image, where unit i has ∂L/∂z = signals[i]: image, kernel, bias."""
-    image = rng.random(n_inputs)
-    image[0] = 0  # a black pixel
-    signals = np.asarray(signals, np.float64)
-    return image, np.outer(image, signals), signals
+def _update(images, signals):
+    """The mean gradient of a dense layer for some images, where image i has ∂L/∂z = signals[i]: kernel [pixels, units], bias."""
+    images, signals = np.atleast_2d(images), np.atleast_2d(np.asarray(signals, np.float64))
+    return images.T @ signals / len(images), signals.mean(axis=0)
 
 
-def _image_from_gradient(function) -> None:
+def _who_holds_it(function) -> None:
     rng = np.random.default_rng(0)
-    cases = [_layer(rng, 6, [0.5, -0.2, 0.1]), _layer(rng, 6, [0, 0, -0.3, 0]), _layer(rng, 9, [0, 0.02, 0])]
-    cases += [_layer(rng, 7, [0.25, -0.75, 0.5])]  # softmax: they add up to 0, exactly in these binary fractions
-    for image, kernel, bias in cases:
-        got = as_array(attempt(function, kernel, bias), image.shape, ("the image", "图片"))
-        if np.allclose(got, image):
+    a, b, c, d = rng.random((4, 6))
+    a[0] = 0  # a black pixel
+    alike = a.copy()
+    alike[2] += 0.2
+    own_unit = [[0.5, 0.4, 0.0, 0.02], [0.3, -0.6, 0.1, 0.0]]  # of two images: only the last unit saw the first alone
+    cases = [
+        (a, [_update(b, [0.5, -0.2, 0.1]), _update(a, [0.4, 0.3, -0.1]), _update(c, [0.2, 0.1, 0.3])], 1),
+        (a, [_update(a, [0, 0, -0.3, 0]), _update(b, [0, 0.2, 0, 0.1])], 0),  # three units are dead
+        (a, [_update([b, c], own_unit), _update([d, b], own_unit), _update([a, c], own_unit)], 2),
+        (a, [_update(alike, [0.3, -0.2]), _update(b, [0.1, 0.4])], -1),
+        (a, [_update(c, [0.5, -0.5]), _update(a, [0.25, -0.75, 0.5])], 1),  # softmax: they add up to 0
+    ]
+    for number, (image, updates, expected) in enumerate(cases):
+        got = as_number(attempt(function, image, updates), ("the client", "客户端编号"))
+        if got == expected:
             continue
-        if bias.sum() == 0 and not (np.isfinite(got).all() and got.any()):
+        if got not in range(-1, len(updates)):
             raise Wrong(
-                "the bias gradients of all units add up to 0 here, as those of a softmax layer do: divide by that of one unit.",
-                "这里所有单元的偏置梯度之和是 0（softmax 层总是如此）：请只除以某一个单元的偏置梯度。",
+                f"return the number of a client, 0 to {len(updates) - 1}, or -1 for nobody; yours is {got:g}.",
+                f"请返回客户端的编号（0 到 {len(updates) - 1}），谁都没有就返回 -1；你返回的是 {got:g}。",
             )
-        if not np.isfinite(got).all():
+        if expected == -1:
             raise Wrong(
-                "there are NaN or infinities: a unit that was not active has bias gradient 0; choose one that was active.",
-                "出现了 NaN 或无穷大。没有激活的单元，偏置的梯度是 0；请选一个激活了的单元。",
+                f"client {got:g} holds an image that is only alike: one pixel differs by 0.2, and nobody has this one. "
+                "Ask for equal up to rounding, not for the best match.",
+                f"客户端 {got:g} 的图片只是相像，有一个像素差 0.2；这一张谁也没有。要的是相等（只差舍入误差），不是最像。",
             )
-        if any(np.allclose(got, kernel[:, unit]) for unit in np.flatnonzero(bias)):
+        if number == 2:
             raise Wrong(
-                "this is a column of the kernel gradient: the image times a factor. Divide by that unit's bias gradient.",
-                "这是权重梯度的一列：图片乘以一个系数。请除以同一个单元的偏置梯度。",
+                f"client {expected} mixes 2 images, and the strongest unit saw both. One of its units saw this image alone: "
+                "try every unit, not the strongest only.",
+                f"客户端 {expected} 混合了 2 张图片，最强的单元两张都见过；但有一个单元只见过这一张。请每个单元都试，"
+                f"不要只试最强的。",
             )
-        if np.allclose(got, -image):
-            raise Wrong("the picture is a negative: keep the sign of the bias gradient.", "得到的是负片：请保留偏置梯度的符号。")
+        if number == 4:
+            raise Wrong(
+                f"the bias gradients of client {expected} add up to 0, as those of a softmax layer do: take its units one by "
+                f"one.",
+                f"客户端 {expected} 的偏置梯度之和是 0（softmax 层总是如此）：请逐个单元地看。",
+            )
+        unit = int(np.flatnonzero(updates[expected][1])[0])
+        ratio = np.round(updates[expected][0][:3, unit] / updates[expected][1][unit], 2).tolist()
+        pixels = np.round(image[:3], 2).tolist()
         raise Wrong(
-            f"for bias gradients {np.round(bias, 2).tolist()} the first pixels should be {np.round(image[:3], 3).tolist()}, "
-            f"yours are {np.round(got[:3], 3).tolist()}.",
-            f"偏置梯度为 {np.round(bias, 2).tolist()} 时，前几个像素应当是 {np.round(image[:3], 3).tolist()}，"
-            f"你的结果是 {np.round(got[:3], 3).tolist()}。",
+            f"client {expected} holds it, yours says {got:g}: column {unit} of its kernel gradient over its bias gradient begins "
+            f"{ratio}, as the image does, {pixels}.",
+            f"持有它的是客户端 {expected}，你返回的是 {got:g}：它的权重梯度第 {unit} 列除以偏置梯度，开头是 {ratio}，"
+            f"图片的开头正是 {pixels}。",
         )
 
 
-image_from_gradient = Exercise(
-    "background.image_from_gradient",
+who_holds_it = Exercise(
+    "background.who_holds_it",
     "1.1",
-    _image_from_gradient,
+    _who_holds_it,
     (
         (
-            "Column i of the kernel gradient is the image times ∂L/∂b[i].",
-            "权重梯度的第 i 列等于图片乘以 ∂L/∂b[i]。",
+            "Read images off each client's gradient, and compare them with the one that is sought.",
+            "从每个客户端的梯度里读出图片，再与要找的那张比较。",
         ),
         (
-            "Some units have bias gradient 0. np.argmax(np.abs(bias_gradient)) names the strongest.",
-            "有些单元的偏置梯度是 0。np.argmax(np.abs(bias_gradient)) 给出最强的那个。",
+            "Two loops: over the clients, and over the units whose bias gradient is not 0. A mixture of two images equals "
+            "neither.",
+            "两重循环：外层是客户端，内层是偏置梯度不为 0 的单元。两张图片的混合，与哪一张都不相等。",
+        ),
+        (
+            "np.allclose(candidate, image) asks whether two arrays are equal up to rounding; return -1 after all loops.",
+            "np.allclose(candidate, image) 判断两个数组是否相等（只差舍入误差）；所有循环都走完，再返回 -1。",
         ),
     ),
     """
-def image_from_gradient(kernel_gradient, bias_gradient):
-    unit = np.argmax(np.abs(bias_gradient))
-    return kernel_gradient[:, unit] / bias_gradient[unit]
+def who_holds_it(image, updates):
+    for client, (kernel_gradient, bias_gradient) in enumerate(updates):
+        for unit in np.flatnonzero(bias_gradient):
+            if np.allclose(kernel_gradient[:, unit] / bias_gradient[unit], image):
+                return client
+    return -1
 """,
-    ("Three lines, and no data were ever sent.", "只有三行，而数据从未离开过客户端。"),
+    (
+        "No data were ever sent, and yet one image can be traced to its client.",
+        "数据从未离开过客户端，一张图片的来处却查得出来。",
+    ),
 )
 
 
-def _federated_average(function) -> None:
-    cases = [
+def _average_of_answers(function) -> None:
+    cases: list[tuple[np.ndarray, list[np.ndarray | None], list[int]]] = [
         (np.array([0.0, 0.0]), [np.array([0.2, 0.3]), np.array([0.6, 0.3])], [3, 1]),
-        (np.array([1.0, -2.0]), [np.array([1.0, 0.5]), np.array([-1.0, 4.0]), np.array([0.0, 2.0])], [10, 30, 60]),
-        (np.array([5.0]), [np.array([1.5])], [7]),
+        (np.array([1.0, -2.0]), [np.array([1.0, 0.5]), None, np.array([0.0, 2.0])], [10, 30, 60]),
+        (np.array([5.0]), [None, np.array([1.5]), None], [7, 2, 4]),
+        (np.array([4.0, 1.0]), [None, None], [5, 5]),
     ]  # fmt: skip
     for weights, deltas, sizes in cases:
-        got = as_array(attempt(function, weights, deltas, sizes), weights.shape, ("the new weights", "新的权重"))
-        shares = np.array(sizes) / np.sum(sizes)
-        average = shares @ np.array(deltas)
+        here = [(delta, size) for delta, size in zip(deltas, sizes, strict=True) if delta is not None]
+        told = ", ".join("None" if delta is None else str(np.round(delta, 2).tolist()) for delta in deltas)
+        if not here:
+            _of_nobody(function, weights, deltas, sizes)
+            continue
+        try:
+            answer = attempt(function, weights, deltas, sizes)
+        except Wrong as wrong:
+            if len(here) == len(deltas) or wrong.__cause__ is None:  # no cause: it did not raise
+                raise
+            raise Wrong(
+                f"a delta is None where a client did not answer: leave it out before you compute ({wrong})",
+                f"没有交回的增量是 None：计算之前先把它挑出去（{wrong}）",
+            ) from wrong
+        got = as_array(answer, weights.shape, ("the new weights", "新的权重"))
+        present, counts = np.array([delta for delta, _ in here]), np.array([size for _, size in here])
+        average = counts @ present / counts.sum()
         if np.allclose(got, weights + average):
             continue
-        if np.allclose(got, weights + np.mean(deltas, axis=0)):
+        if np.allclose(got, weights + counts @ present / np.sum(sizes)):
+            raise Wrong(
+                f"of {sizes} samples only {counts.sum()} belong to clients that answered: divide by these. "
+                "Yours takes whoever is missing for a client that did not move.",
+                f"样本数是 {sizes}，其中只有 {counts.sum()} 个属于交回了增量的客户端：请除以这个数。"
+                "你的算法把掉线的客户端当成了“没有变化”。",
+            )
+        if np.allclose(got, weights + present.mean(axis=0)):
             raise Wrong(
                 f"every client counts the same here; with {sizes} samples they must count in proportion to these.",
                 f"这里每个客户端占的比重都一样；它们的样本数是 {sizes}，应当按样本数加权。",
@@ -94,8 +145,8 @@ def _federated_average(function) -> None:
                 "this is the average change: add it to the weights that the server had.",
                 "这是平均变化量：还要加到服务器原来的权重上。",
             )
-        if np.allclose(got, weights + np.array(sizes) @ np.array(deltas)):
-            raise Wrong("divide by the number of samples of all clients.", "还要除以全部客户端的样本总数。")
+        if np.allclose(got, weights + counts @ present):
+            raise Wrong("divide by the number of samples of these clients.", "还要除以这些客户端的样本总数。")
         if np.allclose(got, weights - average):
             raise Wrong(
                 "a delta is weights after minus weights before: add it. (A gradient would be subtracted.)",
@@ -103,25 +154,127 @@ def _federated_average(function) -> None:
             )
         wanted, yours = np.round(weights + average, 3).tolist(), np.round(got, 3).tolist()
         raise Wrong(
-            f"with {sizes} samples the new weights should be {wanted}, yours are {yours}.",
-            f"样本数为 {sizes} 时，新的权重应当是 {wanted}，你的结果是 {yours}。",
+            f"deltas {told} of {sizes} samples: the new weights should be {wanted}, yours are {yours}.",
+            f"增量为 {told}、样本数为 {sizes} 时，新的权重应当是 {wanted}，你的结果是 {yours}。",
         )
 
 
-federated_average = Exercise(
-    "background.federated_average",
+def _of_nobody(function, weights, deltas, sizes) -> None:
+    try:
+        got = as_array(attempt(function, weights, deltas, sizes), weights.shape, ("the new weights", "新的权重"))
+    except Wrong as wrong:
+        raise Wrong(
+            f"all is well until nobody answers (deltas [None, None]); then the weights stay as they are: {wrong}",
+            f"前面都对，只差一种情形：谁也没有交回增量（[None, None]）。这时权重应当不变：{wrong}",
+        ) from wrong
+    if not np.allclose(got, weights):
+        raise Wrong(
+            f"nobody has answered (deltas [None, None]): the weights should stay {weights.tolist()}, yours are {got.tolist()}.",
+            f"谁也没有交回增量（[None, None]）：权重应当还是 {weights.tolist()}，你的结果是 {got.tolist()}。",
+        )
+
+
+average_of_answers = Exercise(
+    "background.average_of_answers",
     "1.2",
-    _federated_average,
+    _average_of_answers,
     (
-        ("The share of a client is its sizes entry over sum(sizes).", "一个客户端所占的比重是它的样本数除以 sum(sizes)。"),
         (
-            "np.average(deltas, axis=0, weights=sizes) is the weighted average.",
-            "np.average(deltas, axis=0, weights=sizes) 就是加权平均。",
+            "First pick out those who answered: their deltas and their sizes, in two lists of equal length.",
+            "先挑出交回了增量的客户端：它们的增量、它们的样本数，两个一样长的列表。",
+        ),
+        (
+            "Of these the average is as before, weights=sizes of these. Think of an empty list before you divide.",
+            "对它们求平均，办法和原来一样，权重是它们自己的样本数。除之前，先想想列表为空的情形。",
         ),
     ),
     """
-def federated_average(weights, deltas, sizes):
-    return weights + np.average(deltas, axis=0, weights=sizes)
+def average_of_answers(weights, deltas, sizes):
+    answered = [number for number, delta in enumerate(deltas) if delta is not None]
+    if not answered:
+        return weights
+    change = sum(sizes[number] * deltas[number] for number in answered)
+    return weights + change / sum(sizes[number] for number in answered)
 """,
-    ("This is the whole server of federated averaging.", "联邦平均的服务器端，全部就在这里。"),
+    (
+        "Phones drop out all the time; a round goes on with those who are left.",
+        "手机掉线是常事；一轮训练就靠还在的那些继续下去。",
+    ),
+)
+
+
+def _spent(rounds, n, bits_up, bits_down):
+    """Bytes of a phone after so many rounds: the first model as float32, then changes of bits_down bits; bits_up each round."""
+    return n * (32 + bits_down * (rounds - 1) + bits_up * rounds) / 8 if rounds else 0.0
+
+
+def _rounds_of_a_plan(function) -> None:
+    cases = [(100, 101_770, 32, 32), (10, 1_000_000, 8, 8), (50, 1_000_000, 1, 32), (1000, 300_000, 2, 4), (5, 2_000_000, 1, 1)]
+    for megabytes, n, up, down in cases:
+        got = as_number(attempt(function, megabytes, n, up, down), ("the number of rounds", "轮数"))
+        exact = (8e6 * megabytes / n - 32 + down) / (up + down)
+        expected = max(0, int(exact))
+        if got == expected:
+            continue
+        plan = (
+            f"{megabytes} MB, {n:,} weights, {up} bits up and {down} down",
+            f"{megabytes} MB、{n:,} 个权重、上行 {up} 位、下行 {down} 位",
+        )
+        if got < 0 or expected == 0:
+            raise Wrong(
+                f"{plan[0]}: the first model alone takes {4 * n / 1e6:g} MB, so there are 0 rounds, yours says {got:g}.",
+                f"{plan[1]}：光是第一个模型就要 {4 * n / 1e6:g} MB，所以是 0 轮，你的结果是 {got:g}。",
+            )
+        if got == int(8e6 * megabytes / n / (up + down)):
+            raise Wrong(
+                f"{plan[0]}: the first model comes as float32, 32 bits a weight, not {down}; that leaves {expected} rounds.",
+                f"{plan[1]}：第一个模型是 float32，每个权重 32 位，不是 {down} 位；于是只够 {expected} 轮。",
+            )
+        if got == int(1e6 * megabytes / n / (up + down)) or got == max(0, int((1e6 * megabytes / n - 32 + down) / (up + down))):
+            raise Wrong("a byte has eight bits: the plan is in bytes.", "一个字节有八位：套餐是按字节算的。")
+        if np.isclose(got, exact):
+            raise Wrong(
+                f"{got:.3f} is no whole number: a round that does not fit in full is no round.",
+                f"{got:.3f} 不是整数：装不下的那一轮不能算。",
+            )
+        if got in (int(8e6 * megabytes / n / up), max(0, int((8e6 * megabytes / n - 32) / up))):
+            raise Wrong(
+                "the downlink counts as well: what a phone receives is on its bill.", "下行也要算：手机收到的字节同样计入套餐。"
+            )
+        more = _spent(int(got), n, up, down) / 1e6
+        raise Wrong(
+            f"{plan[0]}: {expected} rounds, yours says {got:g}; so many would take {more:.2f} MB.",
+            f"{plan[1]}：{expected} 轮，你的结果是 {got:g}；那要用 {more:.2f} MB。",
+        )
+
+
+rounds_of_a_plan = Exercise(
+    "background.rounds_of_a_plan",
+    "1.3",
+    _rounds_of_a_plan,
+    (
+        (
+            "Write down what one phone has sent and received after R rounds, in bits; then solve for R.",
+            "先写出一部手机 R 轮之后一共收发了多少位，再解出 R。",
+        ),
+        (
+            "The first round takes 32 + bits_up bits a weight, each further one bits_down + bits_up.",
+            "第一轮每个权重要 32 + bits_up 位，以后每轮 bits_down + bits_up 位。",
+        ),
+        (
+            "Take the first round off the plan (8e6 * megabytes bits); what is left, // by the bits of a further round, plus 1.",
+            "从套餐（8e6 * megabytes 位）里减去第一轮；剩下的用 // 除以以后每轮的位数，再加 1。",
+        ),
+    ),
+    """
+def rounds_of_a_plan(megabytes, n, bits_up, bits_down):
+    left = 8e6 * megabytes - (32 + bits_up) * n  # bits, after the first round
+    if left < 0:
+        return 0
+    return 1 + int(left // ((bits_up + bits_down) * n))
+""",
+    (
+        "An estimate, without headers and places; chapter 5 does the same with bytes that were really made.",
+        "这是估算，没有算头部和位置；第 5 章用真正生成的字节再算一次。",
+    ),
 )

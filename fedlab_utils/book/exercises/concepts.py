@@ -205,10 +205,14 @@ lossless = Exercise(
     "2.3",
     _lossless,
     (
-        ("Of the four bytes of a float32 the last is nearly the same everywhere (sign and exponent), the first is noise.",
-         "float32 的四个字节中，最后一个（符号和指数）处处相近，第一个几乎是噪声。"),
-        ("x.view(np.uint8).reshape(-1, 4).T puts all first bytes first, then all second ones, …; then zlib.compress.",
-         "x.view(np.uint8).reshape(-1, 4).T 先排所有第一个字节，再排所有第二个字节……然后用 zlib.compress。"),
+        ("First in the order as it is: zlib.compress(x.tobytes()), and back np.frombuffer(zlib.decompress(message), np.float32).",
+         "先不管次序：zlib.compress(x.tobytes()) 和 np.frombuffer(zlib.decompress(message), np.float32) 已经是无损的。"),
+        ("Of the four bytes of a float32 the last is nearly the same everywhere (sign, exponent), the middle are nearly noise.",
+         "float32 的四个字节中，最后一个（符号和指数）处处相近，中间两个近乎噪声。"),
+        ("x.view(np.uint8).reshape(-1, 4) has a row for each weight, a column for each of its bytes. Put column after column.",
+         "x.view(np.uint8).reshape(-1, 4) 每行是一个权重，每列是它的一个字节。请一列接一列地排。"),
+        ("….T.tobytes() does that. Back: np.frombuffer(…, np.uint8).reshape(4, -1).T, made contiguous, seen as np.float32.",
+         "用 ….T.tobytes()。还原：np.frombuffer(…, np.uint8).reshape(4, -1).T，变成连续的数组，再看作 np.float32。"),
     ),
     """
 import zlib

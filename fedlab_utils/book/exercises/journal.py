@@ -1,4 +1,4 @@
-"""What a reader has tried, for her report: a line of JSON for each answer, guess and choice, added at the end of a file.
+"""What a reader has tried, for her report: a line of JSON for each answer, guess, choice and text, added at the end of a file.
 
 The file lies beside the one of `memory`, which says what is finished; nothing of the book reads it but `fl.report`. A line that
 was cut off, or that somebody else wrote, is passed over. Where it cannot be written, the reader is not failed for it.
@@ -21,7 +21,7 @@ import numpy as np
 from .memory import alone, progress_file
 
 LONGEST = 8000  # characters of an answer that are kept
-STATES = "right", "wrong", "guess"
+STATES = "right", "wrong", "guess", "text"
 
 
 class Entry(NamedTuple):

@@ -1,5 +1,5 @@
-"""Exercises of chapter 4: rounding to nearest, top-k with ties, Rice code length, and a codec for a byte budget. (4.4 and 4.5
-stand in `conditional`.)"""
+"""Exercises of chapter 4: top-k with ties, a Rice parameter, and a codec for a byte budget. (4.1 stands in `rounding` and
+`shared_range`, 4.4 and 4.5 in `conditional`.)"""
 
 from __future__ import annotations
 
@@ -7,79 +7,14 @@ import numpy as np
 
 from ...codecs import Codec, Identity
 from .asked.mathematics import *  # noqa: F403
-from .base import Exercise, Wrong, as_array, as_number, attempt, hold_levels, shown, told
+from .base import Exercise, Wrong, as_array, as_number, attempt, shown, told
 from .conditional import classes_of_next_row, conditional_entropy  # noqa: F401
+from .rounding import mean_square  # noqa: F401
 from .sending import hold_accuracy, kind_of, message_of, trained
+from .shared_range import fault_of_a_quantizer, levels_in_a_range  # noqa: F401
 
 BUDGET_BYTES = 3000
-WANTED_ACCURACY = 0.90
-
-
-def _nearest_levels(function) -> None:
-    # No value lies halfway between two levels: np.rint and np.floor(… + 0.5) are both right.
-    cases = [
-        (np.array([-1.0, -0.2, 0.1, 0.5, 1.0]), 2),
-        (np.array([7.5, 3.0, 9.0, 4.1]), 3),  # the ends of the range are not the ends of x
-        (np.linspace(-5, 20, 40), 5),
-        (np.array([[-2.0, -1.9, 0.3], [0.4, 1.7, 1.1]]), 16),
-    ]
-    for x, bits in cases:
-        answer = attempt(function, x, bits)
-        got = as_array(answer, x.shape, ("the levels", "量化级"))
-        hold_levels(answer, bits)
-        scaled = (x - x.min()) / (x.max() - x.min()) * (2**bits - 1)
-        expected = np.rint(scaled)
-        if np.array_equal(got, expected):
-            continue
-        if np.allclose(got, scaled) or np.allclose(got, expected / (2**bits - 1)):
-            raise Wrong("levels are whole numbers from 0 to 2**bits - 1.", "量化级是 0 到 2**bits - 1 之间的整数。")
-        if np.array_equal(got, np.floor(scaled)):
-            raise Wrong(
-                "these are the levels of floor, formula 4.1; nearest is asked for.",
-                "这是向下取整（公式 4.1）的结果；这里要四舍五入。",
-            )
-        if np.array_equal(got, np.rint((x + 1) / 2 * (2**bits - 1))):
-            raise Wrong(
-                "this is right for values between -1 and 1 only; use the least and the greatest value of x.",
-                "这只对 -1 到 1 之间的数正确；请用 x 自己的最小值和最大值。",
-            )
-        if np.array_equal(got, np.rint((x - x.min()) / (x.max() - x.min()) * 2**bits)):
-            raise Wrong(
-                f"there are 2**bits - 1 = {2**bits - 1} steps between the ends, not 2**bits.",
-                f"两端之间有 2**bits - 1 = {2**bits - 1} 步，不是 2**bits 步。",
-            )
-        place = np.unravel_index(np.flatnonzero(~np.isclose(got, expected))[0], x.shape)
-        raise Wrong(
-            f"with {bits} bits, x = {x[place]:g} should get level {expected[place]:.0f}, yours is {got[place]:g}.",
-            f"{bits} 位时，x = {x[place]:g} 的量化级应当是 {expected[place]:.0f}，你的结果是 {got[place]:g}。",
-        )
-    constant = as_array(attempt(function, np.full(4, 2.5), 4), (4,), ("the levels", "量化级"))
-    if not np.array_equal(constant, np.zeros(4)):
-        raise Wrong(
-            "where all values are equal, formula 4.1 is 0/0: give level 0 to all.",
-            "所有值都相等时，公式 4.1 是 0/0：请让量化级全为 0。",
-        )
-
-
-nearest_levels = Exercise(
-    "mathematics.nearest_levels",
-    "4.1",
-    _nearest_levels,
-    (
-        (
-            "Only one function differs from formula 4.1: np.rint instead of np.floor.",
-            "与公式 4.1 只差一个函数：用 np.rint 代替 np.floor。",
-        ),
-        ("Treat x.max() == x.min() first: then return zeros.", "先处理 x.max() == x.min() 的情形：返回全零。"),
-    ),
-    """
-def nearest_levels(x, bits):
-    if x.max() == x.min():
-        return np.zeros(x.shape)
-    return np.rint((x - x.min()) / (x.max() - x.min()) * (2**bits - 1))
-""",
-    ("A quarter of floor's squared error, for the same bytes.", "字节数相同，均方误差只有向下取整的四分之一。"),
-)
+WANTED_ACCURACY = 0.91
 
 
 def _exactly_k(function) -> None:
@@ -139,6 +74,10 @@ exactly_k = Exercise(
     _exactly_k,
     (
         (
+            "A threshold cannot tell equals apart. Put all in order instead, so that of equals the lower index comes first.",
+            "阈值分不开并列的数。改成把全部排好次序，让并列的数里下标小的排在前面。",
+        ),
+        (
             "np.argsort(-np.abs(x), kind='stable') puts the largest magnitudes first and keeps ties in order.",
             "np.argsort(-np.abs(x), kind='stable') 把绝对值大的排在前面，并列时保持原来的顺序。",
         ),
@@ -158,40 +97,74 @@ def exactly_k(x, k):
 )
 
 
-def _rice_bits(function) -> None:
-    cases = [([100, 3, 40], 5, 22), ([2, 2, 0, 6], 1, 13), ([2, 2, 0, 6], 0, 14), ([7], 3, 4), ([], 2, 0)]
-    for numbers, r, bits in cases:
+def _bits_by_r(gaps) -> np.ndarray:
+    """Length of a Rice code of these gaps for r = 0 … 31: int64 [32]."""
+    return np.array([sum((gap >> r) + 1 + r for gap in gaps.tolist()) for r in range(32)], np.int64)
+
+
+def _rice_parameter(function) -> None:
+    cases = [[2, 2, 0, 6], [64, 25, 18, 18, 25], [9, 5, 1, 1], [100, 3, 40], [0, 0, 0, 0, 1], [7], [5, 0, 0, 0, 0, 900], []]
+    cases += [[100_000, 70_000], [1, 1, 3, 0]]
+    for numbers in cases:
         gaps = np.array(numbers, np.int64)
-        got = as_number(attempt(function, gaps, r), ("the number of bits", "位数"))
-        if got == bits:
+        got = as_number(attempt(function, gaps), ("r", "r"))
+        lengths = _bits_by_r(gaps)
+        best = int(lengths.argmin())
+        if got == best:
             continue
-        if got == bits - gaps.size:
+        if numbers and got == lengths.min():
             raise Wrong(
-                "the one that ends each quotient is missing: it takes a bit too.", "每个商末尾的那个 1 也占一位，你漏掉了。"
+                f"{got:g} is the number of bits; the parameter r that reaches it is asked for.",
+                f"{got:g} 是位数；要的是达到它的参数 r。",
             )
-        if r and got == bits - gaps.size * r:
-            raise Wrong("the r low bits of each gap are missing.", "每个间隔的 r 个低位漏掉了。")
-        if np.isclose(got, np.sum(gaps / 2**r + 1 + r)):
-            raise Wrong("the quotient is a whole number: round gap / 2**r down.", "商是整数：gap / 2**r 要向下取整。")
-        raise Wrong(
-            f"gaps {gaps.tolist()} with r = {r} take {bits} bits, yours says {got:g}.",
-            f"间隔 {gaps.tolist()}、r = {r} 需要 {bits} 位，你的结果是 {got:g}。",
-        )
+        if got not in range(32):
+            raise Wrong("r is a whole number from 0 to 31.", "r 是 0 到 31 的整数。")
+        mine = lengths[int(got)]
+        told = (f"gaps {shown(gaps)}: r = {got:g} takes {mine:,} bits", f"间隔 {shown(gaps)}：r = {got:g} 要 {mine:,} 位")
+        if mine == lengths[best]:
+            raise Wrong(
+                f"{told[0]}, r = {best} as few: of equals the smallest.", f"{told[1]}，r = {best} 也一样：相等时取最小的 r。"
+            )
+        if mine == lengths.max():
+            raise Wrong(f"{told[0]}, more than any other.", f"{told[1]}，比哪个都多。")
+        if numbers and got == max(0, int(np.floor(np.log2(max(gaps.mean(), 1))))):
+            raise Wrong(
+                f"{told[0]}, r = {best} only {lengths[best]:,}. The logarithm of the mean gap is near, but to be sure count.",
+                f"{told[1]}，r = {best} 只要 {lengths[best]:,} 位。平均间隔的对数很接近，但要有把握，还得数。",
+            )
+        raise Wrong(f"{told[0]}, r = {best} takes {lengths[best]:,}.", f"{told[1]}，r = {best} 只要 {lengths[best]:,} 位。")
 
 
-rice_bits = Exercise(
-    "mathematics.rice_bits",
+rice_parameter = Exercise(
+    "mathematics.rice_parameter",
     "4.3",
-    _rice_bits,
+    _rice_parameter,
     (
-        ("A gap g costs g >> r zeros, a one, and r low bits.", "间隔 g 的代价：g >> r 个 0、一个 1，再加 r 个低位。"),
-        ("Sum (gaps >> r) + 1 + r over all gaps.", "把 (gaps >> r) + 1 + r 对所有间隔求和。"),
+        (
+            "On paper first: the gaps 2, 2, 0, 6 with r = 0, 1, 2 are above. Which is shortest, and what changes with larger "
+            "gaps?",
+            "先看上面：间隔 2、2、0、6，r = 0、1、2 各多少位？哪个最短？间隔再大一些会怎样？",
+        ),
+        (
+            "A gap g costs g >> r zeros, a one, and r low bits. Count this for every r from 0 to 31.",
+            "间隔 g 的代价：g >> r 个 0、一个 1，再加 r 个低位。从 r = 0 到 31 都数一遍。",
+        ),
+        (
+            "np.argmin of the 32 lengths gives the first of the shortest, and 0 where all are 0.",
+            "对 32 个长度用 np.argmin，得到最短的第一个；全是 0 时得到 0。",
+        ),
     ),
     """
-def rice_bits(gaps, r):
-    return int(np.sum((gaps >> r) + 1 + r))
+def rice_parameter(gaps):
+    lengths = []
+    for r in range(32):
+        lengths.append(sum(g // 2**r + 1 + r for g in gaps.tolist()))
+    return int(np.argmin(lengths))
 """,
-    ("Try it on the 4×4 matrix with r = 0, 1, 2.", "用 4×4 矩阵试试 r = 0、1、2。"),
+    (
+        "TopK does so for each message, and sends r along in five bits.",
+        "TopK 对每条消息都这样做，再用五位把 r 一起发出去。",
+    ),
 )
 
 
@@ -215,7 +188,7 @@ def _codec_for_a_budget(codec) -> tuple[str, str]:
             f"the delta of this chapter takes {size:,} bytes, but the messages of the training up to {largest:,.0f}.",
             f"本章的增量只要 {size:,} 字节，但训练中的消息多达 {largest:,.0f} 字节。",
         )
-    spent = f"{size:,} bytes are", f"{size:,} 字节"
+    spent = f"{size:,} bytes a message are", f"每条消息 {size:,} 字节，"
     return hold_accuracy(spent, history.validation_accuracy[-1], history.accuracy[-1], WANTED_ACCURACY)
 
 
@@ -229,13 +202,18 @@ codec_for_a_budget = Exercise(
             "101,770 个权重分 3,000 字节，每个只有 0.24 位：每个权重用整数位的量化器办不到。",
         ),
         (
-            "Each kept weight costs about 8 bits for its place and b bits for its value.",
-            "每个保留的权重，位置约需 8 位，数值需 b 位。",
+            "Of a weight that is kept, the place costs some 6 bits and the value b bits. With fewer bits a value, more are kept.",
+            "保留的权重，位置约要 6 位，数值要 b 位。数值的位数少些，就能多保留几个。",
+        ),
+        (
+            "Section 4.3 has two that pay less than whole bits for a value: only a sign for each that is kept, or entropy "
+            "coding.",
+            "4.3 节里有两种办法，数值花得更少：留下的只发正负号，或者熵编码。",
         ),
     ),
-    "codec = fl.TopK(0.02) | fl.Quantize(3)",
+    "codec = fl.TopK(0.03) | fl.Sign()",
     (
-        "Which is worth more: bits for the values, or more places? Try a few pairs.",
-        "数值的位数和保留的个数，哪个更值得花字节？不妨多试几组。",
+        "Of values the sign is nearly all that counts; bytes are better spent on more places.",
+        "数值里要紧的几乎只是正负号；字节花在多留几个位置上更值。",
     ),
 )

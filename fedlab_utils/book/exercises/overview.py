@@ -10,6 +10,7 @@ from ...language import say
 from ..chapters import MODULES
 from .asking import Guess, Question
 from .base import Exercise, withheld
+from .designing import Design
 from .memory import finished
 
 
@@ -27,10 +28,14 @@ class Report:
         return self.as_html
 
 
-def of_chapter(chapter: str) -> list[Exercise | Question]:
-    """The exercises of a chapter in the order of their numbers, then its questions in that of the module."""
-    found = [item for item in _named(chapter) if isinstance(item, (Exercise, Question))]
-    return sorted(found, key=lambda item: (isinstance(item, Question), getattr(item, "number", "")))
+Item = Exercise | Question | Design | Guess
+
+
+def of_chapter(chapter: str) -> list[Exercise | Question | Design]:
+    """The exercises of a chapter in the order of their numbers, then its questions and its open questions in that of the "
+    "module."""
+    found = [item for item in _named(chapter) if not isinstance(item, Guess)]
+    return sorted(found, key=lambda item: (isinstance(item, Design), isinstance(item, Question), getattr(item, "number", "")))
 
 
 def guesses_of(chapter: str) -> list[Guess]:
@@ -38,15 +43,16 @@ def guesses_of(chapter: str) -> list[Guess]:
     return [item for item in _named(chapter) if isinstance(item, Guess)]
 
 
-def _named(chapter: str) -> list[Exercise | Question | Guess]:
+def _named(chapter: str) -> list[Item]:
     module = import_module(f".{chapter}", __package__)
-    found = [value for value in vars(module).values() if isinstance(value, (Exercise, Question, Guess))]
+    found = [value for value in vars(module).values() if isinstance(value, Item)]
     return [item for item in found if item.name.startswith(f"{chapter}.")]
 
 
-def label(item: Exercise | Question | Guess) -> str:
-    """What the reader finds an item by: "5.1 server_round", "question two_bits", "guess the_downlink"."""
-    kind = say("guess", "先猜") if isinstance(item, Guess) else say("question", "思考题")
+def label(item: Item) -> str:
+    """What the reader finds an item by: "5.1 server_round", "question two_bits", "guess the_downlink", "design a_keyboard"."""
+    kinds = {Guess: ("guess", "先猜"), Question: ("question", "思考题"), Design: ("design", "设计题"), Exercise: ("", "")}
+    kind = say(*kinds[type(item)])
     return f"{item.number if isinstance(item, Exercise) else kind} {item.name.partition('.')[2]}"
 
 
@@ -65,14 +71,16 @@ def progress() -> Report:
         cells = (head, f"{len(right)}/{len(items)}", "  ".join(marks))
         style = ("white-space:nowrap", "white-space:nowrap", "text-align:left")  # notebooks align to the right
         rows.append("<tr>" + "".join(f'<td style="{s}">{html.escape(c)}</td>' for s, c in zip(style, cells, strict=True)))
-    title = say(f"You have finished {n_done} of {n_all} exercises and questions.", f"你已完成 {n_done}/{n_all} 道练习和思考题。")
+    title = say(
+        f"You have finished {n_done} of {n_all} exercises and questions.", f"你已完成 {n_done}/{n_all} 道练习、思考题和设计题。"
+    )
     table = "<table>" + "".join(f"{row}</tr>" for row in rows) + "</table>"
     return Report("\n".join([title, *lines]), f"<b>{html.escape(title)}</b>{table}")
 
 
 def answers(chapter: str) -> Report:
-    """Every answer of a chapter: the solution of each exercise, the right choice of each question, each number to guess; or that
-    they are withheld."""
+    """Every answer of a chapter: the solution of each exercise, the right choice of each question, the model answer of each open
+    question, each number to guess; or that they are withheld."""
     if refused := withheld():
         return Report(repr(refused), refused._repr_html_())
     solutions = [(label(item), item.solution()) for item in (*of_chapter(chapter), *guesses_of(chapter))]

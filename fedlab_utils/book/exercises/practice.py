@@ -1,4 +1,4 @@
-"""Exercises of chapter 5: the bill of a training, a client with a memory, the server's half of a round, and both directions."""
+"""Exercises of chapter 5: the server's half of a round, a client with a memory, both directions. (5.2 stands in `plan`.)"""
 
 from __future__ import annotations
 
@@ -7,79 +7,27 @@ import numpy as np
 from ...codecs import Codec, Identity, Quantize, TopK, decode
 from .asked.practice import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt
+from .plan import k_for_a_plan  # noqa: F401
 from .sending import Decoding, attempt_bytes, deciding, hold_accuracy, kind_of, megabytes, trained
 
 BUDGET_BYTES = 6_000_000
 WANTED_ACCURACY = 0.91
 
 
-def _uplink_bytes(function) -> None:
-    cases = [(101_770, 8, 10, 10), (101_770, 2, 10, 10), (100_001, 3, 7, 5), (20_000, 16, 1, 1)]
-    for n, bits, clients, rounds in cases:
-        got = as_number(attempt(function, n, bits, clients, rounds), ("the number of bytes", "字节数"))
-        messages = clients * rounds
-        body, whole, dense = -(-n * bits // 8), len(Quantize(bits).encode(np.zeros(n))), len(Identity().encode(np.zeros(n)))
-        head = whole - body
-        if got == messages * whole:
-            continue
-        if got == messages * body:
-            raise Wrong(
-                f"the header is missing: each message carries {head} bytes more.", f"漏掉了头部：每条消息还要多 {head} 字节。"
-            )
-        if (counted := (got - messages * body) / head) in (1, clients, rounds):
-            raise Wrong(
-                f"{head} bytes of header are counted {counted:.0f}×, but each of the {messages} messages carries its own.",
-                f"{head} 字节的头部只算了 {counted:.0f} 次；{messages} 条消息，每条都带一个头部。",
-            )
-        if got in (2 * messages * whole, messages * (whole + 4 * n), messages * (whole + dense)):
-            raise Wrong("these are both directions; only the uplink is asked for.", "这是两个方向之和；这里只问上行。")
-        if got in (messages * n * bits, messages * (n * bits + head), messages * (n * bits + 8 * head)):
-            raise Wrong("these are bits; a byte has eight.", "这里算的是位数；8 位才是一个字节。")
-        if got == messages * (n * bits // 8 + head):
-            raise Wrong("a message is whole bytes: round up, not down.", "消息是整字节的：要向上取整，不是向下。")
-        if np.isclose(got, messages * (n * bits / 8 + head), rtol=0, atol=1):
-            raise Wrong(
-                "round up each message, not the sum: every client sends a message of its own.",
-                "应当对每条消息分别取整，而不是对总和取整：每个客户端各发各的消息。",
-            )
-        if got == whole:
-            raise Wrong("this is one message; how many are sent in all?", "这是一条消息的大小；一共要发多少条？")
-        raise Wrong(
-            f"{n:,} weights, {bits} bits, {clients} clients, {rounds} rounds: {messages * whole:,} bytes, "
-            f"yours says {got:,.12g}.",
-            f"{n:,} 个权重、{bits} 位、{clients} 个客户端、{rounds} 轮需要 {messages * whole:,} 字节，你的结果是 {got:,.12g}。",
-        )
-
-
-uplink_bytes = Exercise(
-    "practice.uplink_bytes",
-    "5.2",
-    _uplink_bytes,
-    (
-        (
-            "One message: n * bits bits, rounded up to whole bytes, and 17 bytes around them.",
-            "一条消息：n * bits 位，向上取整到字节，外加 17 字节。",
-        ),
-        ("-(-a // b) divides and rounds up.", "-(-a // b) 就是向上取整的除法。"),
-    ),
-    """
-def uplink_bytes(n, bits, clients, rounds):
-    message = -(-n * bits // 8) + 17
-    return clients * rounds * message
-""",
-    ("You know the bill before you train.", "还没训练，就知道账单了。"),
-)
-
-
 def _send_with_memory(function) -> None:
     rng = np.random.default_rng(1)
     codec: Codec = TopK(2)
     residual, x = np.array([0.0, 3.0, 0.0, -1.0, 0.5], np.float32), np.array([4.0, 0.0, 0.25, -1.0, 2.0], np.float32)
-    cases = [(x, np.zeros(5, np.float32), codec), (x, residual, codec)]
-    cases += [(rng.normal(size=40).astype(np.float32), rng.normal(size=40).astype(np.float32), TopK(0.1) | Quantize(4))]
-    for x, residual, codec in cases:
+    cases = [(x, np.zeros(5, np.float32), codec, True), (x, residual, codec, True)]
+    more, owed = rng.normal(size=40).astype(np.float32), rng.normal(size=40).astype(np.float32)
+    cases += [
+        (more, owed, TopK(0.1) | Quantize(4), True),
+        (more, owed, TopK(0.1) | Quantize(4), False),
+        (x, residual, codec, False),
+    ]
+    for x, residual, codec, arrived in cases:
         answer = attempt_bytes(
-            function, (x, residual, codec), (x, residual, Decoding(codec)),
+            function, (x, residual, codec, arrived), (x, residual, Decoding(codec), arrived),
             "the payload holds bytes: decode it with fl.decode before you subtract.",
             "payload 是字节串，相减之前请先用 fl.decode 解码。",
         )  # fmt: skip
@@ -99,6 +47,9 @@ def _send_with_memory(function) -> None:
         if payload != codec.encode(meant):
             raise Wrong("the payload must be codec.encode(x + residual).", "消息应当是 codec.encode(x + residual)。")
         received = decode(payload)
+        if not arrived:
+            _hold_lost(new, x, residual, received)
+            continue
         if np.allclose(new, meant - received, atol=1e-6):
             continue
         if np.allclose(new, received - meant, atol=1e-6):
@@ -119,21 +70,47 @@ def _send_with_memory(function) -> None:
         )
 
 
+def _hold_lost(new, x, residual, received) -> None:
+    """The residual where the message was lost: all that was meant."""
+    meant = x + residual
+    if np.allclose(new, meant, atol=1e-6):
+        return
+    if np.allclose(new, meant - received, atol=1e-6):
+        raise Wrong(
+            "this message was lost (arrived is False): nothing of it has reached the server, so all of it goes on waiting.",
+            "这条消息丢了（arrived 为 False）：服务器一点也没收到，所以全部都要继续等。",
+        )
+    if np.allclose(new, residual, atol=1e-6) or np.allclose(new, x, atol=1e-6):
+        raise Wrong(
+            "this message was lost: the old residual waits, and so does what this round has added, both of them.",
+            "这条消息丢了：旧的残差要等，这一轮新加的也要等，两样都在内。",
+        )
+    raise Wrong("where a message was lost, the new residual is all that was meant.", "消息丢了的时候，新的残差就是想发的全部。")
+
+
 send_with_memory = Exercise(
     "practice.send_with_memory",
     "5.3",
     _send_with_memory,
     (
-        ("Three lines: what is meant, its payload, and what is left of it.", "三行：想发什么、消息是什么、还剩什么。"),
-        ("fl.decode(payload) is what the receiver gets.", "fl.decode(payload) 就是接收方得到的。"),
+        ("First what is meant, then its payload, then what is left of it.", "先写想发什么，再写消息是什么，最后是还剩什么。"),
+        (
+            "fl.decode(payload) is what the receiver gets, if it gets anything. What does it have where the message was lost?",
+            "fl.decode(payload) 就是接收方得到的，前提是收到了。消息丢了的时候，对方手里有什么？",
+        ),
     ),
     """
-def send_with_memory(x, residual, codec):
+def send_with_memory(x, residual, codec, arrived):
     meant = x + residual
     payload = codec.encode(meant)
+    if not arrived:
+        return payload, meant
     return payload, meant - fl.decode(payload)
 """,
-    ("Nothing is lost: what was sent and what waits add up to what was meant.", "什么也没丢：发出的加上等待的，等于想发的。"),
+    (
+        "Nothing is lost, even where a message is: what arrived and what waits add up to what was meant.",
+        "消息会丢，内容不会丢：收到的加上等待的，等于想发的。",
+    ),
 )
 
 
@@ -167,20 +144,80 @@ def _server_round(function) -> None:
                 "the new weights should be the old ones plus the weighted mean of the decoded payloads.",
                 "新的权重应当是旧的权重加上解码后各消息的加权平均。",
             )
-        true_size = sum(map(len, payloads))
-        if size == true_size:
-            continue
-        if size == received.nbytes:
-            raise Wrong(
-                "these are the bytes of the decoded vectors; what has travelled is len(payload).",
-                "这是解码之后的字节数；真正传输的是 len(payload)。",
-            )
-        if size == len(payloads[0]):
-            raise Wrong("this is one payload; add up those of all clients.", "这只是一条消息；要把所有客户端的加起来。")
+        _hold_bytes(size, payloads, received)
+    _with_damage(function)
+
+
+def _hold_bytes(size, payloads, received) -> None:
+    true_size = sum(map(len, payloads))
+    if size == true_size:
+        return
+    if size == received.nbytes:
         raise Wrong(
-            f"the payloads of this round have {true_size} bytes, yours says {size:,.12g}.",
-            f"这一轮的消息一共 {true_size} 字节，你的结果是 {size:,.12g}。",
+            "these are the bytes of the decoded vectors; what has travelled is len(payload).",
+            "这是解码之后的字节数；真正传输的是 len(payload)。",
         )
+    if size == len(payloads[0]):
+        raise Wrong("this is one payload; add up those of all clients.", "这只是一条消息；要把所有客户端的加起来。")
+    raise Wrong(
+        f"the payloads of this round have {true_size} bytes, yours says {size:,.12g}.",
+        f"这一轮的消息一共 {true_size} 字节，你的结果是 {size:,.12g}。",
+    )
+
+
+def _with_damage(function) -> None:
+    """The same round with payloads that were damaged on the way: some, then all."""
+    rng, n = np.random.default_rng(3), 60
+    for counts, broken in (([30, 100, 50], (1,)), ([20, 40], (0, 1))):
+        weights, samples = rng.normal(size=n).astype(np.float32), np.array(counts)
+        payloads = [Quantize(4).encode(delta) for delta in rng.normal(scale=0.1, size=(samples.size, n))]
+        whole = [number for number in range(samples.size) if number not in broken]
+        received = [decode(payloads[number]) for number in whole]
+        for number in broken:
+            payloads[number] = payloads[number][:9] + bytes([payloads[number][9] ^ 4]) + payloads[number][10:]
+        try:
+            answer = attempt(function, weights, payloads, samples)
+        except Wrong as wrong:
+            if "damaged payload" not in str(wrong):
+                raise
+            raise Wrong(
+                f"{len(broken)} of {samples.size} payloads cannot be decoded here: fl.decode raises ValueError, as they are "
+                f"damaged. "
+                "Leave such clients out of this round: try … except ValueError.",
+                f"这里有 {len(broken)}/{samples.size} 条消息损坏了，fl.decode 抛出 ValueError。这一轮不算这样的客户端："
+                "用 try … except ValueError。",
+            ) from wrong
+        if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+            raise Wrong(
+                "return two things, the new weights and the bytes, also where payloads are damaged.",
+                "有消息损坏时，也要返回两样东西：新的权重和字节数。",
+            )
+        new = as_array(answer[0], (n,), ("the new weights", "新的权重"))
+        size = as_number(answer[1], ("the number of bytes", "字节数"))
+        kept = samples[whole]
+        mean = kept @ np.stack(received) / kept.sum() if whole else np.zeros(n)
+        if not np.allclose(new, weights + mean, atol=1e-6):
+            if whole and np.allclose(new, weights + mean * kept.sum() / samples.sum(), atol=1e-6):
+                raise Wrong(
+                    f"of {samples.sum()} samples {kept.sum()} belong to payloads that could be read: divide by these.",
+                    f"样本一共 {samples.sum()} 个，读得出的消息只占 {kept.sum()} 个：请除以这个数。",
+                )
+            if not whole:
+                raise Wrong(
+                    f"{samples.size} of {samples.size} payloads are damaged: then the weights stay as they are.",
+                    f"{samples.size} 条消息里 {samples.size} 条都损坏了：这时权重应当不变。",
+                )
+            raise Wrong(
+                "with a damaged payload the new weights should be the old ones plus the mean of the others, weighted by theirs.",
+                "有一条消息损坏时，新的权重应当是旧的权重加上其余消息的平均，按它们的样本数加权。",
+            )
+        if size == sum(len(payloads[number]) for number in whole):
+            raise Wrong("a damaged payload has travelled as well: its bytes count.", "损坏的消息也传输过：它的字节同样要算。")
+        if size != sum(map(len, payloads)):
+            raise Wrong(
+                f"the payloads of the damaged round have {sum(map(len, payloads))} bytes, yours says {size:,.12g}.",
+                f"有损坏的这一轮，消息一共 {sum(map(len, payloads))} 字节，你的结果是 {size:,.12g}。",
+            )
 
 
 server_round = Exercise(
@@ -188,18 +225,34 @@ server_round = Exercise(
     "5.1",
     _server_round,
     (
-        ("Decode every payload first: [fl.decode(p) for p in payloads].", "先把每条消息解码：[fl.decode(p) for p in payloads]。"),
-        ("The bytes are sum(len(p) for p in payloads): nothing else has travelled.",
-         "字节数是 sum(len(p) for p in payloads)：除此之外什么也没有传输。"),
+        (
+            "Exercise 1.2 again, with payloads: collect the deltas that can be decoded, and their samples, in two lists.",
+            "还是练习 1.2，只是换成了消息：把能解码的增量和它们的样本数收进两个列表。",
+        ),
+        (
+            "In a loop: try: deltas.append(fl.decode(payload)) except ValueError: continue. Then the samples of the same client.",
+            "循环里写 try: deltas.append(fl.decode(payload)) except ValueError: continue，再收下同一个客户端的样本数。",
+        ),
+        (
+            "The bytes are those of all payloads, damaged or not: all have travelled. And if none could be read, return the "
+            "old weights.",
+            "字节数是所有消息的，不管有没有损坏：都传输过。一条也读不出时，返回旧的权重。",
+        ),
     ),
     """
 def server_round(weights, payloads, samples):
-    deltas = [fl.decode(payload) for payload in payloads]
-    new = weights + np.average(deltas, axis=0, weights=samples)
-    return new, sum(len(payload) for payload in payloads)
+    deltas, counts = [], []
+    for payload, n in zip(payloads, samples):
+        try:
+            deltas.append(fl.decode(payload))
+        except ValueError:
+            continue
+        counts.append(n)
+    change = np.average(deltas, axis=0, weights=counts) if counts else 0
+    return weights + change, sum(len(payload) for payload in payloads)
 """,
     ("This is the server of chapter 5, with its account.", "这就是本章的服务器，账也记好了。"),
-)  # fmt: skip
+)
 
 
 def _both_ways(pair) -> tuple[str, str]:

@@ -85,8 +85,9 @@ def hold_accuracy(spent: tuple[str, str], validation: float, test: float, wanted
             f"{spent[1]}没有超出预算，但验证图片上的准确率是 {reached}，要求 {wanted}。",
         )
     return (
-        f"Accuracy is {reached} on the validation images, and on the test set, opened only now, {test:.3f}.",
-        f"验证图片上的准确率是 {reached}；测试集到这时才打开，准确率是 {test:.3f}。",
+        f"{spent[0]} within the budget. Accuracy is {reached} on the validation images, and on the test set, opened only now, "
+        f"{test:.3f}.",
+        f"{spent[1]}没有超出预算。验证图片上的准确率是 {reached}；测试集到这时才打开，准确率是 {test:.3f}。",
     )
 
 
@@ -99,7 +100,7 @@ def deciding(value: float, bound: float, digits: int) -> str:
 
 def megabytes(total_bytes: int) -> tuple[str, str]:
     """The spent of `hold_accuracy`."""
-    return f"{total_bytes / 1e6:.2f} MB are", f"{total_bytes / 1e6:.2f} MB "
+    return f"{total_bytes / 1e6:.2f} MB in all are", f"一共 {total_bytes / 1e6:.2f} MB，"
 
 
 def trained(uplink: Codec, downlink: Codec, seed: int = 0) -> History:

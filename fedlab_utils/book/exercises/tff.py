@@ -76,6 +76,10 @@ model_fn = Exercise(
             "四样东西：Keras 模型、损失、指标，以及说明批次形状的 input_spec。",
         ),
         (
+            "Labels are whole numbers, softmax is in the model: SparseCategoricalCrossentropy(), SparseCategoricalAccuracy().",
+            "标签是整数，模型里已有 softmax：用 SparseCategoricalCrossentropy() 和 SparseCategoricalAccuracy()。",
+        ),
+        (
             "A batch is a pair: input_spec=(tf.TensorSpec([None, 28, 28], tf.float32), tf.TensorSpec([None], tf.int32))",
             "一个批次是一对：input_spec=(tf.TensorSpec([None, 28, 28], tf.float32), tf.TensorSpec([None], tf.int32))",
         ),
@@ -128,6 +132,10 @@ aggregator = Exercise(
         (
             "100 messages in 4 MB: 40 kB each, of which 5.7 kB are the tensors below the threshold.",
             "4 MB 要装 100 条消息：每条 40 kB，其中 5.7 kB 是低于阈值、没有量化的张量。",
+        ),
+        (
+            "The others have 34 kB for 100,000 weights, less than 3 bits each: see quantize_above_threshold(bits) above.",
+            "其余的 34 kB 要装十万个权重，每个不到 3 位：上面见过 EncodedSumFactory.quantize_above_threshold(位数)。",
         ),
         (
             "Few bits survive only if rounding is unbiased, and that is what TFF does unless it is told otherwise.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..asking import Guess, Question
+from ..designing import Design
 
 error_of_eight_bits = Guess(
     "algorithms.error_of_eight_bits",
@@ -52,6 +53,35 @@ what_is_sent_third = Question(
             "位置 3 上的 3：等得最久的",
             "How long something has waited does not count, only how much of it has gathered.",
             "等了多久不算数，只看攒了多少。",
+        ),
+    ),
+    1,
+)
+
+residual_of_who_leaves = Question(
+    "algorithms.residual_of_who_leaves",
+    (
+        "After these three rounds the client leaves for good, with the residual (2, 0, 0, 3, 0). What does the model lose by it?",
+        "三轮之后，这个客户端带着残差 (2, 0, 0, 3, 0) 永远离开了。模型因此失去什么？",
+    ),
+    (
+        (
+            "nothing: the server has a copy",
+            "什么也没失去：服务器有备份",
+            "The server has only seen what was sent. A residual is known to its client alone.",
+            "服务器只见过发出去的部分。残差只有客户端自己知道。",
+        ),
+        (
+            "what stands in the residual, and no more",
+            "残差里的那些，不多也不少",
+            "Sent and residual together are what was meant; whatever waits when a client leaves never comes.",
+            "发出的加残差等于想发的；客户端一走，还在等的那些就再也不来了。",
+        ),
+        (
+            "all three deltas: they no longer add up",
+            "三个增量全部：账对不上了",
+            "What was sent has arrived, and is part of the model.",
+            "发出去的已经到了，成了模型的一部分。",
         ),
     ),
     1,
@@ -173,6 +203,36 @@ which_step = Question(
     1,
 )
 
+what_must_be_common = Question(
+    "algorithms.what_must_be_common",
+    (
+        "Clients send nothing but logits on the public images, and the server averages these. What may differ between the "
+        "clients?",
+        "客户端只上传自己对公共图片的 logits，服务器求平均。各客户端之间，什么可以不同？",
+    ),
+    (
+        (
+            "the order of the public images",
+            "公共图片的次序",
+            "Row i of each message must be the same image, or the average means nothing.",
+            "每条消息的第 i 行必须是同一张图片，否则平均值毫无意义。",
+        ),
+        (
+            "the classes",
+            "类别",
+            "Column j must be the same class for all.",
+            "第 j 列对所有人必须是同一个类别。",
+        ),
+        (
+            "the architecture of the model",
+            "模型的结构",
+            "What travels has a row an image and a column a class, whatever network made it: each may have its own.",
+            "传送的是“每张图片一行、每个类别一列”，与哪种网络算出它无关：各家可以用自己的模型。",
+        ),
+    ),
+    2,
+)
+
 logits_for_a_model = Guess(
     "algorithms.logits_for_a_model",
     (
@@ -181,4 +241,35 @@ logits_for_a_model = Guess(
     ),
     10_177,
     (" images", " 张"),
+)
+
+for_a_hospital = Design(
+    "algorithms.for_a_hospital",
+    (
+        "Twenty hospitals train one model of 100 million weights, a round a day, over lines of 100 Mbit/s; in the end it is to "
+        "run on a "
+        "tablet. Which of quantization, sparsification, pruning and distillation would you use, when, and which not?",
+        "二十家医院共同训练一个一亿权重的模型，每天一轮，线路 100 Mbit/s；最后要装在平板电脑上运行。"
+        "量化、稀疏化、剪枝、知识蒸馏，你用哪几种，用在什么时候，哪几种不用？",
+    ),
+    (
+        "While it trains, messages count. A float32 update is 400 MB, half a minute on this line, once a day: there is no need "
+        "for "
+        "the last byte. 8 bits both ways, a range for each array, save three quarters and cost no accuracy; if the line is "
+        "shared, "
+        "top-k with 8 bits, whose error feedback works well here, as all twenty come every day and keep their residuals. "
+        "When it is trained, the model counts: prune nodes if it must get faster, connections with a sparse code if it must get "
+        "smaller, fine-tuning after either; or distil it into a small student, if there are images that all may use. A mask "
+        "agreed before training I would not use: top-k does better for the same bytes.",
+        "训练途中，要紧的是消息。一条 float32 的更新是 400 MB，这条线路上要半分钟，一天只有一次：不必省到最后一个字节。"
+        "双向 8 位、每个数组一个范围，就省下四分之三，准确率不受影响；线路要与别人共用，再加 top-k，"
+        "误差反馈在这里正合适，因为二十家天天都来，残差都留着。训练完之后，要紧的是模型：要快，就剪节点；要小，就剪连接，"
+        "再用稀疏编码；两者之后都要微调。有大家都能用的图片时，也可以蒸馏出一个小学生。训练之前就约定掩码，我不会用："
+        "同样的字节，top-k 更好。",
+    ),
+    (
+        ("It keeps apart the messages of a training and the finished model.", "把训练中的消息和训练好的模型分开考虑。"),
+        ("It computes at least one size or time, with units.", "至少算出了一个大小或时间，带单位。"),
+        ("It says why error feedback fits parties that always come.", "说明了参与方轮轮都来时，误差反馈为什么合适。"),
+    ),
 )

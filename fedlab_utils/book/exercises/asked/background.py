@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..asking import Guess, Question
+from ..designing import Design
 
 what_stays = Question(
     "background.what_stays",
@@ -163,4 +164,28 @@ few_rounds = Guess(
     ),
     92.3,
     (" %", "%"),
+)
+
+what_to_promise = Design(
+    "background.what_to_promise",
+    (
+        "A keyboard learns on a million phones. Write three or four sentences for its privacy page: what leaves a phone, what "
+        "could be read from it, and what you do about that.",
+        "一款输入法在一百万部手机上学习。请为它的隐私说明写三四句话：什么会离开手机，别人从中可能读出什么，你为此做了什么。",
+    ),
+    (
+        "What you type stays on your phone. What leaves it, now and then, is how the weights of a model have changed; a change "
+        "that came from one sentence alone could give that sentence away. Therefore a phone mixes many sentences and many steps "
+        "before it sends; the server gets only the sum of thousands of phones, by secure aggregation, and never one phone's own; "
+        "and noise of a stated size is added, so that whether you took part can hardly be told (differential privacy). "
+        "That the messages are compressed protects nobody, and we do not say that it does.",
+        "你输入的文字不离开手机。手机有时会上传的，是模型权重的变化量；如果变化只来自一句话，就可能透露这句话。"
+        "所以手机先混合许多句子、许多步，再上传；通过安全聚合，服务器只得到几千部手机的总和，看不到任何一部的变化量；"
+        "我们还加上大小写明的噪声，让人几乎看不出你是否参加过（差分隐私）。消息压缩过，但压缩保护不了谁，我们也不这样宣称。",
+    ),
+    (
+        ("It says that updates leave the phone, and that they can tell something.", "说明更新会离开手机，而且会透露一些东西。"),
+        ("It does not promise privacy because the data stay.", "没有因为数据留在手机上，就承诺保护了隐私。"),
+        ("It names a means that gives a guarantee, and what it guarantees.", "说出了一种有保证的手段，以及它保证什么。"),
+    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..asking import Guess, Question
+from ..designing import Design
 
 joined_wins = Guess(
     "concepts.joined_wins",
@@ -106,6 +107,25 @@ zip_of_delta = Guess(
     (" %", "%"),
 )
 
+which_byte = Question(
+    "concepts.which_byte",
+    (
+        "A float32 has four bytes; on our machines the last holds the sign and most of the exponent. "
+        "Collect one of the four from every weight of the delta and zip it alone: which shrinks most?",
+        "一个 float32 有四个字节；在我们的机器上，最后一个字节放着符号和大部分指数。"
+        "从增量的每个权重里只取其中一个字节，单独用 ZIP 压缩：取哪一个压得最小？",
+    ),
+    (
+        ("the first", "第一个", "The lowest bits of the fraction: but for the weights that are zero, not far from noise.",
+         "这是尾数的最低位：除了那些等于零的权重，与噪声相差不远。"),
+        ("the last", "最后一个", "Weights of like size have the same exponent, so that this byte takes a few values only.",
+         "大小相近的权重指数相同，所以这个字节只有几种取值。"),
+        ("all about the same", "都差不多", "The four mean very different things: only neighbours of one kind are alike.",
+         "四个字节的含义大不相同：同一种字节之间才彼此相似。"),
+    ),
+    1,
+)  # fmt: skip
+
 which_compression = Question(
     "concepts.which_compression",
     (
@@ -123,3 +143,52 @@ which_compression = Question(
     ),
     1,
 )  # fmt: skip
+
+one_percent_of_few = Question(
+    "concepts.one_percent_of_few",
+    (
+        "“Keep 1 %, at 8 bits” serves the delta well. Use the same codec for the activations of 32 people, 64 numbers: what "
+        "arrives?",
+        "“只留 1%，8 位”用在增量上很合适。把同一个编解码器用在 32 个人的激活值上（64 个数），对方会收到什么？",
+    ),
+    (
+        ("nearly all of it: 1 % hold most of the energy", "几乎全部：1% 的分量占去大部分能量",
+         "So it is with a delta, most of whose components are near zero. Of 64 activations nearly all matter.",
+         "增量才是这样，它的分量大多接近零。64 个激活值却几乎个个要紧。"),
+        ("one number of the 64, and zeros", "64 个数里的一个，其余全是零",
+         "1 % of 64 is rounded up to one: 63 of the 64 people's values are lost. How much may go depends on the message.",
+         "64 的 1% 向上取整是一个：另外 63 个数全丢了。能丢多少，要看是什么消息。"),
+        ("nothing: 0.64 of a number cannot be sent", "什么也收不到：0.64 个数没法发",
+         "It is rounded up, so that something is always sent.", "会向上取整，总要发出点什么。"),
+    ),
+    1,
+)  # fmt: skip
+
+a_bank_and_a_shop = Design(
+    "concepts.a_bank_and_a_shop",
+    (
+        "A bank knows who failed to repay; a chain of shops and a phone company have most of the same customers. They want one "
+        "model "
+        "and give no table away. Design it: which kind, who does what, what crosses, what does it cost, what leaks?",
+        "一家银行知道谁没有还款；一家连锁超市和一家电话公司的顾客与它大多相同。三家想要同一个模型，又都不愿交出自己的表。"
+        "请你设计：属于哪一种，谁做什么，传什么，花多少字节，会泄露什么？",
+    ),
+    (
+        "Vertical: the same people, other columns. First they find their common customers by private set intersection and put "
+        "them in one order. The bank holds the label and the top of the network; shop and phone company each have a layer of "
+        "their "
+        "own, and send a few activations a person. Back come gradients of these. Bytes: people × activations × epochs × two "
+        "directions, easily more than the tables; 4 bits a number are enough, 1 is not. What leaks: a single returned column "
+        "nearly tells the labels, so the bank adds noise to it, and fewer activations say less. And to predict, all three must "
+        "answer again.",
+        "纵向：人大多相同，特征不同。先用隐私集合求交找出共同的顾客，排成同样的次序。标签和网络的顶层在银行；"
+        "超市和电话公司各有自己的一层，为每个人发几个激活值，收回这些激活值的梯度。"
+        "字节数是人数 × 激活值个数 × 周期数 × 两个方向，很容易超过原来的表；每个数 4 位够用，1 位不够。"
+        "泄露：发回去的一列梯度几乎说出了标签，所以银行要给它加噪声；激活值少一些，透露的也少一些。预测时三家还要再答一次。",
+    ),
+    (
+        ("It says vertical, and aligns people before anything else.", "说出是纵向，并且先对齐样本。"),
+        ("It names what crosses in both directions, and estimates bytes.", "说出两个方向各传什么，并估算了字节数。"),
+        ("It says what leaks although no table is sent, and a remedy.", "说出不传表也会泄露什么，以及怎么补救。"),
+    ),
+)

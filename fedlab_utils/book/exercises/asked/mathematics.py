@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..asking import Guess, Question
+from ..designing import Design
 
 three_quarters = Guess(
     "mathematics.three_quarters",
@@ -45,6 +46,36 @@ which_lines_fall = Question(
     2,
 )
 
+ten_times_all = Question(
+    "mathematics.ten_times_all",
+    (
+        "One outlier has spoilt the message. Now multiply all weights by ten instead: what becomes of the NMSE, at the same 8 "
+        "bits?",
+        "一个离群值就毁了整条消息。如果换成把所有权重都乘以十，同样 8 位，NMSE 会怎样？",
+    ),
+    (
+        (
+            "100 times as large: errors are squared",
+            "变成 100 倍：误差要平方",
+            "The error does grow by 100 when squared, but so does what it is divided by.",
+            "误差的平方确实变成 100 倍，可是作为分母的也一样。",
+        ),
+        (
+            "the same",
+            "不变",
+            "Range, step and values all grow by ten, each weight keeps its level, and the quotient of squares stays.",
+            "范围、步长、数值都变成十倍，每个权重的量化级不变，两个平方和之比也就不变。",
+        ),
+        (
+            "smaller: there is more to divide",
+            "变小：可分的范围更大了",
+            "There are 255 steps, however wide the range is.",
+            "不管范围多宽，都只有 255 步。",
+        ),
+    ),
+    1,
+)
+
 bits_of_a_place = Guess(
     "mathematics.bits_of_a_place",
     (
@@ -53,6 +84,35 @@ bits_of_a_place = Guess(
     ),
     6.9,
     (" bits", " 位"),
+)
+
+sum_of_supports = Question(
+    "mathematics.sum_of_supports",
+    (
+        "Ten clients each send the 1 % of their components that are largest. How many components of the average are not zero?",
+        "十个客户端各发送自己绝对值最大的 1%。平均之后，不为零的分量占多少？",
+    ),
+    (
+        (
+            "1 %",
+            "1%",
+            "Only if all ten had chosen the very same places.",
+            "除非十家选的位置完全相同。",
+        ),
+        (
+            "something from 1 to 10 %",
+            "1% 到 10% 之间",
+            "All places that anybody has chosen: the more the clients agree, the fewer.",
+            "凡是有人选过的位置都算：大家选得越一致，就越少。",
+        ),
+        (
+            "10 %",
+            "10%",
+            "Only if no two had a place in common; real clients agree on many.",
+            "除非没有两家选过同一个位置；真实的客户端有许多位置是一致的。",
+        ),
+    ),
+    1,
 )
 
 energy_of_one_percent = Guess(
@@ -196,4 +256,35 @@ feedback_of_whom = Question(
         ),
     ),
     0,
+)
+
+for_phones_seen_once = Design(
+    "mathematics.for_phones_seen_once",
+    (
+        "A model of a million weights; ten thousand phones, of which each is drawn once or twice; 100 kB up are allowed a "
+        "message. "
+        "Design the messages of both directions, and say how you would choose between two candidates.",
+        "一个一百万权重的模型；一万部手机，每部只会抽到一两次；每条上行消息至多 100 kB。"
+        "请设计两个方向的消息，并说明你怎样在两个候选方案之间选择。",
+    ),
+    (
+        "100 kB for a million weights are 0.8 bit each, headers and places included. Phones that come once never send a "
+        "residual, so "
+        "I take codecs that do well without memory: entropy-coded quantization at some 0.7 bit, by contexts, or the "
+        "largest few per cent with signs only. Down, the first model is nearly the whole account: 4 MB as float32; at 8 bits a "
+        "quarter of that, or as its seed while few rounds have passed; the updates after it by the same codec, with a residual "
+        "at "
+        "the server, which always comes. To choose I train each candidate with ten seeds or more, in pairs, judge by images that "
+        "no client trains on, look at accuracy against all bytes that were made, and open the test set once, for the one chosen.",
+        "一百万个权重分 100 kB，连头部和位置在内，每个 0.8 位。只来一次的手机没有机会补发残差，"
+        "所以要选不靠记忆也好用的：约 0.7 位的熵编码量化（按上下文），或者只留最大的百分之几、只发正负号。"
+        "下行几乎全是第一个模型：float32 要 4 MB，8 位只要四分之一，轮数不多时还可以只发种子；之后的更新用同样的编解码器，"
+        "残差放在服务器，它轮轮都在。要选，就把每个候选用十个以上的种子成对训练，按任何客户端都没有的图片来评，"
+        "看准确率与真正生成的全部字节；测试集只为选中的那一个打开一次。",
+    ),
+    (
+        ("It computes bits a weight from the budget, places and headers included.", "由预算算出每个权重几位，连位置和头部在内。"),
+        ("It says what becomes of error feedback where a phone comes once.", "说明了手机只来一次时，误差反馈会怎样。"),
+        ("It chooses by validation data and several seeds, not by the test set.", "按验证数据和多个种子来选，不看测试集。"),
+    ),
 )
