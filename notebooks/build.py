@@ -37,8 +37,9 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
   or after it, with headings of the same levels and numbers. A bare `+++` opens a cell of both editions: a formula,
   a picture, a row of links. A code cell ends the prose cell before it: what follows needs its own `+++`.
 - **Code** stands once and is the same in both editions, comments in English. The first code cell calls
-  `use_language("…")` and the build puts the edition's language there. The only other difference is the first line of a
-  folded solution, which the build translates.
+  `use_language("…")` and the build puts the edition's language there. The only other differences are the first line of a
+  folded solution, which the build translates, and the language that `fl.start_at` is given: the cell below the heading of a
+  numbered section, which brings what the section needs to whoever begins there.
 - **Options** stand in the first lines of a code cell: `:tags: [nbval-ignore-output]` where the output is a widget or
   may differ by machine, `:jupyter: {source_hidden: true}` to fold the code.
 - **Prompts.** A code cell that asks before it tells carries the tag `prompt` and an option that no edition shows: what
