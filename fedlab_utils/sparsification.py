@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from .validation import require_finite, require_integer, require_number, require_rng
 
+SHORT = 2**16  # weights, see `_of_rank`
+
 
 class Sparse(NamedTuple):
     """indices: int64 [k], rising. values: [k], float32 or float64 as x, float64 for other dtypes. shape: that of x."""
@@ -43,7 +45,7 @@ def top_k(x: ArrayLike, k: float) -> Sparse:
 
     x: array of any shape. k: a fraction (float in (0, 1]) or a count (int in 1 … n). Exactly k are kept: of equal
     magnitudes at the threshold those of lower index, where the formula's >= may keep more. ValueError for NaN,
-    infinity, or k out of range. Selection by partition, O(n): the sort of section 3.1.2.1 is not needed.
+    infinity, or k out of range. Selection, O(n): the sort of section 3.1.2.1 is not needed.
     """
     x = require_finite("x", x)
     flat = x.ravel()
@@ -51,11 +53,32 @@ def top_k(x: ArrayLike, k: float) -> Sparse:
     if kept == flat.size:
         return Sparse(np.arange(kept), flat.copy(), x.shape)
     magnitude = np.abs(flat)
-    threshold = np.partition(magnitude, flat.size - kept)[flat.size - kept]  # |x|_(k) of formula 4.2
+    threshold = _of_rank(magnitude, flat.size - kept)  # |x|_(k) of formula 4.2
     stays = magnitude > threshold
     stays[np.flatnonzero(magnitude == threshold)[: kept - np.count_nonzero(stays)]] = True
     indices = np.flatnonzero(stays)
     return Sparse(indices, flat[indices], x.shape)
+
+
+def _of_rank(magnitude: np.ndarray, rank: int) -> np.floating:
+    """The value that stands at `rank` (from 0) when magnitudes, float32 or float64 [n], are sorted.
+
+    Floats that are not negative are in the order of their bits. So the digits of the answer, 16 bits each, are found from the top
+    by counting: twice or four times O(n), whatever the values, where NumPy's partition takes twenty times as long on a
+    vector that is mostly one value, as sparse deltas are. A short vector is not worth counting into 65,536 bins.
+    """
+    if magnitude.size < SHORT:
+        return np.partition(magnitude, rank)[rank]
+    left = magnitude.view(np.uint32 if magnitude.dtype == np.float32 else np.uint64)
+    found = 0
+    for shift in range(8 * left.dtype.itemsize - 16, -1, -16):
+        digits = np.right_shift(left, left.dtype.type(shift)).astype(np.uint16)  # the last 16 bits of what is left after the shift
+        below = np.bincount(digits, minlength=2**16).cumsum()
+        digit = int(np.searchsorted(below, rank, side="right"))
+        rank -= int(below[digit - 1]) if digit else 0
+        left = left[digits == digit]
+        found = found << 16 | digit
+    return np.array([found], left.dtype).view(magnitude.dtype)[0]
 
 
 def random_k(x: ArrayLike, k: float, rng: np.random.Generator) -> Sparse:
