@@ -72,7 +72,7 @@ def _of_rank(magnitude: np.ndarray, rank: int) -> np.floating:
     left = magnitude.view(np.uint32 if magnitude.dtype == np.float32 else np.uint64)
     found = 0
     for shift in range(8 * left.dtype.itemsize - 16, -1, -16):
-        digits = np.right_shift(left, left.dtype.type(shift)).astype(np.uint16)  # the last 16 bits of what is left after the shift
+        digits = np.right_shift(left, left.dtype.type(shift)).astype(np.uint16)  # the last 16 of what the shift leaves
         below = np.bincount(digits, minlength=2**16).cumsum()
         digit = int(np.searchsorted(below, rank, side="right"))
         rank -= int(below[digit - 1]) if digit else 0
