@@ -40,6 +40,7 @@ from .theory import bits_per_weight, log2_binomial, nmse
 
 # Where a name of `fl.…` lives that is imported at its first use: a function or class, or else a module.
 _NAMES = {
+    "Dataset": "data.mnist",
     "History": "federation.history",
     "load_diabetes": "data.tables",
     "load_small_digits": "data.tables",

@@ -49,7 +49,7 @@ class Sent(NamedTuple):
 
 
 class NobodyThere(RuntimeError):
-    """None of a round's clients can be reached."""
+    """None of a round's clients can be reached, or none of the first round's can train."""
 
 
 class Coordinator:
@@ -131,6 +131,7 @@ class Coordinator:
         seen = set()
         self._uplink_bytes = 0
         self._took_part: list[int] = []
+        dropped_before = len(self.dropped)
         for answer in sorted(found, key=lambda answer: (answer.client, -answer.number)):
             if answer.record is None and answer.number != number:
                 continue  # no news: it was dropped in its own round
@@ -143,6 +144,9 @@ class Coordinator:
                     updates[answer.client] = update
             except NotUsable as error:
                 self._drop(number, answer.client, str(error))
+        if number == 0 and not self._took_part:  # and so it would be in each round: better to end than to send a model in vain
+            first = self.dropped[dropped_before]
+            raise NobodyThere(f"round 1: no answer of any client could be used; client {first.client}: {first.why}")
         samples = sum(update.samples for update in updates.values())
         self._server.begin()
         for client in sorted(updates):
