@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engines.tff_kernel import NAME as TFF
+from ..engines.kernels import FLOWER, KERNELS, TFF
 from ..language import LANGUAGES
 
 PACKAGE = Path(__file__).resolve().parent
@@ -85,7 +85,7 @@ BOOK = (
         ("the document's code on the framework it names, running again: its quantization, what it really sends, "
          "TFF beside our simulator",
          "文档的代码在它所用的框架上重新运行：它的量化、真正发送了什么、与本书模拟器的比较"),
-        number="5", note="TFF", minutes=40, needs=("05_practice",), module="tff", kernel=TFF,
+        number="5", note="TFF", minutes=40, needs=("05_practice",), module="tff", kernel=TFF.name,
     ),
     Chapter(
         "90_teacher",
@@ -147,5 +147,8 @@ def _link(chapter: Chapter, language: str, separator: str, folder: str) -> str:
 
 
 def _brief(chapter: Chapter, language: str) -> str:
-    needs = {"en": " (Linux, `make tff`)", "zh": "（Linux，`make tff`）"}[language] if chapter.kernel == TFF else ""
+    needs = ""
+    if kernel := KERNELS.get(chapter.kernel):
+        where = {TFF: ("Linux, ", "Linux，"), FLOWER: ("", "")}[kernel][LANGUAGES.index(language)]
+        needs = {"en": f" ({where}`{kernel.make}`)", "zh": f"（{where}`{kernel.make}`）"}[language]
     return chapter.brief[LANGUAGES.index(language)] + needs

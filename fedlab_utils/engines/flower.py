@@ -17,8 +17,9 @@ Everything else stands in the app's configuration, or is passed to both: see `Pl
 from __future__ import annotations
 
 import csv
-import importlib.util
+import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +27,32 @@ import numpy as np
 
 from ..federation.history import History
 from ..language import say
+from . import ready
+from .flower_mods import RECORD, Mod, on_arrays
 from .flower_plan import MakeData, MakeModel, Plan
+from .kernels import FLOWER
+from .ready import NotReady
 
-__all__ = ["NotReady", "Plan", "client_app", "require", "server_app", "write_results"]
-
-
-class NotReady(RuntimeError):
-    """This Python has no Flower."""
+__all__ = ["NotReady", "Plan", "client_app", "on_arrays", "require", "server_app", "write_results"]
 
 
 def require() -> None:
     """NotReady, in one sentence that says what to do, where this Python has no Flower."""
-    if importlib.util.find_spec("flwr") is None:
+    try:
+        ready.require(FLOWER)
+    except NotReady:
+        if "ipykernel" in sys.modules:  # a notebook: it is the kernel that is wrong
+            raise
         raise NotReady(say(
             "Flower is not installed in this Python: run `make flower-env` in the book's folder, then .venv-flower/bin/python.",
             "这个 Python 里没有安装 Flower：请在本书的文件夹里运行 `make flower-env`，然后使用 .venv-flower/bin/python。",
-        ))  # fmt: skip
+        )) from None  # fmt: skip
 
 
-def client_app(model: MakeModel, data: MakeData, **settings: Any) -> Any:
+def client_app(model: MakeModel, data: MakeData, mods: Sequence[Mod] = (), **settings: Any) -> Any:
     """A Flower ClientApp. model(): a Keras model. data(partition): the Dataset of one client, with the numbers of its node's
-    `partition-id`; its test set is used with state="local" only. settings: of a `Plan`, before those of the configuration.
+    `partition-id`; its test set is used with state="local" only. mods: Flower's, around every message; `on_arrays` makes
+    those that act on arrays act on our payloads. settings: of a `Plan`, before those of the configuration.
 
     What it knows of one round in the next is kept in the context that Flower keeps for it, and nowhere else.
     """
@@ -54,7 +60,7 @@ def client_app(model: MakeModel, data: MakeData, **settings: Any) -> Any:
     from flwr.app import ConfigRecord, Message, RecordDict
     from flwr.clientapp import ClientApp
 
-    app, record = ClientApp(), "fedlab"
+    app, record = ClientApp(mods=list(mods)), RECORD
 
     def participant(context: Any) -> Any:
         from .flower_client import Participant  # takes TensorFlow, which a question needs not
