@@ -1,10 +1,10 @@
-"""Make flower.csv: what happens in a simulation and in a deployment of Flower on this machine, second by second. Ten minutes.
+"""Make flower.csv: what happens in a simulation and in a deployment of Flower on this machine, second by second. Twelve minutes.
 
     .venv-flower/bin/python data/results/flower.py
 
-Three clients, three rounds, as the app in flower/ has them (the document's model, 600 images each); a SuperLink and three SuperNodes as
-processes on loopback, with TLS and keys. Each codec once, both ways; a minute in which nothing is trained; and eight rounds in which
-node 2 is killed after the second. Its runs are those of tests/engines/test_flower_deploy.py, which holds the table.
+Three clients, three rounds, as the app in flower/ has them (the document's model, 600 images each); a SuperLink and three
+SuperNodes as processes on loopback, with TLS and keys. Each codec once, both ways; two minutes in which nothing is trained; and
+eight rounds in which node 2 is killed after the second. tests/engines/test_flower_deploy.py measures again, and compares.
 """
 
 import tempfile

@@ -80,6 +80,14 @@ BOOK = (
         number="5", minutes=40, needs=("04_mathematics",), module="practice", document=5,
     ),
     Chapter(
+        "05_practice_flower",
+        ("In practice, continued: Flower", "项目实践（续）：Flower"),
+        ("the same payloads on an engine for many machines: three ways to run one training, the message on the wire taken apart, "
+         "keys, nodes that fail, secure sums and differential privacy",
+         "把同样的载荷放到能跨多台机器的引擎上：同一次训练的三种运行方式、拆开线路上的消息、密钥、掉线的节点、安全求和与差分隐私"),
+        number="5", note="Flower", minutes=50, needs=("05_practice",), module="flower", kernel=FLOWER.name,
+    ),
+    Chapter(
         "05_practice_tff",
         ("In practice, continued: TensorFlow Federated", "项目实践（续）：TensorFlow Federated"),
         ("the document's code on the framework it names, running again: its quantization, what it really sends, "

@@ -25,9 +25,9 @@ NODE = re.compile(r"^node (\d+) (?:was |is )(killed|refused|back)\b")
 class Event(NamedTuple):
     """One thing that happened. seconds: since the run began. node, round: which, from 0 and from 1; -1 for none.
 
-    payload_up, payload_down: bytes of the account of a round that ended. socket_up, socket_down: bytes that all nodes' sockets have carried
-    since the run began, TLS and all; 0 in a simulation, which has no sockets. event: "begin", "round", "dropped", "killed", "refused",
-    "back" or "end"; note: why; of "end" the checksum of the weights.
+    payload_up, payload_down: bytes of the account of a round that ended. socket_up, socket_down: bytes that all nodes' sockets
+    have carried since the run began, TLS and all; 0 in a simulation, which has no sockets. event: "begin", "round", "dropped",
+    "killed", "refused", "back" or "end"; note: why; of "end" the checksum of the weights.
     """
 
     run: str
@@ -109,23 +109,40 @@ def load(path: Path | None = None) -> dict[str, list[Event]]:
     return runs
 
 
-class Bill(NamedTuple):
-    """What a run of a deployment has carried, in bytes: payloads as the account has them, and all that the sockets carried."""
+class Wire(NamedTuple):
+    """What one node and one round take at a node's socket once everybody has a model, on the mean, both ways together.
 
-    minutes: float
-    rounds: int
-    payload: tuple[int, int]  # up, down
-    socket: tuple[int, int]
+    seconds: of a round. payload, engine: bytes of the account, and all others. polling: those of the engine that would have been
+    carried had nothing been trained.
+    """
+
+    seconds: float
+    payload: float
+    engine: float
+    polling: float
 
     @property
-    def engine(self) -> int:
-        """What the sockets carried beside the payloads."""
-        return sum(self.socket) - sum(self.payload)
+    def exchange(self) -> float:
+        """Bytes of the engine for one message and its answer."""
+        return self.engine - self.polling
+
+    @property
+    def share(self) -> float:
+        """The engine's share of all bytes, 0 … 1."""
+        return self.engine / (self.payload + self.engine)
 
 
-def bill(events: Sequence[Event]) -> Bill:
-    """The bill of a run, from its beginning to its end."""
-    rounds = [event for event in events if event.event == "round"]
-    up, down = sum(event.payload_up for event in rounds), sum(event.payload_down for event in rounds)
-    last = events[-1]
-    return Bill(last.seconds / 60, len(rounds), (up, down), (last.socket_up, last.socket_down))
+def polling(idle: Sequence[Event], nodes: int) -> float:
+    """Bytes a minute that a node without work carries, both ways. idle: the log of a while in which nothing is trained."""
+    return (idle[-1].socket_up + idle[-1].socket_down) / nodes / (idle[-1].seconds / 60)
+
+
+def steady(events: Sequence[Event], a_minute: float, nodes: int) -> Wire:
+    """The bill of a run's rounds but the first, in which everybody is sent a model. a_minute: what polling takes."""
+    first, *others = [event for event in events if event.event == "round"]
+    n = len(others) * nodes
+    seconds = (others[-1].seconds - first.seconds) / len(others)
+    payload = sum(event.payload_up + event.payload_down for event in others) / n
+    last = others[-1]
+    socket = (last.socket_up + last.socket_down - first.socket_up - first.socket_down) / n
+    return Wire(seconds, payload, socket - payload, a_minute * seconds / 60)
