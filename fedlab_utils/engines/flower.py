@@ -17,8 +17,8 @@ Everything else stands in the app's configuration, or is passed to both: see `Pl
 from __future__ import annotations
 
 import csv
+import hashlib
 import sys
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from .flower_plan import MakeData, MakeModel, Plan
 from .kernels import FLOWER
 from .ready import NotReady
 
-__all__ = ["NotReady", "Plan", "client_app", "on_arrays", "require", "server_app", "write_results"]
+__all__ = ["NotReady", "Plan", "client_app", "fingerprint", "on_arrays", "require", "server_app", "write_results"]
 
 
 def require() -> None:
@@ -132,16 +132,24 @@ def server_app(model: MakeModel, data: MakeData, on_round: Any = None, **setting
     return app
 
 
+def fingerprint(payload: bytes) -> str:
+    """16 hexadecimal digits by which payloads are told apart: the beginning of their SHA-256.
+
+    CRC-32 will not do: a payload ends in its own, and whatever ends in its own CRC-32 has one and the same, 0x2144DF1C.
+    """
+    return hashlib.sha256(payload).hexdigest()[:16]
+
+
 def write_results(folder: Path, history: History, sent: Any, dropped: list[str]) -> None:
     """Write history.csv, weights.npz, messages.csv (each message of the account: its round from 1, client, direction, kind,
-    bytes and CRC-32) and dropped.txt (what was not used, and why)."""
+    bytes and fingerprint) and dropped.txt (what was not used, and why)."""
     folder.mkdir(parents=True, exist_ok=True)
     if history.accuracy:
         history.save(folder / "history.csv")
         np.savez(folder / "weights.npz", *history.weights)
     with open(folder / "messages.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["round", "client", "direction", "kind", "bytes", "crc32"])
+        table.writerow(["round", "client", "direction", "kind", "bytes", "sha256"])
         for number, client, up, kind, payload in sent:
-            table.writerow([number + 1, client, "up" if up else "down", kind, len(payload), zlib.crc32(payload)])
+            table.writerow([number + 1, client, "up" if up else "down", kind, len(payload), fingerprint(payload)])
     (folder / "dropped.txt").write_text("".join(f"{line}\n" for line in dropped), "utf-8")

@@ -43,7 +43,8 @@ def engine_share(wires: Mapping[str, Wire], exchange: float, a_minute: float) ->
             for ax, value in ((left, wire.share), (right, (wire.payload + wire.engine) / 1e3)):
                 ax.plot(wire.payload / 1e3, value, "o", color=LOSSY, ms=6)
             beside, across = ((2, 7), "left") if wire.share < 0.05 else ((-8, -9), "right")  # below the line, or above its end
-            left.annotate(_codec(name), (wire.payload / 1e3, wire.share), beside, textcoords="offset points", ha=across, fontsize=9)
+            left.annotate(_codec(name), (wire.payload / 1e3, wire.share), beside, textcoords="offset points", ha=across,
+                          fontsize=9)  # fmt: skip
         left.set_title(say("The engine's share", "引擎的占比"))
         right.set_title(say("All that is carried", "总字节数"))
         for ax in (left, right):
@@ -126,5 +127,5 @@ def noise(runs: Mapping[str, Sequence[float]]) -> Still:
         percent_axis(ax.yaxis)
         whole_numbers(ax.xaxis)
         ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
-    told = say(", ", "，").join(f"{names.get(key, f'ε = {key}')} {100 * accuracy[-1]:.0f} %" for key, accuracy in runs.items())
+    told = say(", ", "，").join(f"{names.get(key, f'ε = {key}')} {100 * accuracy[-1]:.0f}{percent_sign()}" for key, accuracy in runs.items())
     return Still(figure, say(f"Accuracy after the last round: {told}.", f"最后一轮之后的准确率：{told}。"))

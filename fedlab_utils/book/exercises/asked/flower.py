@@ -89,8 +89,8 @@ back = Question(
         (
             "it is refused until the SuperLink no longer believes in the old one",
             "先被拒绝，直到 SuperLink 认定原来的节点已经离开",
-            "Refused six times here, and taken after 51 seconds.",
-            "这里被拒绝了六次，51 秒后才被接纳。",
+            "Refused six times here, and taken after little more than 50 seconds.",
+            "这里被拒绝了六次，五十多秒后才被接纳。",
         ),
         (
             "never again: a lost node must be registered anew", "再也不行：丢失的节点必须重新登记",
