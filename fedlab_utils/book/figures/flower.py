@@ -127,5 +127,7 @@ def noise(runs: Mapping[str, Sequence[float]]) -> Still:
         percent_axis(ax.yaxis)
         whole_numbers(ax.xaxis)
         ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
-    told = say(", ", "，").join(f"{names.get(key, f'ε = {key}')} {100 * accuracy[-1]:.0f}{percent_sign()}" for key, accuracy in runs.items())
+    told = say(", ", "，").join(
+        f"{names.get(key, f'ε = {key}')} {100 * accuracy[-1]:.0f}{percent_sign()}" for key, accuracy in runs.items()
+    )
     return Still(figure, say(f"Accuracy after the last round: {told}.", f"最后一轮之后的准确率：{told}。"))
