@@ -96,8 +96,7 @@ def write(path: Path, events: Iterable[Event]) -> None:
 def load(path: Path | None = None) -> dict[str, list[Event]]:
     """A log, by default the recorded one: the events of each run, in order. ValueError where it is damaged."""
     path, mend = (path, "") if path else existing("results/flower.csv")
-    kinds = [type(Event._field_defaults.get(name, "")) for name in Event._fields]
-    kinds[Event._fields.index("seconds")] = float
+    kinds = (str, float, str, int, int, float, int, int, int, int, str)
     runs: dict[str, list[Event]] = {}
     try:
         with path.open(newline="", encoding="utf8") as file:

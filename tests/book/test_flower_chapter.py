@@ -260,7 +260,7 @@ def test_a_mod_on_arrays_clips_the_delta_adds_its_noise_and_then_comes_the_codec
     on_flower(clients=2, rounds=1, on_reply=note, mods=noisy(0.0, 1.0, norm=0.5, codec=fl.Identity()))
     for client in plain:
         delta, clipped = (fl.decode(each[client]["payload"]).astype(float) for each in (plain, seen))
-        assert np.linalg.norm(clipped) == pytest.approx(0.5, rel=1e-4) and np.linalg.norm(delta) > 0.6
+        assert np.linalg.norm(clipped) == pytest.approx(0.5, rel=1e-4) and np.linalg.norm(delta) > 1
         np.testing.assert_allclose(clipped, delta * 0.5 / np.linalg.norm(delta), atol=1e-6)
         assert seen[client]["loss"] == 0 != plain[client]["loss"] and seen[client]["samples"] == 600
     clipped, seen = seen, {}

@@ -115,8 +115,7 @@ masked = Question(
         ),
         (
             "TopK(0.01): little to add", "TopK(0.01)：要加的很少",
-            "Each keeps other places, so that the values that are added belong to different weights; and the places, sent "
-            "in the open, ",
+            "Each keeps places of its own, so that what is added belongs to different weights; and the places, sent in the open, "
             "tell where the data were.",
             "各家保留的位置不同，加在一起的值属于不同的权重；而位置如果明着发，又会泄露数据的痕迹。",
         ),
