@@ -23,6 +23,7 @@ SAID = (
     (re.compile(r"; a solution is folded away in the next cell(, and `….solution\(\)` shows it)?"), ""),
     (re.compile(r"；?参考答案折叠在下一个单元格里，也可以用 `….solution\(\)` 显示"), ""),
     (re.compile(r"；?下一个单元格里折叠着参考答案"), ""),
+    (re.compile(r", then open the answer below|，再打开下面的参考回答"), ""),
     (re.compile(rf"\[([^\]]+)\]\({TEACHERS}\.ipynb[^)]*\)"), r"\1"),
 )
 LANGUAGE = re.compile(r'^fl\.use_language\("(?:en|zh)"\)', re.MULTILINE)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def require() -> None:
     try:
         ready.require(FLOWER)
     except NotReady:
-        if "ipykernel" in sys.modules:  # a notebook: it is the kernel that is wrong
+        if ready.in_notebook():  # it is the kernel that is wrong
             raise
         raise NotReady(say(
             "Flower is not installed in this Python: run `make flower-env` in the book's folder, then .venv-flower/bin/python.",

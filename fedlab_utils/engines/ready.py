@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 
 from ..language import say
 from . import kernels
@@ -16,6 +17,12 @@ class NotReady(RuntimeError):
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
+
+
+def in_notebook() -> bool:
+    """Whether this process is a Jupyter kernel."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def require(kernel: Kernel) -> None:

@@ -197,7 +197,7 @@ def test_a_folder_without_reports_is_told(tmp_path):
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_students_edition_shows_no_solution_and_no_answer(language, tmp_path):
     files = student.hand_out(language, tmp_path / "out")
-    assert len(files) == 7 and not any("teacher" in file.name for file in files)
+    assert len(files) == 8 and not any("teacher" in file.name for file in files)
     for file in files:
         book, given = (json.loads(path.read_text("utf8")) for path in (ROOT / "notebooks" / language / file.name, file))
         solutions = [cell for cell in book["cells"] if "solution" in cell["metadata"].get("tags", [])]
@@ -208,7 +208,8 @@ def test_the_students_edition_shows_no_solution_and_no_answer(language, tmp_path
         assert not any(cell["outputs"] for cell in given["cells"] if "reveal" in cell["metadata"].get("tags", []))
         assert sum("fl.exercises.withhold()" in source for source in sources) == 1
         text = "\n".join(sources)
-        assert not any(said in text for said in ("90_teacher", "folded away", "折叠着", "`….solution()`", "参考答案折叠"))
+        assert not any(said in text for said in ("90_teacher", "folded away", "折叠着", "`….solution()`", "参考答案折叠",
+                                            "open the answer", "参考回答"))
     with pytest.raises(FileExistsError, match="holds notebooks, in which somebody may have worked"):
         student.hand_out(language, tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="holds no chapters"):

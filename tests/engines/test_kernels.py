@@ -76,7 +76,7 @@ def sentence(kernel, monkeypatch, *, supported=True, found=False, instead=False,
     monkeypatch.setattr(ready.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(shutil, "which", lambda name: "make" if make else None)
     monkeypatch.setenv(kernel.instead, "1") if instead else monkeypatch.delenv(kernel.instead, raising=False)
-    monkeypatch.setitem(sys.modules, "ipykernel", object())  # as in a notebook
+    monkeypatch.setattr(ready, "in_notebook", lambda: True)
     with pytest.raises(ready.NotReady) as caught:
         {TFF.name: tff, FLOWER.name: flower}[kernel.name].require()
     (line,) = caught.value._render_traceback_()
