@@ -37,7 +37,7 @@ test: .venv/.dev
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m mypy
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not tff and not flower" \
-	    $(NBVAL) --ignore-glob="*_tff.ipynb" notebooks/en notebooks/zh tests
+	    $(NBVAL) --ignore-glob="*_tff.ipynb" --ignore-glob="*_flower.ipynb" notebooks/en notebooks/zh tests
 
 notebooks: .venv/.dev
 	.venv/bin/python notebooks/build.py
@@ -64,7 +64,7 @@ test-tff: tff .venv/.dev
 	.venv/bin/python -m pytest -m tff tests
 	.venv/bin/python -m pytest --nbval notebooks/*/*_tff.ipynb
 
-# Flower has an environment of its own as well: its packages do not resolve beside JupyterLab's.
+# Flower has an environment of its own as well: its packages do not resolve beside JupyterLab's. So does its kernel, "fedlab-flower".
 flower-env: .venv-flower/.installed
 
 flower: flower-env
@@ -73,8 +73,10 @@ flower: flower-env
 flower-deploy: flower-env
 	.venv-flower/bin/python -m fedlab_utils.engines.flower_run deployment $(FLOWER_ARGS)
 
-test-flower: flower-env
-	.venv-flower/bin/python -m pytest -m flower tests/engines/test_flower.py tests/engines/test_flower_runs.py tests/engines/test_flower_deploy.py
+test-flower: flower-env .venv/.dev
+	.venv-flower/bin/python -m pytest -m flower $(addprefix tests/engines/test_,kernels.py flower.py flower_runs.py flower_deploy.py) \
+	    tests/book/test_flower_chapter.py
+	.venv/bin/python -m pytest --nbval notebooks/*/*_flower.ipynb
 
 bench: .venv/.dev
 	.venv/bin/python benchmarks/codecs.py
@@ -83,8 +85,8 @@ bench: .venv/.dev
 
 # The locks from the ranges in pyproject.toml; UPGRADE=--upgrade takes newer versions of everything. No index is named in them.
 LOCK = uv pip compile --universal --python-version 3.11 --fork-strategy fewest --annotation-style line --no-emit-index-url --quiet $(UPGRADE)
-# What decides numbers, and what runs the tests, is in .venv-flower what it is in the book.
-SAME = numpy|keras|tensorflow|tensorflow-cpu|constriction|pytest|hypothesis
+# What decides numbers, what draws and asks, and what runs the tests, is in .venv-flower what it is in the book.
+SAME = numpy|keras|tensorflow|tensorflow-cpu|constriction|ipykernel|ipywidgets|matplotlib|pillow|tqdm|pytest|hypothesis
 update:
 	@command -v uv >/dev/null || { echo 'uv is needed for this: pip install uv, in an environment of its own.' >&2; exit 1; }
 	$(LOCK) --group check --output-file requirements.txt pyproject.toml
@@ -104,10 +106,10 @@ help:
 	@echo 'make mutants            plant faults and see whether the tests notice: half a day'
 	@echo 'make tff                what chapter 5 on TensorFlow Federated runs on, in .venv-tff: Python 3.11, Linux x86-64, 2 GB'
 	@echo 'make test-tff           the tests and notebooks that need it'
-	@echo 'make flower-env         what our payloads on Flower run on, in .venv-flower: a minute, 2 GB'
+	@echo 'make flower-env         what chapter 5 on Flower and the app in flower/ run on, in .venv-flower: a minute, 2 GB'
 	@echo 'make flower             the app in flower/ in its simulation; FLOWER_ARGS="rounds=5 clients=20" changes its configuration'
 	@echo 'make flower-deploy      the same as a deployment here: a SuperLink and three SuperNodes, TLS, keys; bytes at the sockets'
-	@echo 'make test-flower        the tests that need it'
+	@echo 'make test-flower        the tests and notebooks that need it'
 	@echo 'make bench              codecs and simulation, with peers in environments of their own: half an hour, 6 GB'
 	@echo 'make update             compile requirements*.txt but that of TFF from pyproject.toml (UPGRADE=--upgrade), with uv'
 	@echo 'The first call makes .venv; PYTHONS=/path/to/python3.12 chooses its Python.'
@@ -135,7 +137,7 @@ venv venv-flower:
 INSTALL = if command -v uv >/dev/null; then uv pip install --quiet --python .venv/bin/python "$$@"; \
     else .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile "$$@"; fi
 
-.venv/.installed: $(VENV) requirements.txt pyproject.toml jupyter/overrides.json jupyter/fedlab-tff.json
+.venv/.installed: $(VENV) requirements.txt pyproject.toml jupyter/overrides.json jupyter/fedlab-tff.json jupyter/fedlab-flower.json
 	@echo 'Installing what requirements.txt lists into .venv. The first time this takes a minute or so.'
 	@set -- -r requirements.txt; $(INSTALL)
 	@set -- --no-deps -e .; $(INSTALL)
@@ -169,6 +171,6 @@ venv-tff:
 
 .venv-flower/.installed: $(VENV_FLOWER) requirements-flower.txt pyproject.toml
 	@echo 'Installing what requirements-flower.txt lists into .venv-flower. The first time this takes a minute or more.'
-	@.venv-flower/bin/python -m pip install -qq --disable-pip-version-check --no-compile -r requirements-flower.txt
+	@.venv-flower/bin/python -m pip install -qq --disable-pip-version-check --no-compile --no-deps -r requirements-flower.txt
 	@.venv-flower/bin/python -m pip install -qq --disable-pip-version-check --no-compile --no-deps -e .
 	@echo '$(CURDIR)' >$@

@@ -74,7 +74,7 @@ from nbformat import NotebookNode
 
 from fedlab_utils.book import chapters
 from fedlab_utils.book.chapters import BOOK, Chapter
-from fedlab_utils.engines import tff_kernel
+from fedlab_utils.engines import kernels
 
 HERE = Path(__file__).resolve().parent
 LANGUAGES = ("zh", "en")
@@ -255,10 +255,11 @@ class _SilentOutputWidget(OutputWidget):
 def execute(notebook: NotebookNode, folder: Path, name: str) -> None:
     """Run the notebook in `folder`, in place. BuildError shows the first cell that may not be published.
 
-    NoSuchKernel also where the kernel of TensorFlow Federated, which is always listed, has nothing to run on.
+    NoSuchKernel also where a kernel of TensorFlow Federated or Flower, which is always listed, has nothing to run on.
     """
-    if notebook.metadata.kernelspec.name == tff_kernel.NAME and tff_kernel.python() is None:
-        raise NoSuchKernel(tff_kernel.NAME)
+    own = kernels.KERNELS.get(notebook.metadata.kernelspec.name)
+    if own and kernels.python(own) is None:
+        raise NoSuchKernel(own.name)
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,

@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,7 +90,7 @@ def watch(patch):
 
 
 def expected(case, clients, cohort, monkeypatch, rounds=3):
-    """simulate of the same: its history, and the CRC-32 of every message, (round, client, direction) → a list."""
+    """simulate of the same: its history, and the fingerprint of every message, (round, client, direction) → a list."""
     mnist = fl.load_mnist()
     parts = fl.partition_iid(mnist.y_train, n_clients=100, seed=0)[:clients]
     settings, messages = dict(CASES[case]), {}
@@ -104,24 +103,24 @@ def expected(case, clients, cohort, monkeypatch, rounds=3):
             error_feedback=settings.get("error-feedback"), mask=mask_of(model) if case == "mask" else None,
         )  # fmt: skip
     for number, client, payloads in seen.uplinks:
-        messages[number + 1, client, "up"] = [zlib.crc32(payload) for payload in payloads]
+        messages[number + 1, client, "up"] = [fl.flower.fingerprint(payload) for payload in payloads]
     for number, (services, model, _) in enumerate(seen.served):
         for client, service in services.items():
             payloads = [] if service.begins == "held" else [fl.Identity().encode(model)]
             payloads += seen.broadcasts[service.since : number] if service.since is not None else []
-            messages[number + 1, client, "down"] = [zlib.crc32(payload) for payload in payloads]
+            messages[number + 1, client, "down"] = [fl.flower.fingerprint(payload) for payload in payloads]
     return history, messages
 
 
 def sent_in(out):
-    """The CRC-32 of every message of a run, (round, client, direction) → a list; without the mask, on which simulate agrees once,
-    before it counts."""
+    """The fingerprint of every message of a run, (round, client, direction) → a list; without the mask, on which simulate
+    agrees once, before it counts."""
     sent = {}
     with open(out / "messages.csv", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["kind"] != "mask":
                 key = int(row["round"]), int(row["client"]), row["direction"]
-                sent.setdefault(key, []).append(int(row["crc32"]))
+                sent.setdefault(key, []).append(row["sha256"])
     return sent
 
 

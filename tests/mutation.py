@@ -46,6 +46,7 @@ TESTS = {
     "exercises/algorithms": [CHECKERS + "test_algorithms.py", "tests/book/test_exercises.py"],
     "exercises/background": [CHECKERS + "test_background.py", "tests/book/test_exercises.py"],
     "exercises/concepts": [CHECKERS + "test_concepts.py", "tests/book/test_exercises.py"],
+    "exercises/flower": ["tests/book/test_flower_chapter.py", "tests/book/test_exercises.py"],
     "exercises/tff": ["tests/engines/test_tff.py", "tests/book/test_exercises.py"],
     "federation": [ALL_BUT_STUDIES + "tests/federation", ACCOUNT],
     "federation/baselines": ["-k alone tests/book/test_concepts.py"],
@@ -130,7 +131,7 @@ def tried(mutant, mutated, copy, python):
     part, module, seconds = mutant["part"], Path(mutant["module"]), PARTS[mutant["part"]][2]
     own = f"tests/{part}/test_{module.stem}.py"
     own = own if (copy / own).exists() else ""
-    pytest = f'{python} -m pytest -xq -p no:cacheprovider -m "not browser and not tff" '
+    pytest = f'{python} -m pytest -xq -p no:cacheprovider -m "not browser and not tff and not flower" '
     tests = " && ".join(pytest + tests.format(own=own) for tests in TESTS.get(f"{part}/{module.stem}", TESTS[part]))
     command = f"sh -c 'ulimit -t {seconds}; cd {copy}; export PYTHONPATH={copy}; {tests}'"
     file = copy / mutant["module"]

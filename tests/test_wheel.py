@@ -43,7 +43,8 @@ def test_it_is_the_version_of_pyproject(installed, run):
 
 def test_it_holds_what_it_needs(installed):
     shared = next(installed.glob("*.data")) / "data" / "share" / "jupyter"  # pip moves this below sys.prefix
-    assert (shared / "kernels" / "fedlab-tff" / "kernel.json").is_file()
+    for name in ("fedlab-tff", "fedlab-flower"):
+        assert (shared / "kernels" / name / "kernel.json").is_file()
     assert (shared / "lab" / "settings" / "overrides.d" / "fedlab.json").is_file()
     assert (installed / "fedlab_utils" / "py.typed").is_file()
     assert {path.name for path in (installed / "fedlab_utils").iterdir() if path.is_dir()} >= {"codecs", "training", "book"}

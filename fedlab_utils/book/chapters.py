@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engines.tff_kernel import NAME as TFF
+from ..engines.kernels import FLOWER, KERNELS, TFF
 from ..language import LANGUAGES
 
 PACKAGE = Path(__file__).resolve().parent
@@ -81,12 +81,20 @@ BOOK = (
         number="5", minutes=40, needs=("04_mathematics",), module="practice", document=5,
     ),
     Chapter(
+        "05_practice_flower",
+        ("In practice, continued: Flower", "项目实践（续）：Flower"),
+        ("the same payloads on an engine for many machines: three ways to run one training, the message on the wire taken apart, "
+         "keys, nodes that fail, secure sums and differential privacy",
+         "把同样的载荷放到能跨多台机器的引擎上：同一次训练的三种运行方式、拆开线路上的消息、密钥、掉线的节点、安全求和与差分隐私"),
+        number="5", note="Flower", minutes=50, needs=("05_practice",), module="flower", kernel=FLOWER.name,
+    ),
+    Chapter(
         "05_practice_tff",
         ("In practice, continued: TensorFlow Federated", "项目实践（续）：TensorFlow Federated"),
         ("the document's code on the framework it names, running again: its quantization, what it really sends, "
          "TFF beside our simulator",
          "文档的代码在它所用的框架上重新运行：它的量化、真正发送了什么、与本书模拟器的比较"),
-        number="5", note="TFF", minutes=40, needs=("05_practice",), module="tff", kernel=TFF,
+        number="5", note="TFF", minutes=40, needs=("05_practice",), module="tff", kernel=TFF.name,
     ),
     Chapter(
         "80_errata",
@@ -153,5 +161,8 @@ def _link(chapter: Chapter, language: str, separator: str, folder: str) -> str:
 
 
 def _brief(chapter: Chapter, language: str) -> str:
-    needs = {"en": " (Linux, `make tff`)", "zh": "（Linux，`make tff`）"}[language] if chapter.kernel == TFF else ""
+    needs = ""
+    if kernel := KERNELS.get(chapter.kernel):
+        where = {TFF: ("Linux, ", "Linux，"), FLOWER: ("", "")}[kernel][LANGUAGES.index(language)]
+        needs = {"en": f" ({where}`{kernel.make}`)", "zh": f"（{where}`{kernel.make}`）"}[language]
     return chapter.brief[LANGUAGES.index(language)] + needs

@@ -17,8 +17,8 @@ Everything else stands in the app's configuration, or is passed to both: see `Pl
 from __future__ import annotations
 
 import csv
-import importlib.util
-import zlib
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +26,32 @@ import numpy as np
 
 from ..federation.history import History
 from ..language import say
+from . import ready
+from .flower_mods import RECORD, Mod, on_arrays
 from .flower_plan import MakeData, MakeModel, Plan
+from .kernels import FLOWER
+from .ready import NotReady
 
-__all__ = ["NotReady", "Plan", "client_app", "require", "server_app", "write_results"]
-
-
-class NotReady(RuntimeError):
-    """This Python has no Flower."""
+__all__ = ["NotReady", "Plan", "client_app", "fingerprint", "on_arrays", "require", "server_app", "write_results"]
 
 
 def require() -> None:
     """NotReady, in one sentence that says what to do, where this Python has no Flower."""
-    if importlib.util.find_spec("flwr") is None:
+    try:
+        ready.require(FLOWER)
+    except NotReady:
+        if ready.in_notebook():  # it is the kernel that is wrong
+            raise
         raise NotReady(say(
             "Flower is not installed in this Python: run `make flower-env` in the book's folder, then .venv-flower/bin/python.",
             "这个 Python 里没有安装 Flower：请在本书的文件夹里运行 `make flower-env`，然后使用 .venv-flower/bin/python。",
-        ))  # fmt: skip
+        )) from None  # fmt: skip
 
 
-def client_app(model: MakeModel, data: MakeData, **settings: Any) -> Any:
+def client_app(model: MakeModel, data: MakeData, mods: Sequence[Mod] = (), **settings: Any) -> Any:
     """A Flower ClientApp. model(): a Keras model. data(partition): the Dataset of one client, with the numbers of its node's
-    `partition-id`; its test set is used with state="local" only. settings: of a `Plan`, before those of the configuration.
+    `partition-id`; its test set is used with state="local" only. mods: Flower's, around every message; `on_arrays` makes
+    those that act on arrays act on our payloads. settings: of a `Plan`, before those of the configuration.
 
     What it knows of one round in the next is kept in the context that Flower keeps for it, and nowhere else.
     """
@@ -54,7 +59,7 @@ def client_app(model: MakeModel, data: MakeData, **settings: Any) -> Any:
     from flwr.app import ConfigRecord, Message, RecordDict
     from flwr.clientapp import ClientApp
 
-    app, record = ClientApp(), "fedlab"
+    app, record = ClientApp(mods=list(mods)), RECORD
 
     def participant(context: Any) -> Any:
         from .flower_client import Participant  # takes TensorFlow, which a question needs not
@@ -126,16 +131,24 @@ def server_app(model: MakeModel, data: MakeData, on_round: Any = None, **setting
     return app
 
 
+def fingerprint(payload: bytes) -> str:
+    """16 hexadecimal digits by which payloads are told apart: the beginning of their SHA-256.
+
+    CRC-32 will not do: a payload ends in its own, and whatever ends in its own CRC-32 has one and the same, 0x2144DF1C.
+    """
+    return hashlib.sha256(payload).hexdigest()[:16]
+
+
 def write_results(folder: Path, history: History, sent: Any, dropped: list[str]) -> None:
     """Write history.csv, weights.npz, messages.csv (each message of the account: its round from 1, client, direction, kind,
-    bytes and CRC-32) and dropped.txt (what was not used, and why)."""
+    bytes and fingerprint) and dropped.txt (what was not used, and why)."""
     folder.mkdir(parents=True, exist_ok=True)
     if history.accuracy:
         history.save(folder / "history.csv")
         np.savez(folder / "weights.npz", *history.weights)
     with open(folder / "messages.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["round", "client", "direction", "kind", "bytes", "crc32"])
+        table.writerow(["round", "client", "direction", "kind", "bytes", "sha256"])
         for number, client, up, kind, payload in sent:
-            table.writerow([number + 1, client, "up" if up else "down", kind, len(payload), zlib.crc32(payload)])
+            table.writerow([number + 1, client, "up" if up else "down", kind, len(payload), fingerprint(payload)])
     (folder / "dropped.txt").write_text("".join(f"{line}\n" for line in dropped), "utf-8")

@@ -5,11 +5,14 @@ For machines of one's own and for teaching: a CA that signs one server, valid fo
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import os
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 DAYS = 30
 
@@ -83,6 +86,47 @@ def make_node_key(folder: Path, name: str) -> Path:
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     (folder / f"{name}.pub").write_bytes(public + b"\n")
     return folder / name
+
+
+def sign(key: Path, data: bytes) -> bytes:
+    """The signature of some data by a node's private key, as `make_node_key` wrote it: what says who sends a request."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    private: Any = serialization.load_ssh_private_key(key.read_bytes(), password=None)
+    return private.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def is_signed(public: Path, data: bytes, signature: bytes) -> bool:
+    """Whether this signature of these data is by the private key that belongs to `public`."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key: Any = serialization.load_ssh_public_key(public.read_bytes())
+    try:
+        key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def shake_hands(folder: Path, trusted: Path, host: str = "localhost") -> str:
+    """A TLS handshake, in memory, with the server whose certificate `make_certificates` wrote into `folder`. Returns the version.
+
+    trusted: the CA that the other side believes; host: by what name it reaches the server. ssl.SSLCertVerificationError where
+    that CA has not signed the certificate, or not for that name.
+    """
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "server.pem", folder / "server.key")
+    client = ssl.create_default_context(cafile=str(trusted))
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [client.wrap_bio(down, up, server_hostname=host), server.wrap_bio(up, down, server_side=True)]
+    for _ in range(4):
+        for side in sides:
+            with contextlib.suppress(ssl.SSLWantReadError):  # it waits for the other side
+                side.do_handshake()
+    return str(sides[0].version())
 
 
 def _write_secret(file: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -119,10 +120,18 @@ class Deployment:
             if self._taken(node):
                 self._say(f"node {node} is back")
                 return
+            self._say(f"node {node} is refused")
             self._lab.end(process)  # one that is refused ends, and leaves its SuperExec behind
             if time.monotonic() > end:
                 why = self._lab.last_words(self.log_of(node))
                 raise Failed(f"node {node} is not taken back within {REFUSED_SECONDS:g} s: {why}")
+
+    def lose_node(self, node: int) -> threading.Thread:
+        """Kill a node and start it again, as soon as it is taken; join the thread to wait for that. The run goes on meanwhile."""
+        self.kill_node(node)
+        thread = threading.Thread(target=self.restart_node, args=(node,), daemon=True)
+        thread.start()
+        return thread
 
     def _taken(self, node: int) -> bool:
         """Whether the SuperLink has taken a node: then it says its number there."""

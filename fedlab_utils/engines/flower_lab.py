@@ -20,12 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .kernels import FLOWER
+
 MARK, PART = "FEDLAB_FLOWER_LAB", "FEDLAB_FLOWER_PART"  # whose a process is, and by which of its programs it was started
-# Nothing is sent anywhere, nothing is installed, and Ray stays on this machine (the last but two).
-QUIET = {
-    "FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
-    "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1",
+# Ray sends nothing either, and stays on this machine (the second line).
+QUIET = FLOWER.quiet | {
+    "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONUNBUFFERED": "1",
 }  # fmt: skip
 PATIENCE = 6.0  # seconds between asking a process to end and ending it
 

@@ -4,11 +4,15 @@
   starts a process for an app; an app that is called directly, in the process that it was made in, has to set it itself.
 - `_message_id` of a message's metadata: has no setter, and Flower's grids write it when they push a message.
 - `flwr.common.serde`: a message as the protobuf that travels. Public by its name, but in no reference of Flower's.
+- `flwr.common.secure_aggregation`: what a client uploads under SecAgg+, for the chapter, which counts its bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 
 def act_as(run: int, node: int) -> None:
@@ -53,3 +57,20 @@ def context_from_bytes(data: bytes) -> Any:
     from flwr.proto.message_pb2 import Context
 
     return context_from_proto(Context.FromString(data))
+
+
+def secagg_upload(arrays: Sequence[np.ndarray], seeds: Sequence[bytes]) -> list[bytes]:
+    """What a client of Flower's SecAgg+ uploads of these float arrays, by its own functions and with its default settings.
+
+    seeds: of its own mask and of those that it shares with its neighbours, each of a multiple of four bytes.
+    """
+    from flwr.common import ndarray_to_bytes
+    from flwr.common.secure_aggregation import ndarrays_arithmetic as sums
+    from flwr.common.secure_aggregation.quantization import quantize
+    from flwr.common.secure_aggregation.secaggplus_utils import pseudo_rand_gen
+
+    modulus = 2**32
+    values = sums.factor_combine(1, quantize(list(arrays), 8.0, 2**22))
+    for seed in seeds:
+        values = sums.parameters_addition(values, pseudo_rand_gen(seed, modulus, [array.shape for array in values]))
+    return [ndarray_to_bytes(array) for array in sums.parameters_mod(values, modulus)]

@@ -17,11 +17,11 @@ from ..federation.history import History
 from ..training.models import keras
 from .flower_answers import Answer
 from .flower_client import Record
+from .flower_mods import RECORD
 from .flower_plan import Plan
 from .flower_server import Coordinator, NobodyThere, Sent
 
 log = getLogger("flwr")
-RECORD = "fedlab"  # the name of our record in a message, and of what a client remembers in its context
 POLL_SECONDS = 0.5  # how often answers are asked for; Flower's own `send_and_receive` does every three seconds
 ASK_SECONDS = 120.0  # how long a node has to say which client it is, before it is asked again
 

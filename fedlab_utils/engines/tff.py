@@ -19,7 +19,8 @@ from ..data import DELTA_SHAPES as SHAPES
 from ..data.tables import read_results
 from ..layout import unflatten
 from ..validation import require_held_out, require_integer, require_number
-from .tff_ready import NotReady, modules, require  # noqa: F401  (a chapter calls fl.tff.require)
+from .ready import NotReady  # noqa: F401  (what fl.tff.require raises)
+from .tff_ready import modules, require  # noqa: F401  (a chapter calls fl.tff.require)
 
 if TYPE_CHECKING:
     from ..data import Dataset

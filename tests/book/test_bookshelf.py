@@ -288,7 +288,8 @@ def test_no_book_is_told(tmp_path):
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_real_book_on_the_shelf_has_links_that_lead_somewhere(language, tmp_path):
-    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    for folder in ("notebooks", "docs"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     done = shelve(language, tmp_path)
     assert set(done.values()) == {"copied"} and len(done) == len(list((ROOT / "notebooks" / language).glob("*.ipynb")))
     shelf = tmp_path / "my" / language

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fedlab_utils.book.chapters import BOOK, MODULES, TABLE, TFF, Chapter, faults, with_tables
+from fedlab_utils.book.chapters import BOOK, MODULES, TABLE, Chapter, faults, with_tables
+from fedlab_utils.engines.kernels import FLOWER, KERNELS, TFF
 from fedlab_utils.language import LANGUAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,9 +113,10 @@ def test_it_needs_the_chapters_of_the_list(chapter, language):
 
 
 @pytest.mark.parametrize("chapter", BOOK, ids=FILES)
-def test_its_kernel_is_that_of_the_list_and_make_finds_those_of_tff_by_their_name(chapter):
+def test_its_kernel_is_that_of_the_list_and_make_finds_those_on_kernels_of_their_own_by_their_name(chapter):
     assert re.search(r"^kernelspec:\n(?:  .*\n)*?  name: (.+)$", TEXTS[chapter.file], re.MULTILINE)[1] == chapter.kernel
-    assert (chapter.kernel == TFF) == chapter.file.endswith("_tff")  # "*_tff.ipynb" in the Makefile
+    for kernel in KERNELS.values():  # "*_tff.ipynb" and "*_flower.ipynb" in the Makefile
+        assert (chapter.kernel == kernel.name) == chapter.file.endswith(kernel.ending)
 
 
 @pytest.mark.parametrize("chapter", MODULES.values(), ids=MODULES)
@@ -148,7 +150,8 @@ def test_the_tables_are_those_of_the_list(path, tables):
 
 TRIAL = (
     Chapter("00_start", ("Start", "开始"), ("how", "怎么读"), number="0", minutes=10),
-    Chapter("07_trial", ("Trial", "试"), ("what; why", "什么；为什么"), number="7", minutes=50, module="trial", kernel=TFF),
+    Chapter("07_trial", ("Trial", "试"), ("what; why", "什么；为什么"), number="7", minutes=50, module="trial", kernel=TFF.name),
+    Chapter("08_other", ("Other", "别"), ("more", "更多"), number="8", minutes=40, module="other", kernel=FLOWER.name),
     Chapter("90_page", ("A page", "一页"), ("answers", "答案")),
 )
 
@@ -160,10 +163,12 @@ TRIAL = (
 |---|---|
 | [0 Start](notebooks/en/00_start.ipynb) | how |
 | [7 Trial](notebooks/en/07_trial.ipynb) | what; why (Linux, `make tff`) |
+| [8 Other](notebooks/en/08_other.ipynb) | more (`make flower-env`) |
 | [A page](notebooks/en/90_page.ipynb) | answers |"""),
         ("map zh", """| 章 | 内容 | 时间 |
 |---|---|---|
-| [7. 试](07_trial.ipynb) | 什么；为什么（Linux，`make tff`） | 50 分钟 |"""),
+| [7. 试](07_trial.ipynb) | 什么；为什么（Linux，`make tff`） | 50 分钟 |
+| [8. 别](08_other.ipynb) | 更多（`make flower-env`） | 40 分钟 |"""),
     ],
 )  # fmt: skip
 def test_a_table_is_written_between_its_marks_and_nothing_else(name, table):

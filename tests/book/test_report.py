@@ -198,7 +198,7 @@ def test_a_folder_without_reports_is_told(tmp_path):
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_students_edition_shows_no_solution_and_no_answer(language, tmp_path):
     files = student.hand_out(language, tmp_path / "out")
-    assert len(files) == 7 and not any("teacher" in file.name for file in files)
+    assert len(files) == 8 and not any("teacher" in file.name for file in files)
     for file in files:
         book, given = (json.loads(path.read_text("utf8")) for path in (ROOT / "notebooks" / language / file.name, file))
         solutions = [cell for cell in book["cells"] if "solution" in cell["metadata"].get("tags", [])]

@@ -24,6 +24,7 @@ runs = Later("fedlab_utils.engines.flower_run")
 labs = Later("fedlab_utils.engines.flower_lab")
 deploy = Later("fedlab_utils.engines.flower_deploy")
 keys = Later("fedlab_utils.engines.flower_certificates")
+flower_log = Later("fedlab_utils.engines.flower_log")
 
 pytestmark = pytest.mark.flower
 
@@ -56,9 +57,9 @@ def deployed(tmp_path_factory):
 @pytest.mark.parametrize("case", WHOLE)
 def test_a_deployment_gives_the_bits_of_simulate(case, deployed, tmp_path, monkeypatch):
     lab, deployment = deployed
-    before = deployment.wire()
-    history = runs.run_app(lab, app_of(case, tmp_path), SETTINGS | CASES[case], [], deployment.superlink)
-    after = deployment.wire()
+    before, recorder = deployment.wire(), flower_log.Recorder(case, deployment.wire)
+    history = runs.run_app(lab, app_of(case, tmp_path), SETTINGS | CASES[case], [], deployment.superlink, watch=recorder.watch)
+    after, events = deployment.wire(), recorder.end()
     is_the_same(lab.out, *expected(case, NODES, NODES, monkeypatch))
     print(deploy.wire_table(history, before, after))
     up, down = (sum(after[node][way] - before[node][way] for node in after) for way in (0, 1))
@@ -66,6 +67,24 @@ def test_a_deployment_gives_the_bits_of_simulate(case, deployed, tmp_path, monke
     assert up > sum(history.uplink_bytes) and down > sum(history.downlink_bytes)
     if case == "8 bit":
         assert up + down < 1.15 * payloads
+        is_the_recorded(events)
+
+
+def is_the_recorded(events):
+    """What chapter 5 shows of the wire is what this run has measured: the payloads to the byte; within a third what a message and
+    its answer take besides, and what the whole run takes, polling counted for the time that it took here."""
+    table = flower_log.load()
+    a_minute = flower_log.polling(table["idle"], NODES)
+    shown, found = (flower_log.steady(some, a_minute, NODES) for some in (table["8 bit"], events))
+    assert found.payload == shown.payload
+    print(f"an exchange takes {found.exchange:,.0f} bytes, recorded {shown.exchange:,.0f}; {found.seconds:.1f} s a round")
+    assert abs(found.exchange / shown.exchange - 1) < 1 / 3
+
+    def beside(run):
+        paid = sum(event.payload_up + event.payload_down for event in run)
+        return (run[-1].socket_up + run[-1].socket_down - paid) / NODES - a_minute * run[-1].seconds / 60
+
+    assert abs(beside(events) / beside(table["8 bit"]) - 1) < 1 / 3
 
 
 def test_who_has_no_right_to_take_part_is_sent_away(deployed):
@@ -85,20 +104,23 @@ def test_who_has_no_right_to_take_part_is_sent_away(deployed):
 
 def test_a_node_is_killed_in_mid_round_and_comes_back(deployed, monkeypatch):
     lab, deployment = deployed
-    happened = []
+    recorder, lost = flower_log.Recorder("a node is killed", deployment.wire), []
+    monkeypatch.setattr(deployment, "_say", recorder.watch)
 
     def watch(line):
-        if "round 2 of 8" in line and not happened:
+        recorder.watch(line)
+        if "round 2 of 8" in line and not lost:
             time.sleep(3)  # it has its message by now, or is about to get it
-            deployment.kill_node(2)
-            happened.append("killed")
-            deployment.restart_node(2)
-            happened.append("back")
+            lost.append(deployment.lose_node(2))
 
     case = "top-k both ways"
     runs.run_app(lab, app_of(case, lab.out), SETTINGS | CASES[case] | {"rounds": 8}, [], deployment.superlink, watch=watch)
+    lost[0].join()
     history = fl.History.load(lab.out / "history.csv")
-    assert happened == ["killed", "back"] and len(history.accuracy) == 8
+    happened = [event.event for event in recorder.end() if event.node == 2]
+    assert happened[0] == "killed" and happened.index("refused") < happened.index("back") and len(history.accuracy) == 8
+    shown = [event.event for event in flower_log.load()["a node is killed"] if event.node == 2]
+    assert set(happened) == set(shown)  # what chapter 5 draws
     # Until then, the messages of simulate; afterwards those of the others, and a first model again for the one that came back.
     ours, sent = expected(case, NODES, NODES, monkeypatch, rounds=2)[1], sent_in(lab.out)
     assert {key: parts for key, parts in sent.items() if key[0] <= 2} == {key: parts for key, parts in ours.items() if parts}

@@ -3,9 +3,7 @@
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +13,7 @@ from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.book.exercises import tff as exercises
-from fedlab_utils.engines import tff, tff_kernel
+from fedlab_utils.engines import kernels, tff
 
 parties = Later("fedlab_utils.federation.parties")
 
@@ -27,87 +25,6 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 def english():
     yield
     fl.use_language("en")
-
-
-# The kernel
-
-
-def test_the_kernel_is_installed_with_the_book():
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    spec = KernelSpecManager().get_kernel_spec(tff_kernel.NAME)
-    assert spec.argv == ["python", "-m", "fedlab_utils.engines.tff_kernel", "-f", "{connection_file}"]
-
-
-def made(root: Path, code: str) -> None:
-    """A stand-in for .venv-tff/bin/python: a script that leaves with what `code` says."""
-    path = root / ".venv-tff" / "bin" / "python"
-    path.parent.mkdir(parents=True)
-    path.write_text(f"#!/bin/sh\n{code}\n")
-    path.chmod(0o755)
-
-
-@pytest.mark.skipif(not tff_kernel.supported(), reason="Linux on x86-64 only")
-def test_only_a_complete_environment_is_taken(tmp_path):
-    assert tff_kernel.python(tmp_path) is None, "there is none"
-    for name, code in {"broken": "exit 1", "gone": "exec /no/such/python", "incomplete": f'exec {sys.executable} "$@"'}.items():
-        made(tmp_path / name, code)
-        assert tff_kernel.python(tmp_path / name) is None, name  # the book's own Python has no TFF
-    made(tmp_path / "good", "exit 0")
-    assert tff_kernel.python(tmp_path / "good") == str(tmp_path / "good" / ".venv-tff" / "bin" / "python")
-
-
-@pytest.mark.parametrize("found", ["/somewhere/python", None])
-def test_what_the_kernel_becomes(found, monkeypatch):
-    became = []
-    monkeypatch.setattr(tff_kernel, "python", lambda: found)
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-    monkeypatch.setattr(os, "execv", lambda path, command: became.append((path, command)))
-    tff_kernel.main(["-f", "file"])
-    chosen = found or sys.executable
-    assert became == [(chosen, [chosen, "-m", "ipykernel_launcher", "-f", "file"])]
-    assert (os.environ.get("CUDA_VISIBLE_DEVICES") == "-1") == bool(found) == (tff_kernel.INSTEAD not in os.environ)
-
-
-def sentence(monkeypatch, *, supported=True, ready=False, instead=False, make=True) -> str:
-    monkeypatch.setattr(tff_kernel, "supported", lambda: supported)
-    monkeypatch.setattr(tff_kernel, "python", lambda: "python" if ready else None)
-    monkeypatch.setattr(shutil, "which", lambda name: "make" if make else None)
-    monkeypatch.setenv(tff_kernel.INSTEAD, "1") if instead else monkeypatch.delenv(tff_kernel.INSTEAD, raising=False)
-    with pytest.raises(tff.NotReady) as caught:
-        tff.require()
-    (line,) = caught.value._render_traceback_()
-    assert "\n" not in line and line.count("。" if CHINESE.search(line) else ". ") <= 1
-    return line
-
-
-CASES = {
-    "run `make tff` (it needs Python 3.11": {"instead": True},
-    "then choose the kernel “TensorFlow Federated (fedlab)”": {},
-    "menu Kernel → Change Kernel": {"ready": True},
-    "is installed now: restart the kernel": {"ready": True, "instead": True},
-    "Linux on x86-64 only": {"supported": False},
-    "run `python3.11 -m venv .venv-tff && ": {"instead": True, "make": False},
-}
-
-
-@pytest.mark.parametrize("part", CASES)
-def test_where_there_is_no_tff_one_sentence_says_what_to_do(part, monkeypatch):
-    line = sentence(monkeypatch, **CASES[part])
-    assert part.replace(" (it needs", "` (it needs").replace("``", "`") in line
-    fl.use_language("zh")
-    assert CHINESE.search(sentence(monkeypatch, **CASES[part]))
-
-
-def test_a_notebook_on_the_wrong_kernel_shows_that_sentence_and_no_traceback():
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shown = []
-    shell = InteractiveShell()
-    shell._showtraceback = lambda kind, value, lines: shown.append((kind.__name__, lines))
-    shell.run_cell("import fedlab_utils as fl\nfl.tff.require()")
-    ((name, lines),) = shown
-    assert name == "NotReady" and len(lines) == 1 and "\n" not in lines[0]
 
 
 # The account and the tables
@@ -305,14 +222,14 @@ def test_an_aggregator_is_judged_on_ten_clients_who_do_not_train(reached, state,
 
 def on_tff(code: str, folder: Path):
     """Run Python code in .venv-tff; what it leaves in `result` comes back. It may not write to stderr."""
-    assert tff_kernel.python() is not None, "make tff"
+    assert kernels.python(kernels.TFF) is not None, "make tff"
     before = "import json, sys\nimport numpy as np\nimport fedlab_utils as fl\nfrom fedlab_utils import tff as room\n"
     before += "tf, tff = room.modules()\ndelta = fl.load_client_delta()\n"
     after = f"\njson.dump(result, open({str(folder / 'result.json')!r}, 'w'))\n"
     environment = {**os.environ, "FEDLAB_PROGRESS": str(folder / "progress.json")}
     with open(folder / "log", "w+b") as log:  # a file, since TFF's worker would hold a pipe open
         done = subprocess.run(
-            [tff_kernel.python(), "-c", before + code + after], stdout=log, stderr=log, env=environment, timeout=500
+            [kernels.python(kernels.TFF), "-c", before + code + after], stdout=log, stderr=log, env=environment, timeout=500
         )
         log.seek(0)
         said = log.read().decode()
