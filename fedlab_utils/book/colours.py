@@ -9,7 +9,7 @@ colours that a colour-blind reader confuses meet in one panel only where their m
 from __future__ import annotations
 
 # The roles. What was there before compression; what compression has changed; who sends; both ways; what the reader did before.
-EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER = "#404040", "#C85000", "#0070B8", "#007F5C", "#A03384", "#8D939C"
+EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER = "#404040", "#C85000", "#0070B8", "#007F5C", "#9A2F78", "#8D939C"
 
 # Whatever else is compared, in this order. Hues and lightnesses that are none of the roles'.
 SERIES = ("#4F2A8C", "#6E5000", "#0B7887", "#7A1631", "#56701C", "#1B2A66")

@@ -107,7 +107,7 @@ def png(figure: Figure) -> bytes:
 def image_tag(data: bytes, alt: str) -> str:
     """An HTML <img> that holds a PNG itself. Decoded before it is shown, so that replacing it does not flicker."""
     source = base64.b64encode(data).decode()
-    style = f"width:100%;max-width:{WIDEST}px;height:auto"
+    style = f"display:block;width:100%;max-width:{WIDEST}px;height:auto"
     return f'<img decoding="sync" style="{style}" alt="{html.escape(alt)}" src="data:image/png;base64,{source}">'
 
 
@@ -115,7 +115,7 @@ class Still:
     """A figure as a notebook shows it without a kernel: a PNG with alternative text."""
 
     def __init__(self, figure: Figure, alt: str):
-        self.alt = alt
+        self.figure, self.alt = figure, alt
         with styled():
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 9})
@@ -138,9 +138,11 @@ def is_drawn(artist: Any) -> bool:
     if isinstance(artist, BarContainer):
         return any(bar.get_visible() and bar.get_height() * bar.get_width() != 0 for bar in artist)
     if isinstance(artist, Line2D):
-        return artist.get_visible() and bool(np.isfinite(np.asarray(artist.get_ydata(), np.float64)).any())
+        fewest = 1 if artist.get_marker() not in ("None", None, "", " ") else 2  # one point of a line is nothing
+        there = np.isfinite(np.asarray(artist.get_ydata(), np.float64)).sum()
+        return artist.get_visible() and bool(there >= fewest)
     if isinstance(artist, PathCollection):
-        return artist.get_visible() and len(artist.get_offsets()) > 0
+        return artist.get_visible() and np.asarray(artist.get_offsets()).size > 0
     return bool(artist.get_visible())
 
 

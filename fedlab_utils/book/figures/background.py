@@ -274,7 +274,7 @@ def measured(runs: dict[str, Sequence[History]]) -> Still:
         left.legend(loc="upper left")
         left.set_title(say(f"Total: down to 1/{total[0] / total.min():.1f}", f"总计：最多降到 1/{total[0] / total.min():.1f}"))
         lost = 100 * (accuracy[0].mean() - accuracy.mean(axis=1).min())
-        right.set_title(say(f"Accuracy: at most {lost:.1f} points less", f"准确率：最多低 {lost:.1f} 个百分点") + "\n")
+        right.set_title(say(f"Accuracy: at most {lost:.1f} points less", f"准确率：最多低 {lost:.1f} 个百分点"))
         for place, values in zip(y, accuracy, strict=True):
             right.plot(values, np.full(len(values), place), "o", color=EXACT, alpha=0.6)
         seeds = accuracy.shape[1]
@@ -282,9 +282,8 @@ def measured(runs: dict[str, Sequence[History]]) -> Still:
         right.set(xlim=(min(0.88, accuracy.min() - 0.01), 0.94), ylim=left.get_ylim())
         percent_axis(right.xaxis)
         right.axvline(accuracy[0].mean(), color=EXACT, lw=1, ls=":")
-        right.text(
-            accuracy[0].mean(), left.get_ylim()[1], say("mean of float32", "float32 的平均"), ha="center", va="bottom", fontsize=8
-        )
+        at = say("mean of float32 ", "float32 的平均 ")
+        right.text(accuracy[0].mean(), -0.5, at, ha="right", va="center", fontsize=8)
     rows = zip(names, up, down, accuracy, strict=True)
     comma = say(", ", "，")
     words = itemize((n, f"{a:.2f} + {b:.2f} MB{comma}{percent(v.mean(), 1)}") for n, a, b, v in rows)

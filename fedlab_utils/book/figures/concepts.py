@@ -249,14 +249,15 @@ def messages(rows: dict[str, tuple[int, int, str]]) -> Still:
     figure, (ax,) = new_figure(1, width=9, height=0.8 + 0.5 * len(rows))
     with styled():
         places = np.arange(len(rows))[::-1]
+        named: set[str] = set()
         for place, (before, after, way) in zip(places, rows.values(), strict=True):
             colour = UPLINK if way == "up" else DOWNLINK
             ax.plot([after, before], [place, place], color=GUIDE, lw=1.5, zorder=1)
             ax.plot(before, place, "o", ms=8, mfc=PAPER, mec=colour, mew=2)
-            ax.plot(after, place, "o", ms=9, color=colour)
+            name = None if way in named else {"up": say("up", "上行"), "down": say("down", "下行")}[way]
+            named.add(way)
+            ax.plot(after, place, "o", ms=9, color=colour, label=name)
             ax.text(before * 1.3, place, f"{before:,} → {after:,}   1/{before / after:.1f}", va="center", fontsize=9)
-        for way, colour in ((say("up", "上行"), UPLINK), (say("down", "下行"), DOWNLINK)):
-            ax.plot([], [], "o", ms=8, color=colour, label=way)
         ax.set_yticks(places, [name_of(key) for key in rows])
         everything = [size for before, after, _ in rows.values() for size in (before, after)]
         ax.set(xscale="log", xlim=(min(everything) * 0.6, max(everything) * 30), ylim=(-1, len(rows) - 0.4))

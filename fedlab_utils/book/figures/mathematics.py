@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ...language import percent, percent_sign, say
 from ...quantization import ROUNDINGS, dequantize, quantize
 from ...sparsification import top_k
-from ..colours import BROWN, EXACT, FRAME, GUIDE, LOSSY, MAROON, OLIVE, ROUNDING_COLOURS, TEAL, VIOLET
+from ..colours import BROWN, EXACT, FRAME, GUIDE, MAROON, OLIVE, ROUNDING_COLOURS, TEAL, VIOLET
 from ..plotting import (
     Still,
     new_figure,
@@ -120,14 +120,14 @@ def magnitudes(x: ArrayLike, fractions: Sequence[float] = (0.001, 0.01, 0.1)) ->
         axes[1].semilogx(share, energy, color=EXACT)
         for fraction in fractions:
             place = int(np.ceil(fraction * falling.size)) - 1
-            axes[0].plot(fraction, falling[place], "o", color=LOSSY)
-            axes[1].plot(fraction, energy[place], "o", color=LOSSY)
+            axes[0].plot(fraction, falling[place], "o", color=VIOLET)
+            axes[1].plot(fraction, energy[place], "o", color=VIOLET)
             axes[1].annotate(
                 percent(energy[place]),
                 (fraction, energy[place]),
                 (6, -11),
                 textcoords="offset points",
-                color=LOSSY,
+                color=VIOLET,
             )
         for ax in axes:
             ax.set_xlabel(say("fraction of the weights, largest first", "权重的比例（按绝对值从大到小）"))
@@ -139,8 +139,8 @@ def magnitudes(x: ArrayLike, fractions: Sequence[float] = (0.001, 0.01, 0.1)) ->
         )
         axes[0].set_title(say(f"{part} are below {low} of the largest", f"{part} 的权重不到最大值的 {low}"))
         axes[0].set_ylabel("|x|")
-        share, held = percent(fractions[-1]), percent(energy[tenth])
-        axes[1].set_title(say(f"the largest {share} hold {held} of the energy", f"最大的 {share} 占能量的 {held}"))
+        most, held = percent(fractions[-1]), percent(energy[tenth])
+        axes[1].set_title(say(f"the largest {most} hold {held} of the energy", f"最大的 {most} 占能量的 {held}"))
         axes[1].set_ylabel(say("share of the energy", "占总能量的比例"))
         percent_axis(axes[1].yaxis)
     alt = say(

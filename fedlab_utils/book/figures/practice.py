@@ -23,7 +23,7 @@ BY_ARRAY = MAROON  # nearest, with a range for each array
 def _setting(bits: int, rounding: str) -> tuple[str, dict]:
     """Name and line of a setting; float32 is a broad line that others are drawn upon."""
     if bits == 32:
-        return "float32", {"color": EXACT, "lw": 6, "alpha": 0.35}
+        return "float32", {"color": EXACT, "lw": 6, "alpha": 0.6}
     name = say(f"{bits} bits", f"{bits} 位")
     if rounding == "nearest, range an array":
         return f"{name}{say(', range an array', '，逐数组范围')}", {"color": BY_ARRAY, "lw": 2, "ls": "--"}
@@ -82,7 +82,7 @@ def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
             total = float(np.mean([history.total_bytes()[-1] for history in histories])) / 1e6
             rows.append((name, accuracy[:, -1], up, total))
         places = np.arange(len(rows))[::-1]
-        ups, totals = ([row[which] for row in rows] for which in (2, 3))
+        ups, totals = [row[2] for row in rows], [row[3] for row in rows]
         right.hlines(places, ups, totals, color=GUIDE, lw=1, zorder=1)
         right.plot(ups, places, "o", color=UPLINK, ms=8, label=say("uplink", "上行"))
         right.plot(totals, places, "s", color=TOTAL, ms=8, label=say("total (up + down)", "总计（上行+下行）"))

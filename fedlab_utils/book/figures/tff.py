@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...language import percent, say
-from ..colours import BROWN, EXACT, FRAME, LOSSY, MUTED, NAVY, OLIVE, ROUNDING_COLOURS, VIOLET
+from ..colours import BROWN, EXACT, FRAME, LOSSY, MUTED, NAVY, OLIVE, ROUNDING_COLOURS, UPLINK, VIOLET
 from ..plotting import (
     Still,
     new_figure,
@@ -38,22 +38,22 @@ def quantized(runs: dict[str, np.ndarray], message_bytes: dict[str, int], cohort
     """
     figure, (left, right) = new_figure(2, width=10.2, height=4.0, width_ratios=(1, 1.15))
     sentences = []
-    rows: list[tuple[str, float, float, float, float, str]] = []
+    rows: list[tuple[str, float, float, float, float]] = []
     with styled():
         for setting, accuracy in runs.items():
-            line = {"color": EXACT, "lw": 6, "alpha": 0.3} if setting == "float32" else {"lw": 1.8, **STYLES[setting]}
+            line = {"color": EXACT, "lw": 6, "alpha": 0.6} if setting == "float32" else {"lw": 1.8, **STYLES[setting]}
             rounds = np.arange(1, accuracy.shape[1] + 1)
             left.plot(rounds, accuracy.mean(axis=0), label=_name(setting), **line)
             left.fill_between(rounds, accuracy.min(axis=0), accuracy.max(axis=0), color=line["color"], alpha=0.12, lw=0)
             mean, low, high = accuracy[:, -1].mean(), accuracy[:, -1].min(), accuracy[:, -1].max()
             up = message_bytes[setting] * cohort * accuracy.shape[1] / 1e6
-            rows.append((_name(setting), mean, low, high, up, line["color"]))
+            rows.append((_name(setting), mean, low, high, up))
             sentences.append(f"{_name(setting)} {100 * mean:.1f} %{say(', ', '，')}{up:.1f} MB")
         left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), ylim=(0.6, 0.95))
         left.legend(loc="lower right", fontsize=8)
         places = np.arange(len(rows))[::-1]
-        for place, (_, mean, low, high, up, colour) in zip(places, rows, strict=True):
-            right.plot(up, place, "o", ms=8, color=colour)
+        for place, (_, mean, low, high, up) in zip(places, rows, strict=True):
+            right.plot(up, place, "o", ms=8, color=UPLINK)
             right.text(72, place, f"{percent(mean, 1)}  ({100 * low:.1f} … {100 * high:.1f})", va="center", fontsize=8)
         right.text(72, len(rows) - 0.4, say("accuracy (range)", "准确率（范围）"), va="center", fontsize=8, color=MUTED)
         right.set(xscale="log", xlim=(2.2, 62), xlabel=say("megabytes sent up in ten rounds", "十轮的上行字节数（MB）"))
@@ -107,7 +107,7 @@ def rounding(place: np.ndarray, means: dict[str, np.ndarray]) -> Still:
     figure, (ax,) = new_figure(1, width=7, height=3.4)
     with styled():
         for name in ("floor", "nearest", "stochastic"):
-            ax.plot(place, means[name], color=ROUNDING_COLOURS[name], lw=5, alpha=0.45, label=rounding_name(name))
+            ax.plot(place, means[name], color=ROUNDING_COLOURS[name], lw=5, alpha=0.8, label=rounding_name(name))
         ax.plot(place, means["TFF"], "o", color=EXACT, ms=5, label=say("TFF, measured", "TFF，实测"))
         ax.set(
             xlabel=say("place between two levels", "在相邻两级之间的位置"), ylabel=say("mean after decoding", "解码后的平均值")

@@ -15,7 +15,7 @@ from ..plotting import WIDEST, image_tag, png
 
 CONTROL = w.Layout(width="auto", min_width="0")  # as wide as its column
 LABEL = {"description_width": "112px"}
-NARROWEST = "minmax(min(270px, 100%), 1fr)"  # a column of controls: label, slider, number
+NARROWEST = 270  # pixels of a column of controls: label, slider, number
 
 
 def group_name(group: str) -> str:
@@ -26,12 +26,11 @@ def group_name(group: str) -> str:
         "codec": ("Codec", "编码"),
         "training": ("Training", "训练"),
         "line": ("Line", "线路"),
-        "view": ("View", "视图"),
     }
     return say(*names[group])
 
 
-ORDER = ("data", "model", "codec", "training", "line", "view")
+ORDER = ("data", "model", "codec", "training", "line")
 
 
 def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]]) -> w.GridBox:
@@ -46,10 +45,17 @@ def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]])
         text = html.escape(group_name(group))
         rule = "border-bottom:1px solid var(--jp-border-color2, currentColor)"
         heading = w.HTML(f'<div role="heading" aria-level="4" style="font-weight:600;line-height:1.7;{rule}">{text}</div>')
-        columns = w.Layout(grid_template_columns=f"repeat(auto-fit, {NARROWEST})", grid_gap="0 24px", width="auto")
-        boxes.append(w.VBox([heading, w.GridBox([controls[name] for name in groups[group]], layout=columns)]))
-    columns = w.Layout(grid_template_columns=f"repeat(auto-fit, {NARROWEST})", grid_gap="6px 24px", width="auto")
-    return w.GridBox(boxes, layout=columns)
+        inside = w.GridBox([controls[name] for name in groups[group]], layout=_columns(len(groups[group]), "0"))
+        boxes.append(w.VBox([heading, inside]))
+    return w.GridBox(boxes, layout=_columns(len(boxes), "6px"))
+
+
+def _columns(count: int, rows_apart: str) -> w.Layout:
+    """A grid for so many boxes: three columns at most, two where there are two or four, so that none stands alone; fewer where
+    there is no room for them."""
+    share = {1: 100, 2: 45, 4: 45}.get(count, 30)  # per cent of the width, less than its part for the gaps
+    column = f"minmax(min(max({NARROWEST}px, {share}%), 100%), 1fr)"
+    return w.Layout(grid_template_columns=f"repeat(auto-fit, {column})", grid_gap=f"{rows_apart} 24px", width="auto")
 
 
 def buttons(*widgets: w.Widget) -> w.HBox:
@@ -80,7 +86,7 @@ class Explorer(w.VBox):
         question: Prediction | None = None,
     ):
         self.controls, self.compute, self.picture, self.formula = controls, compute, picture, formula
-        self.image = w.HTML(layout=w.Layout(min_height="200px"))
+        self.image = w.HTML(layout=w.Layout(min_height="120px"))
         self.message = w.HTML()
         self.mathematics = w.HTMLMath()
         fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])

@@ -29,7 +29,7 @@ WEIGHTS = (101_770, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
 BITS = (0.1, 0.2, 0.5, 1, 2, 4, 8, 16, 32)
 CLIENTS = (1, 10, 30, 100, 300, 1000)
 ROUNDS = (1, 10, 30, 100, 300, 1000)
-SECONDS, MEGABYTES = (1e-3, 1e8), (1e-3, 1e10)  # limits of the logarithmic axes
+SECONDS, MEGABYTES = (1e-6, 1e9), (1e-3, 1e10)  # limits of the logarithmic axes
 ASKED = {"n_weights": 10_000_000, "uplink_bits": 32, "uplink_mbit": 10}  # by the question
 
 
@@ -113,12 +113,7 @@ class CostPicture:
             )
             self._sizes, self._size_texts = self._dots(self.size, rows, (UPLINK, DOWNLINK, TOTAL, TOTAL), MEGABYTES)
             self.size.set_title(say("Estimated data (log axis)", "数据量估算（对数轴）"))
-            rows = (
-                say("one uplink", "一次上行"),
-                say("one downlink", "一次下行"),
-                say("one round", "一轮"),
-                say("in float32", "用 float32"),
-            )
+            rows = (*rows[:3], say("in float32", "用 float32"))
             # A linear axis: which direction takes how much of a round is to be seen.
             self._times, self._time_texts = self._bars(self.time, rows, (UPLINK, DOWNLINK, TOTAL, EXACT))
             self.time.set_title(say("Estimated seconds, a client", "每个客户端用时估算（秒）"))
@@ -131,14 +126,15 @@ class CostPicture:
 
     @staticmethod
     def _rows(ax, rows):
-        """The rows of a panel, and a text for each."""
+        """The rows of a panel."""
         places = np.arange(len(rows))[::-1]
         ax.set(yticks=places, yticklabels=rows)
         ax.tick_params(axis="x", labelsize=8)
-        return places, [ax.text(1, place, "", va="center", fontsize=9) for place in places]
+        return places
 
     def _bars(self, ax, rows, colours):
-        places, texts = self._rows(ax, rows)
+        places = self._rows(ax, rows)
+        texts = [ax.text(1, place, "", va="center", fontsize=9) for place in places]
         bars = ax.barh(places, np.ones(len(rows)), 0.55, fill=False, edgecolor=colours, ls="--", lw=1.6)
         for bar, colour in zip(bars, colours, strict=True):
             bar.set_hatch("//")
@@ -150,11 +146,12 @@ class CostPicture:
 
     def _dots(self, ax, rows, colours, limits):
         """On a logarithmic axis a bar's length would say nothing: it has no zero to begin at."""
-        places, texts = self._rows(ax, rows)
+        places = self._rows(ax, rows)
+        texts = [ax.annotate("", (1, y), (9, 0), textcoords="offset points", va="center", fontsize=9) for y in places]
         dots = [ax.plot(1, y, "o", ms=8, mfc="none", mec=c, mew=1.8)[0] for y, c in zip(places, colours, strict=True)]
         ax.set(xscale="log", xlim=limits, ylim=(-0.5, len(rows) - 0.5))
         ax.set_xticks(10.0 ** np.arange(np.log10(limits[0]), np.log10(limits[1]) + 0.5, 3))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: bytes_text(x * 1e6) if limits == MEGABYTES else f"{x:,.9g}"))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: bytes_text(x * 1e6) if limits == MEGABYTES else _power(x)))
         ax.xaxis.set_minor_formatter(NullFormatter())
         return dots, texts
 
@@ -163,7 +160,8 @@ class CostPicture:
         for dot, text, value, word in zip(dots, texts, values, words, strict=True):
             dot.set_xdata([value])
             full = value > 1e-4 * limits[1]  # no room on the right
-            text.set(x=value / 3 if full else value * 3, ha="right" if full else "left", text=word)
+            text.xy, text.xyann = (value, text.xy[1]), (-9 if full else 9, 0)
+            text.set(ha="right" if full else "left", text=word)
 
     def draw(self, data: CostData) -> None:
         sizes = (data.uplink_bytes, data.downlink_bytes, data.round_bytes, data.total_bytes)
@@ -199,6 +197,12 @@ class CostPicture:
             f"一次下行 {down}，速率 {data.downlink_mbit:g} Mbit/s 时需 {down_time}。"
             f"整个训练（每轮 {data.clients} 个客户端，{data.rounds} 轮）：{total}，{time}。",
         )
+
+
+def _power(value: float) -> str:
+    """A power of ten for an axis: 1, 10³, 10⁻⁶."""
+    exponent = str(round(float(np.log10(value))))
+    return "1" if exponent == "0" else "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _digits(value: float) -> str:
@@ -240,11 +244,8 @@ def cost_calculator(predict: bool = True) -> Explorer:
         "downlink_bits": slider(BITS, 32, "bits down", "下行位数", lambda bits: f"{bits:g}"),
         "rounds": slider(ROUNDS, 100, "rounds", "轮数", str),
         "line": w.Dropdown(
-            options=[(line_name(line), line) for line in (*LINES, OWN)],
-            value="4G",
-            description=say("line", "线路"),
-            style=LABEL,
-            layout=CONTROL,
+            options=[(line_name(line), line) for line in (*LINES, OWN)], value="4G",
+            description=say("line", "线路"), layout=CONTROL, style=LABEL,
         ),
         "uplink_mbit": slider(SPEEDS, up, "Mbit/s up", "上行 Mbit/s", str),
         "downlink_mbit": slider(SPEEDS, down, "Mbit/s down", "下行 Mbit/s", str),

@@ -94,7 +94,7 @@ class SoftTargetsPicture:
             for bar, value in zip(bars, values, strict=True):
                 bar.set_height(value)
         first, second = np.argsort(-data.soft)[:2]
-        shares = say(", ", "，").join(f"{c} ({100 * data.soft[c]:.1f} %)" for c in (first, second))
+        shares = say(", ", "，").join(f"{c} ({percent(data.soft[c], 1)})" for c in (first, second))
         self.bars.title.set_text(f"T = {data.temperature:g}{say(': ', '：')}{shares}")
         self._curve.set_data(CURVE, data.curve)
         self._here.set_data([data.temperature], [data.bits])

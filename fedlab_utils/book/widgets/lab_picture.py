@@ -8,7 +8,7 @@ from itertools import zip_longest
 import numpy as np
 
 from ...language import percent, percent_sign, say
-from ..colours import EARLIER, EXACT, INK, LOSSY, MUTED, PAPER, TOTAL, UPLINK
+from ..colours import EARLIER, EXACT, INK, MUTED, PAPER, TOTAL, UPLINK, VIOLET
 from ..labels import spread
 from ..plotting import name_drawn, new_figure, percent_axis, plain_log_axis, quick, rounding_name, styled, whole_numbers
 from .lab_training import LabParameters, Run, describe
@@ -37,8 +37,8 @@ class LabPicture:
                  self.bytes.plot([], [], color=EARLIER, lw=0.8, ls="--")[0]) for _ in range(RUNS_KEPT)
             ]  # fmt: skip
             self._grey[0][0].set_label(say("earlier runs", "先前的运行"))
-            self._band = self.rounds.fill_between([0, 1], [0, 0], color=LOSSY, alpha=0.2, lw=0)
-            (self._accuracy,) = self.rounds.plot([], [], "o-", color=LOSSY, ms=4, lw=2, label=say("this run", "本次运行"))
+            self._band = self.rounds.fill_between([0, 1], [0, 0], color=VIOLET, alpha=0.2, lw=0)
+            (self._accuracy,) = self.rounds.plot([], [], "o-", color=VIOLET, ms=4, lw=2, label=say("this run", "本次运行"))
             (self._uplink,) = self.bytes.plot([], [], color=UPLINK, lw=2)
             (self._total,) = self.bytes.plot([], [], color=TOTAL, lw=2)
             up, total = say("uplink", "上行"), say("total (up + down)", "总计（上行+下行）")
@@ -69,7 +69,9 @@ class LabPicture:
             self._named = [(self._grey[0][0], self._accuracy), (*self._ends, *self._frontiers)]
             self._legends = [
                 self.rounds.legend(handles=self._named[0], loc="lower right"),
-                self.bytes.legend(handles=self._named[1], loc="upper left", fontsize=8),
+                self.bytes.legend(
+                    handles=self._named[1], loc="upper left", fontsize=8, ncols=2, columnspacing=1, handlelength=1.6
+                ),
             ]
             self.list.set_axis_off()
             self.list.set(xlim=(0, 1), ylim=(0, 1))
@@ -123,7 +125,7 @@ class LabPicture:
         lowest = min(float(means(r)[0].min()) for r in (run, *self.earlier))
         bottom = next(b for b in (0.8, 0.6, 0.4, 0.2, 0.0) if b <= lowest)
         for ax in (self.rounds, self.bytes):
-            ax.set_ylim(bottom, 1)
+            ax.set_ylim(bottom, 1 + 0.12 * (1 - bottom))  # room for the names above all curves
         self._draw_ends(run)
         self._name()
         if self.guess:
@@ -144,9 +146,11 @@ class LabPicture:
             points.set_data(*zip(*places, strict=True))
             best = [places[number] for number in frontier(places)]
             line.set_data(*zip(*best, strict=True))
-            for label, name, place in zip_longest(labels, names, places, fillvalue=None):
-                label.set_text(name or "")
-                label.xy = place or (1, 0)
+            for label in labels:
+                label.set_text("")
+            for label, name, place in zip(labels, names, places, strict=False):
+                label.set_text(name)
+                label.xy = place
             shown += labels[: len(places)]
         spread(self.bytes, shown, marker=7)
         self._list(names, runs)
@@ -157,12 +161,10 @@ class LabPicture:
         steps = [0.09 if more else 0.05 for _, more in words]  # of the axes' height, at 8 points
         scale = min(1.0, 0.88 / sum(steps))
         size, y = 8 * scale, 0.88
-        for (left, right), name, word, run in zip_longest(self._lines, names, words, runs, fillvalue=None):
-            if name is None or word is None or run is None:
-                left.set_text("")
-                right.set_text("")
-                continue
-            main, more = word
+        for left, right in self._lines:
+            left.set_text("")
+            right.set_text("")
+        for (left, right), name, (main, more), run in zip(self._lines, names, words, runs, strict=False):
             left.set(text=f"{name}  {main}" + (f"\n    {more}" if more else ""), y=y, fontsize=size)
             right.set(text=percent(means(run)[0][-1], 1), y=y, fontsize=size)
             y -= scale * (0.09 if more else 0.05)
@@ -179,7 +181,7 @@ class LabPicture:
             f"上行 {uplink:.3g} MB，总计 {total:.3g} MB。",
         )
         runs = self._runs(run)
-        return said if len(runs) < 2 else said + " " * say(1, 0) + self._all_runs(runs)
+        return said if len(runs) < 2 else said + say(" ", "") + self._all_runs(runs)
 
     def _all_runs(self, runs: Sequence[Run]) -> str:
         """All runs in words, and which are on the frontier."""
@@ -239,7 +241,7 @@ def short(run: Run) -> tuple[str, str]:
         {"float32": "", "8 bits": say("↓8 bit", "↓8 位"), "uplink": "↓=↑"}[p.downlink],
         clients,
         say(f"{p.n_clients} cl.", f"{p.n_clients} 户") if p.n_clients != start.n_clients else "",
-        rounding_name(p.rounding)[: say(5, 2)] if coded and p.rounding != start.rounding else "",
+        rounding_name(p.rounding)[: int(say("5", "2"))] if coded and p.rounding != start.rounding else "",
         say("arrays", "逐数组") if coded and p.ranges != start.ranges else "",
         say("no EF", "无反馈") if not p.error_feedback and (coded or p.k < 1) else "",
     ]

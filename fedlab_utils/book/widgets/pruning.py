@@ -198,7 +198,7 @@ def pruning_explorer(weights: Sequence[np.ndarray], predict: bool = True) -> Exp
             options=[(kind_name(k), k) for k in KINDS], description=say("rank", "排序对象"), layout=CONTROL, style=LABEL
         ),
         "sparsity": w.SelectionSlider(
-            options=[(f"{100 * s:g} %", s) for s in SPARSITIES], value=0.5, description=say("sparsity", "稀疏度"),
+            options=[(f"{100 * s:g}{percent_sign()}", s) for s in SPARSITIES], value=0.5, description=say("sparsity", "稀疏度"),
             layout=CONTROL, style=LABEL, continuous_update=False,
         ),
     }  # fmt: skip

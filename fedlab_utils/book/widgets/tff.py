@@ -62,7 +62,7 @@ class BitsPicture:
         self.figure, (self.rounds, self.bytes) = new_figure(2, width=10.2, height=3.8, width_ratios=(1, 1.15))
         with styled():
             numbers, dense = np.arange(1, ROUNDS + 1), 4 * 101_770 * tff.COHORT / 1e6
-            broad = {"color": EXACT, "lw": 6, "alpha": 0.3}
+            broad = {"color": EXACT, "lw": 6, "alpha": 0.6}
             (exact_rounds,) = self.rounds.plot(numbers, exact(), label="float32", **broad)
             (exact_bytes,) = self.bytes.plot(numbers * dense, exact(), label="float32", **broad)
             self._grey = [(self.rounds.plot([], [], color=EARLIER, lw=1.2)[0],

@@ -57,7 +57,7 @@ class TrainingApp(w.VBox):
         self.bar = tqdm_notebook(total=1, display=False, bar_format=form, mininterval=0, position=2**30)
         self.bar.container.layout.flex = "1 1 260px"
         self.bar.container.layout.visibility = "hidden"  # until there is something to show
-        self.image, self.message = w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
+        self.image, self.message = w.HTML(layout=w.Layout(min_height="120px")), w.HTML()
         self.mathematics = w.HTMLMath()
         self.fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         self._last = None
