@@ -182,6 +182,9 @@ def test_a_legend_names_what_is_drawn_alone(panel):
     name_drawn(legend, artists)
     assert phantoms(figure) == [] and not any(text.get_visible() for text in legend.get_texts())
     artists[0].set_data([1], [2])
+    name_drawn(legend, artists)
+    assert not legend.get_texts()[0].get_visible(), "one point of a line is nothing"
+    artists[0].set_data([1, 2], [2, 3])
     artists[1].set_offsets([[1, 1]])
     artists[2][0].set_height(3)
     name_drawn(legend, artists)

@@ -66,11 +66,12 @@ class LabPicture:
             quick(self.figure)
             self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
             self.bytes.set_title(say("Communication cost", "通信成本"))
-            self._named = [(self._grey[0][0], self._accuracy), (*self._ends, *self._frontiers)]
+            self._grey[0][1].set_label(say("earlier runs", "先前的运行"))
+            self._named = [(self._grey[0][0], self._accuracy), (*self._ends, *self._frontiers, self._grey[0][1])]
             self._legends = [
                 self.rounds.legend(handles=self._named[0], loc="lower right"),
                 self.bytes.legend(
-                    handles=self._named[1], loc="upper left", fontsize=8, ncols=2, columnspacing=1, handlelength=1.6
+                    handles=self._named[1], loc="upper left", fontsize=7.5, ncols=3, columnspacing=0.8, handlelength=1.5
                 ),
             ]
             self.list.set_axis_off()

@@ -74,7 +74,7 @@ class ReadingPicture:
                 self.pictures.text(29 * place + 14, 2 * 29 + 7, "", ha="center", va="top", fontsize=9, color=READ_OFF)
                 for place in range(SHOWN)
             ]
-            self.pictures.set_xlabel("\n" + say("correlation of the two", "两者的相关系数"), fontsize=9)
+            self.pictures.set_xlabel(say("correlation of the two", "两者的相关系数"), fontsize=9, labelpad=18)
             self.pictures.set_title(" ")
             self._trail = self.share.scatter([], [], s=20, color=EARLIER, label=say("earlier", "先前"))
             (self._here,) = self.share.plot([], [], "o", ms=9, color=READ_OFF, ls="none", label=say("this update", "这条更新"))
