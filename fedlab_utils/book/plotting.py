@@ -24,6 +24,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from PIL import Image
 
 from ..language import percent_sign, say
+from .blitting import redraw
 from .colours import DOWNLINK, EARLIER, EXACT, GRID, GUIDE, LOSSY, TOTAL, UPLINK
 from .fonts import FONT_FAMILIES, add_fonts
 
@@ -93,14 +94,19 @@ def png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file, written for speed: an app does this at every move of a slider.
 
     The first call, in the reader's thread, lays the figure out and makes its ticks, in the style of the book. Later ones, in
-    any thread, keep that layout, which is most of the time, and keeps the axes still; they leave Matplotlib's settings alone.
+    any thread, keep that layout, which keeps the axes still, and draw what has changed; they leave Matplotlib's settings alone.
     """
     buffer = io.BytesIO()
-    with styled() if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine) else DRAWING:
-        canvas: Any = figure.canvas  # of the Agg kind, see `new_figure`
-        canvas.draw()  # savefig would draw twice
-        figure.set_layout_engine("none")
-        Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3]).save(buffer, "png", compress_level=1)
+    first = isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine)
+    with styled() if first else DRAWING:
+        if first:
+            canvas: Any = figure.canvas  # of the Agg kind, see `new_figure`
+            canvas.draw()  # savefig would draw twice
+            figure.set_layout_engine("none")
+            pixels = np.asarray(canvas.buffer_rgba())
+        else:
+            pixels = redraw(figure)
+        Image.fromarray(pixels[:, :, :3]).save(buffer, "png", compress_level=1)
     return buffer.getvalue()
 
 

@@ -13,7 +13,7 @@ from ...codecs import Identity, Quantize
 from ...data import load_mnist
 from ...language import percent, percent_sign, say
 from ...training import central
-from ..colours import EARLIER, EXACT, KIND_COLOURS
+from ..colours import EARLIER, EXACT, VIOLET
 from ..exercises.asking import Prediction, compare
 from ..plotting import Still, name_drawn, new_figure, percent_axis, styled
 from .base import CONTROL, LABEL, Explorer
@@ -114,10 +114,10 @@ class PruningPicture:
                 (after,) = self.curve.plot([], [], marker, color=EARLIER, ms=5, label=name)
                 self._grey[kind] = before, after
             (self._before,) = self.curve.plot(
-                [], [], "o", color=KIND_COLOURS["global"], ms=9, mfc="none", mew=2, label=say("without fine-tuning", "不微调")
+                [], [], "o", color=VIOLET, ms=9, mfc="none", mew=2, label=say("without fine-tuning", "不微调")
             )
             (self._after,) = self.curve.plot(
-                [], [], "o", color=KIND_COLOURS["global"], ms=9, label=say("after fine-tuning", "微调后")
+                [], [], "o", color=VIOLET, ms=9, label=say("after fine-tuning", "微调后")
             )
             (self._guess,) = self.curve.plot([], [], "D", ms=8, mfc="none", mec=EXACT, ls="", label=say("your guess", "你的猜测"))
             self.curve.set(xlim=(-0.03, 1.03), ylim=(0, 1.02), xlabel=say("sparsity", "稀疏度（移除的比例）"))
@@ -128,7 +128,7 @@ class PruningPicture:
             percent_axis(self.curve.xaxis)
             percent_axis(self.curve.yaxis)
             labels = (say("dense", "稠密"), say("pruned,\nfloat32", "剪枝，\nfloat32"), say("pruned,\n8 bits", "剪枝，\n8 位"))
-            self._sizes = [self.size.plot(i, 1, "o", ms=9, color=EXACT)[0] for i in range(3)]
+            self._sizes = [self.size.plot(i, 1, "o", ms=9, color=c)[0] for i, c in enumerate((EXACT, VIOLET, VIOLET))]
             self._notes = [
                 self.size.annotate("", (i, 1), (0, 7), textcoords="offset points", ha="center", fontsize=9) for i in range(3)
             ]
@@ -157,8 +157,6 @@ class PruningPicture:
         before, after = percent(data.before, 1), percent(data.after, 1)
         self.curve.title.set_text(say(f"{before}, fine-tuned {after}", f"不微调 {before}，微调后 {after}"))
         sizes = (data.bytes_dense, data.bytes_float32, data.bytes_8bit)
-        for artist in (self._before, self._after, *self._sizes[1:]):
-            artist.set_color(KIND_COLOURS[data.kind])
         for place, (dot, note, size) in enumerate(zip(self._sizes, self._notes, sizes, strict=True)):
             dot.set_ydata([size / 1000])
             note.set_text(f"{size / 1000:.1f}")
