@@ -1,7 +1,4 @@
-"""What all figures share: style, colours, fonts, and the way into a notebook.
-
-Colour means the same everywhere; the palette is that of Okabe and Ito, told apart also by colour-blind readers.
-"""
+"""What all figures share: style, fonts, axes, and the way into a notebook. What colours mean stands in `colours`."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import base64
 import html
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,16 +14,19 @@ import matplotlib
 import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from PIL import Image
 
 from ..language import percent_sign, say
+from .blitting import redraw
+from .colours import DOWNLINK, EARLIER, EXACT, GRID, GUIDE, LOSSY, TOTAL, UPLINK
 from .fonts import FONT_FAMILIES, add_fonts
-
-EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER = "#404040", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#B9BEC6"
-ROUNDING_COLOURS = {"floor": "#D55E00", "nearest": "#009E73", "stochastic": "#56B4E9"}
 
 STYLE: dict[Any, Any] = {  # Matplotlib's types list every name that it may hold
     "font.family": FONT_FAMILIES,
@@ -36,14 +36,15 @@ STYLE: dict[Any, Any] = {  # Matplotlib's types list every name that it may hold
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": "#E7E9EC",
+    "grid.color": GRID,
     "axes.axisbelow": True,
-    "axes.edgecolor": "#808080",
+    "axes.edgecolor": GUIDE,
     "legend.frameon": False,
     "legend.fontsize": 9,
     "figure.dpi": 110,
     "axes.unicode_minus": True,
 }
+WIDEST = 990  # pixels: what a picture in a page grows to
 # Matplotlib's text layout is not safe in two threads at once, and the lab draws off the main thread.
 DRAWING = threading.RLock()
 
@@ -93,21 +94,26 @@ def png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file, written for speed: an app does this at every move of a slider.
 
     The first call, in the reader's thread, lays the figure out and makes its ticks, in the style of the book. Later ones, in
-    any thread, keep that layout, which is most of the time, and keeps the axes still; they leave Matplotlib's settings alone.
+    any thread, keep that layout, which keeps the axes still, and draw what has changed; they leave Matplotlib's settings alone.
     """
     buffer = io.BytesIO()
-    with styled() if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine) else DRAWING:
-        canvas: Any = figure.canvas  # of the Agg kind, see `new_figure`
-        canvas.draw()  # savefig would draw twice
-        figure.set_layout_engine("none")
-        Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3]).save(buffer, "png", compress_level=1)
+    first = isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine)
+    with styled() if first else DRAWING:
+        if first:
+            canvas: Any = figure.canvas  # of the Agg kind, see `new_figure`
+            canvas.draw()  # savefig would draw twice
+            figure.set_layout_engine("none")
+            pixels = np.asarray(canvas.buffer_rgba())
+        else:
+            pixels = redraw(figure)
+        Image.fromarray(pixels[:, :, :3]).save(buffer, "png", compress_level=1)
     return buffer.getvalue()
 
 
 def image_tag(data: bytes, alt: str) -> str:
     """An HTML <img> that holds a PNG itself. Decoded before it is shown, so that replacing it does not flicker."""
     source = base64.b64encode(data).decode()
-    style = "width:100%;max-width:990px;height:auto"
+    style = f"display:block;width:100%;max-width:{WIDEST}px;height:auto"
     return f'<img decoding="sync" style="{style}" alt="{html.escape(alt)}" src="data:image/png;base64,{source}">'
 
 
@@ -115,7 +121,7 @@ class Still:
     """A figure as a notebook shows it without a kernel: a PNG with alternative text."""
 
     def __init__(self, figure: Figure, alt: str):
-        self.alt = alt
+        self.figure, self.alt = figure, alt
         with styled():
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 9})
@@ -131,6 +137,31 @@ def quick(figure: Figure) -> None:
     """Drop the minor ticks: they take a fifth of the time of a picture, which an app draws at every move."""
     for ax in figure.axes:
         ax.minorticks_off()
+
+
+def is_drawn(artist: Any) -> bool:
+    """Whether an artist shows anything: a line or points without data show nothing."""
+    if isinstance(artist, BarContainer):
+        return any(bar.get_visible() and bar.get_height() * bar.get_width() != 0 for bar in artist)
+    if isinstance(artist, Line2D):
+        fewest = 1 if artist.get_marker() not in ("None", None, "", " ") else 2  # one point of a line is nothing
+        there = np.isfinite(np.asarray(artist.get_ydata(), np.float64)).sum()
+        return artist.get_visible() and bool(there >= fewest)
+    if isinstance(artist, PathCollection):
+        return artist.get_visible() and np.asarray(artist.get_offsets()).size > 0
+    return bool(artist.get_visible())
+
+
+def name_drawn(legend: Legend, artists: Sequence[Any]) -> None:
+    """Leave in a legend the names of what is drawn. artists: those that it was made of, in its order.
+
+    A name that goes leaves its room, so what comes and goes had better stand where a gap is not seen: last, or first in a
+    legend at the bottom. Making the legend anew would take the reader's settings.
+    """
+    for handle, text, artist in zip(legend.legend_handles, legend.get_texts(), artists, strict=True):
+        for part in (handle, text):
+            if part is not None:
+                part.set_visible(is_drawn(artist))
 
 
 def percent_axis(axis: Axis) -> None:
@@ -169,7 +200,7 @@ def colour_key() -> Still:
         ax.set(xlim=(-0.2, len(meanings) - 0.2), ylim=(-1, 1))
         ax.set_axis_off()
     alt = say(
-        "Colours: exact dark grey, lossy orange, uplink blue, downlink green, total pink, earlier light grey.",
-        "颜色：原值深灰，有损橙色，上行蓝色，下行绿色，总计粉色，先前浅灰。",
+        "Colours: exact dark grey, lossy orange, uplink blue, downlink green, total magenta, earlier light grey.",
+        "颜色：原值深灰，有损橙色，上行蓝色，下行绿色，总计紫红，先前浅灰。",
     )
     return Still(figure, alt)

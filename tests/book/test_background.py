@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from apps import picture
+from apps import alt, picture
 from later import Later
 from PIL import Image
 
@@ -445,3 +445,29 @@ def test_a_negative_is_shown_the_right_way_round(mnist):
     shown = fl.figures.background.as_picture(-3 * image.ravel() + 1, image)
     assert np.corrcoef(shown.ravel(), image.ravel())[0, 1] > 0.99
     assert fl.figures.background.as_picture(np.ones(784)).max() == 0
+
+
+reading = Later("fedlab_utils.book.widgets.reading")
+
+
+@pytest.mark.training
+@pytest.mark.slow
+def test_the_images_of_an_update_are_read_as_section_1_1_reads_them(mnist, language):
+    app = widgets.images_per_update()
+    assert app.question is None and not any(control.disabled for control in app.controls.values()), "1.1 has asked before"
+    shares = []
+    for n in reading.COUNTS:
+        app.controls["n"].value = n
+        assert app.message.value == ""
+        data = reading.compute(n, 0)
+        chosen = np.random.default_rng(0).choice(60000, n, replace=False)
+        update = fl.privacy.gradient(fl.models.document_mlp(0), mnist.x_train[chosen], mnist.y_train[chosen])
+        best, _ = fl.privacy.best_match(mnist.x_train[chosen], fl.privacy.read_images(update[0], update[1]))
+        assert data.read == (best > 0.99).sum() and data.similar == pytest.approx(best, abs=1e-3)
+        assert {"en": f"{data.read} can be read", "zh": f"几乎原样读出 {data.read} 张"}[language] in alt(app)
+        shares.append(data.read / n)
+    assert shares[:3] == [1, 1, 1] and shares[-1] < 0.05
+    before = app.image.value
+    app.controls["client"].value = 3
+    assert app.image.value != before and picture(app).width > 900
+    assert widgets.images_per_update_still().alt == app.picture.alt(reading.compute(8, 3))

@@ -80,18 +80,18 @@ def a_run(rounds):
     return tff.TffRun(4, [0.81 + 0.01 * n for n in range(rounds)], 20_000)
 
 
-def test_while_an_app_draws_in_its_thread_the_reader_plots_with_her_own_settings(hers):
+def test_while_an_app_draws_in_its_thread_the_reader_plots_with_her_own_settings(hers, monkeypatch):
     picture = tff.BitsPicture()
     picture.draw(a_run(1))
     plotting.png(picture.figure)
-    inside, leave, draw = threading.Event(), threading.Event(), picture.figure.canvas.draw
+    inside, leave, draw = threading.Event(), threading.Event(), plotting.redraw
 
-    def slow():
+    def slow(figure):
         inside.set()
         leave.wait(30)
-        draw()
+        return draw(figure)
 
-    picture.figure.canvas.draw = slow
+    monkeypatch.setattr(plotting, "redraw", slow)
     thread = threading.Thread(target=plotting.png, args=(picture.figure,))
     thread.start()
     assert inside.wait(30)

@@ -2,6 +2,7 @@
 
 import time
 
+import drawn
 import numpy as np
 import pytest
 from apps import alt, picture, told
@@ -405,3 +406,57 @@ def test_the_lab_draws_after_its_first_round_and_takes_little_longer_than_the_tr
     train_alone()
     assert rounds_at_first[0] <= 2, "nothing is shown before the first rounds are over"
     assert took_in_the_app < 2 * max(took) + 1
+
+
+# Controls in their groups, on a grid
+
+
+def test_each_control_stands_in_one_group_and_the_groups_in_one_order():
+    import ipywidgets as w
+
+    from fedlab_utils.book.widgets import base
+
+    controls = {name: w.IntSlider() for name in "abc"}
+    grid = base.panel(controls, {"training": ("c",), "data": ("a", "b")})
+    headings = [box.children[0].value for box in grid.children]
+    assert ["Data" in heading for heading in headings] == [True, False] and "Training" in headings[1]
+    assert [list(box.children[1].children) for box in grid.children] == [[controls["a"], controls["b"]], [controls["c"]]]
+    for groups in ({"data": ("a", "b")}, {"data": ("a", "b", "c"), "codec": ("c",)}, {"data": ("a", "b", "c", "d")}):
+        with pytest.raises(ValueError, match="one group"):
+            base.panel(controls, groups)
+
+
+# The runs of the lab
+
+
+lab_picture = Later("fedlab_utils.book.widgets.lab_picture")
+
+
+@pytest.mark.training
+def test_the_frontier_joins_what_no_other_run_beats_with_as_few_bytes():
+    points = [(1.0, 0.5), (2.0, 0.4), (0.5, 0.3), (3.0, 0.9), (3.0, 0.8), (4.0, 0.9)]
+    assert lab_picture.frontier(points) == [2, 0, 3]
+    for one, (sent, accuracy) in enumerate(points):  # by the definition
+        beaten = any(s <= sent and a >= accuracy and (s, a) != (sent, accuracy) for s, a in points)
+        assert beaten == (one not in lab_picture.frontier(points))
+
+
+@pytest.mark.training
+def test_every_run_of_the_lab_has_its_number_its_name_and_its_place_in_the_words(language):
+    picture, runs = lab_picture.LabPicture(), drawn.lab_runs()
+    for one in runs[:-1]:
+        picture.keep(one)
+    picture.draw(runs[-1])
+    assert [label.get_text() for label in picture._numbers[0]] == [str(n) for n in range(1, 13)]
+    listed = [left.get_text() for left, _ in picture._lines]
+    assert all(text.startswith(f"{n}  ") for n, text in enumerate(listed, 1))
+    assert listed[0] == {"en": "1  1 % · 8 bit · 10×1", "zh": "1  1% · 8 位 · 10×1"}[language]
+    said = picture.alt(runs[-1])
+    best = {"en": "12, 10 by uplink, 9, 12, 10 by total", "zh": "按上行是 12、10，按总计是 9、12、10"}[language]
+    assert best in said and all(text.split("  ")[1].split("\n")[0] in said for text in listed)
+    picture.keep(runs[-1])
+    picture.draw(runs[0])  # the thirteenth: the first goes, numbers stay
+    assert [label.get_text() for label in picture._numbers[0]] == [str(n) for n in range(2, 14)]
+    picture.forget()
+    picture.draw(runs[0])
+    assert [label.get_text() for label in picture._numbers[0]] == ["1"] + 11 * [""]

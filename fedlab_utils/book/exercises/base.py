@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...language import say
+from ..colours import VERDICTS
 from .journal import record
 from .memory import note_finished
 
@@ -35,7 +36,6 @@ class _NotAttempted(Exception):
 
 _withheld = False  # whether solutions are
 _answered: set[int] = set()  # ids of the functions that have returned something in the check that runs
-COLOURS = {"right": "#009E73", "wrong": "#D55E00", "not attempted": "#808080", "hint": "#0072B2", "solution": "#0072B2"}
 SIGNS = {"right": "✓ ", "wrong": "✗ ", "not attempted": "", "hint": "", "solution": ""}
 
 
@@ -56,7 +56,7 @@ class Verdict:
     def _repr_html_(self) -> str:
         text = html.escape(SIGNS[self.state] + self.message).replace("\n", "<br>")
         code = f'<pre style="margin:6px 0 0;padding:6px 10px">{html.escape(self.code)}</pre>' if self.code else ""
-        style = f"border-left:4px solid {COLOURS[self.state]};padding:4px 10px"
+        style = f"border-left:4px solid {VERDICTS[self.state]};padding:4px 10px"
         return f'<div role="status" style="{style}">{text}{code}</div>'
 
 

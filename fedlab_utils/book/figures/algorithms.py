@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike
 
 from ...distillation import soften
 from ...language import itemize, message_name, percent, say
-from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, TOTAL, UPLINK, Still, new_figure, percent_axis, plain_log_axis, styled
-
-KIND_COLOURS = {"global": LOSSY, "layer": UPLINK, "node": DOWNLINK, "gradual": TOTAL}
+from ..colours import BROWN, DOWNLINK, EXACT, KIND_COLOURS, LOSSY, PAPER, TEAL, UPLINK, VIOLET
+from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
 
 
 def _kind(kind: str) -> str:
@@ -35,7 +34,7 @@ def messages(parts: dict[tuple[float, int], tuple[int, int, int]]) -> Still:
     with styled():
         for ax, widths in ((axes[0], sizes / 1000), (axes[1], sizes / sizes.sum(axis=1, keepdims=True))):
             left = np.zeros(len(parts))
-            for number, (label, colour) in enumerate(zip(labels, (EXACT, UPLINK, LOSSY), strict=True)):
+            for number, (label, colour) in enumerate(zip(labels, (BROWN, TEAL, VIOLET), strict=True)):
                 ax.barh(names, widths[:, number], left=left, color=colour, label=label, height=0.6)
                 left += widths[:, number]
             ax.invert_yaxis()
@@ -68,7 +67,7 @@ def who_stores_what() -> Still:
     up = say("up: encode(Δ + e)", "上行：encode(Δ + e)")
     down = say("down: encode(mean Δ + e)", "下行：encode(平均 Δ + e)")
     with styled():
-        box = {"boxstyle": "round,pad=0.6", "facecolor": "white", "edgecolor": EXACT}
+        box = {"boxstyle": "round,pad=0.6", "facecolor": PAPER, "edgecolor": EXACT}
         for place, text in ((0, client), (3, server)):
             ax.text(place, 0, text, ha="center", va="center", fontsize=10, linespacing=1.7, bbox=box)
         for height, start, end, colour, text in ((0.3, 0.75, 1.75, UPLINK, up), (-0.3, 1.75, 0.75, DOWNLINK, down)):
@@ -128,7 +127,7 @@ def soft_targets(image: np.ndarray, logits: np.ndarray, temperatures: Sequence[f
         digit.grid(False)
         digit.spines[:].set_visible(False)
         for ax, temperature in zip(axes, temperatures, strict=True):
-            ax.bar(classes, soften(logits, temperature), color=LOSSY if temperature != 1 else EXACT, width=0.7)
+            ax.bar(classes, soften(logits, temperature), color=VIOLET if temperature != 1 else EXACT, width=0.7)
             ax.set(ylim=(0, 1), xticks=classes, title=f"T = {temperature:g}")
             ax.tick_params(axis="x", labelsize=8)
             percent_axis(ax.yaxis)
@@ -153,7 +152,7 @@ def students(accuracies: dict[tuple[int, str], list[float]], teacher: float) -> 
     figure, (ax,) = new_figure(1, height=0.9 + 0.42 * len(accuracies))
     with styled():
         for place, values in enumerate(accuracies.values()):
-            ax.plot(values, [place] * len(values), "o", ms=6, color=LOSSY, alpha=0.5, mew=0)
+            ax.plot(values, [place] * len(values), "o", ms=6, color=VIOLET, alpha=0.6, mew=0)
             ax.plot([np.mean(values)] * 2, [place - 0.28, place + 0.28], color=EXACT, lw=2)
             ax.text(np.mean(values), place - 0.32, percent(float(np.mean(values)), 1), ha="center", va="bottom", fontsize=8)
         ax.axvline(teacher, color=EXACT, lw=1, ls=":")
@@ -233,9 +232,11 @@ def accuracy_for_bytes(runs: dict[str, tuple]) -> Still:
     """
     words = {"dense": say("dense FedAvg", "稠密 FedAvg"), "mask": say("mask agreed once", "掩码约定一次"),
              "top_k": say("top-k, both directions", "top-k，上下行")}  # fmt: skip
-    colours = iter((EXACT, LOSSY, UPLINK, DOWNLINK, TOTAL, EARLIER))
-    style = {"marker": "o", "ms": 4}
-    return _accuracy_by_bytes([(words.get(name, name), run, {**style, "color": next(colours)}) for name, run in runs.items()])
+    looks = zip((EXACT, VIOLET, BROWN, TEAL), "os^D", strict=True)
+    return _accuracy_by_bytes(
+        [(words.get(name, name), run, {"ms": 5, "color": colour, "marker": marker})
+         for (name, run), (colour, marker) in zip(runs.items(), looks, strict=False)]
+    )  # fmt: skip
 
 
 def _accuracy_by_bytes(curves: list[tuple[str, tuple, dict]]) -> Still:

@@ -11,23 +11,14 @@ from matplotlib.patches import FancyBboxPatch
 from numpy.typing import ArrayLike
 
 from ...language import itemize, percent, say
-from ..plotting import (
-    DOWNLINK,
-    EXACT,
-    LOSSY,
-    TOTAL,
-    UPLINK,
-    Still,
-    new_figure,
-    percent_axis,
-    plain_log_axis,
-    styled,
-)
+from ..colours import DOWNLINK, EXACT, FAINT, FRAME, INK, MAROON, UPLINK, VIOLET
+from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
 
 if TYPE_CHECKING:
     from ...federation.history import History
 
 SIDE = 28
+READ_OFF = MAROON  # what somebody who sees the update gets to know
 
 
 def as_picture(pixels: ArrayLike, like: ArrayLike | None = None) -> np.ndarray:
@@ -45,7 +36,7 @@ def codec_name(name: str) -> str:
     return say(name, functools.reduce(lambda text, pair: text.replace(*pair), words.items(), name))
 
 
-def _show(ax, picture, title="", colour=EXACT, frame="#C8CCD2") -> None:
+def _show(ax, picture, title="", colour=EXACT, frame=FRAME) -> None:
     ax.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
@@ -83,13 +74,13 @@ def read_off(groups: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]]) -
             for place, (image, candidate, value) in enumerate(zip(images, candidates, similarities, strict=True)):
                 above, below = (figure.add_subplot(grid[row, column + place]) for row in (0, 1))
                 _show(above, image)
-                _show(below, as_picture(candidate, image), frame=LOSSY)
-                below.set_xlabel(f"{value:.3f}", fontsize=9, color=LOSSY)
+                _show(below, as_picture(candidate, image), frame=READ_OFF)
+                below.set_xlabel(f"{value:.3f}", fontsize=9, color=READ_OFF)
                 if place == 0:
                     above.set_title(title, fontsize=10, loc="left")
                 if column + place == 0:
                     above.set_ylabel(say("private", "私有图片"), fontsize=9)
-                    below.set_ylabel(say("read off", "读出"), fontsize=9, color=LOSSY)
+                    below.set_ylabel(say("read off", "读出"), fontsize=9, color=READ_OFF)
             column += len(images) + 1
     words = itemize((t, say(", ", "，").join(f"{v:.3f}" for v in s)) for t, *_, s in groups)
     alt = say(
@@ -108,15 +99,20 @@ def leak_by_images(counts: Sequence[int], similarities: ArrayLike, chance: Seque
     figure, (ax,) = new_figure(1, width=6.6, height=3.3)
     table = np.asarray(similarities)
     with styled():
-        ax.fill_between(counts[:-1], table[:-1].min(axis=1), table[:-1].max(axis=1), color=LOSSY, alpha=0.25, lw=0)
+        ax.fill_between(counts[:-1], table[:-1].min(axis=1), table[:-1].max(axis=1), color=READ_OFF, alpha=0.25, lw=0)
         ax.plot(
-            counts[:-1], table[:-1].mean(axis=1), "o-", color=LOSSY, ms=5, label=say("read off the update", "从更新中读出的图片")
+            counts[:-1],
+            table[:-1].mean(axis=1),
+            "o-",
+            color=READ_OFF,
+            ms=5,
+            label=say("read off the update", "从更新中读出的图片"),
         )
         ax.plot(
             counts[-1:],
             table[-1:].mean(axis=1),
             "D",
-            color=LOSSY,
+            color=READ_OFF,
             ms=7,
             label=say("the same, after sixty local steps", "本地训练六十步之后"),
         )
@@ -126,6 +122,11 @@ def leak_by_images(counts: Sequence[int], similarities: ArrayLike, chance: Seque
         plain_log_axis(ax.xaxis)
         ax.set_xlabel(say("images that share the update", "共用一条更新的图片数"))
         ax.set_ylabel(say("mean best correlation", "最佳相关系数（平均）"))
+        read = [count for count, row in zip(counts[:-1], table, strict=False) if row.mean() > 0.995]
+        if read:
+            ax.set_title(
+                say(f"In one step, up to {read[-1]} images are read as they are", f"一步更新：{read[-1]} 张以内几乎原样读出")
+            )
         ax.legend(loc="lower left")
     first, last = table.mean(axis=1)[[0, -1]]
     alt = say(
@@ -150,8 +151,8 @@ def through_codecs(rows: Sequence[tuple[str, np.ndarray, Sequence[np.ndarray], S
             _show(axes[0], image, say("private", "私有图片") if row == 0 else "")
             axes[0].set_ylabel(title, fontsize=9)
             for ax, name, candidate, value in zip(axes[1:], codecs, candidates, similarities, strict=True):
-                _show(ax, as_picture(candidate, image), codec_name(name) if row == 0 else "", frame=LOSSY)
-                ax.set_xlabel(f"{value:.2f}", fontsize=9, color=LOSSY)
+                _show(ax, as_picture(candidate, image), codec_name(name) if row == 0 else "", frame=READ_OFF)
+                ax.set_xlabel(f"{value:.2f}", fontsize=9, color=READ_OFF)
     words = say("; ", "；").join(
         f"{t}: " + say(", ", "，").join(f"{codec_name(c)} {v:.2f}" for c, v in zip(codecs, s, strict=True)) for t, *_, s in rows
     )
@@ -180,10 +181,10 @@ def one_round(images: np.ndarray, sizes: Sequence[int]) -> Still:
             ax.set_title(say(*STEPS[step]))
             averages = step == 3
             words = say("server: w + average", "服务器：w + 平均") if averages else say("server: w", "服务器：w")
-            _box(ax, 0.5, 0.86, 0.62, 0.17, words, TOTAL if averages else EXACT)
+            _box(ax, 0.5, 0.86, 0.62, 0.17, words, VIOLET if averages else EXACT)
             for x, image, size in zip(places, images, sizes, strict=True):
                 works = step == 1
-                _box(ax, x, 0.19, 0.29, 0.36, "", LOSSY if works else EXACT)
+                _box(ax, x, 0.19, 0.29, 0.36, "", VIOLET if works else EXACT)
                 ax.imshow(
                     image, cmap="gray_r", extent=(x - 0.085, x + 0.085, 0.15, 0.34), aspect="auto", zorder=3, vmin=0, vmax=1
                 )
@@ -191,14 +192,14 @@ def one_round(images: np.ndarray, sizes: Sequence[int]) -> Still:
                 if step == 0:
                     _arrow(ax, (0.5 + (x - 0.5) * 0.6, 0.75), (x, 0.41), DOWNLINK)
                 if step == 1:
-                    ax.text(x, 0.47, "w → w′", ha="center", fontsize=9, color=LOSSY)
+                    ax.text(x, 0.47, "w → w′", ha="center", fontsize=9, color=VIOLET)
                 if step == 2:
                     _arrow(ax, (x, 0.41), (0.5 + (x - 0.5) * 0.6, 0.75), UPLINK)
             ax.set(xlim=(0, 1), ylim=(0, 1))
         total = sum(sizes)
         weights = " + ".join(rf"\frac{{{n}}}{{{total}}}\Delta_{k}" for k, n in enumerate(sizes, 1))
         axes[3].text(0.5, 0.58, f"${weights}$", ha="center", va="center", fontsize=12, color=EXACT)
-        axes[1].text(0.5, 0.62, say("data stay here", "数据留在本地"), ha="center", fontsize=9, color=LOSSY)
+        axes[1].text(0.5, 0.62, say("data stay here", "数据留在本地"), ha="center", fontsize=9, color=VIOLET)
         axes[2].text(0.35, 0.47, "Δ = w′ − w", ha="center", va="center", fontsize=8, color=UPLINK)  # between two arrows
     shares = say(", ", "，").join(f"{n}/{sum(sizes)}" for n in sizes)
     alt = say(
@@ -212,7 +213,7 @@ def one_round(images: np.ndarray, sizes: Sequence[int]) -> Still:
 
 def _box(ax, x, y, width, height, text, colour) -> None:
     style = "round,pad=0,rounding_size=0.03"
-    box = FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle=style, fc="#F6F7F9", ec=colour, lw=1.6)
+    box = FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle=style, fc=FAINT, ec=colour, lw=1.6)
     ax.add_patch(box)
     ax.text(x, y, text, ha="center", va="center", fontsize=9, color=colour)
 
@@ -232,9 +233,13 @@ def rounds(histories: Sequence[History], data_bytes: int) -> Still:
         left.plot(number, accuracy.mean(axis=0), "o-", color=EXACT, ms=4)
         left.set(xlabel=say("round", "轮次"), ylabel=say("accuracy", "准确率"))
         percent_axis(left.yaxis)
+        last, rounds = percent(accuracy[:, -1].mean(), 1), len(number)
+        left.set_title(say(f"{last} after {rounds} rounds", f"{rounds} 轮后 {last}"))
+        times = 1e6 * (up[-1] + down[-1]) / data_bytes
+        right.set_title(say(f"{times:.0f} times the bytes of the images", f"字节数是图片的 {times:.0f} 倍"))
         right.stackplot(number, up, down, colors=(UPLINK, DOWNLINK), labels=(say("uplink", "上行"), say("downlink", "下行")))
         note = say("all images of these clients, raw", "这些客户端的全部图片（未压缩）")
-        right.axhline(data_bytes / 1e6, color="black", ls=":", lw=2, label=note)
+        right.axhline(data_bytes / 1e6, color=INK, ls=":", lw=2, label=note)
         right.set(xlabel=say("round", "轮次"), ylabel=say("MB sent so far", "累计发送（MB）"), xlim=(1, number[-1]))
         right.legend(loc="upper left")
     alt = say(
@@ -255,18 +260,21 @@ def measured(runs: dict[str, Sequence[History]]) -> Still:
     sums = [say(f"total {t:.1f} MB (1/{total[0] / t:.1f})", f"总计 {t:.1f} MB（1/{total[0] / t:.1f}）") for t in total]
     accuracy = np.array([[history.accuracy[-1] for history in h] for h in runs.values()])
     with styled():
-        left.barh(y + 0.19, up, 0.34, color=UPLINK, label=say("uplink", "上行"))
-        left.barh(y - 0.19, down, 0.34, color=DOWNLINK, label=say("downlink", "下行"))
+        left.plot(up, y + 0.16, "o", ms=8, color=UPLINK, label=say("uplink", "上行"))
+        left.plot(down, y - 0.16, "s", ms=7, color=DOWNLINK, label=say("downlink", "下行"))
         for place, a, b in zip(y, up, down, strict=True):
-            for value, shift in ((a, 0.19), (b, -0.19)):
-                left.text(value * 1.08, place + shift, f"{value:.2f}", va="center", fontsize=8)
+            for value, shift in ((a, 0.16), (b, -0.16)):
+                left.text(value * 1.22, place + shift, f"{value:.2f}", va="center", fontsize=8)
         left.set(
-            xscale="log", xlim=(0.5, 220), yticks=y,
+            xscale="log", xlim=(0.5, 220), yticks=y, ylim=(-0.6, len(runs) - 0.4),
             xlabel=say("MB in all, measured (log axis)", "整个训练的通信量（MB，对数轴）"),
             yticklabels=[f"{name}\n{text}" for name, text in zip(names, sums, strict=True)],
         )  # fmt: skip
         plain_log_axis(left.xaxis)
-        left.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncol=2)
+        left.legend(loc="upper left")
+        left.set_title(say(f"Total: down to 1/{total[0] / total.min():.1f}", f"总计：最多降到 1/{total[0] / total.min():.1f}"))
+        lost = 100 * (accuracy[0].mean() - accuracy.mean(axis=1).min())
+        right.set_title(say(f"Accuracy: at most {lost:.1f} points less", f"准确率：最多低 {lost:.1f} 个百分点"))
         for place, values in zip(y, accuracy, strict=True):
             right.plot(values, np.full(len(values), place), "o", color=EXACT, alpha=0.6)
         seeds = accuracy.shape[1]
@@ -274,7 +282,8 @@ def measured(runs: dict[str, Sequence[History]]) -> Still:
         right.set(xlim=(min(0.88, accuracy.min() - 0.01), 0.94), ylim=left.get_ylim())
         percent_axis(right.xaxis)
         right.axvline(accuracy[0].mean(), color=EXACT, lw=1, ls=":")
-        right.text(accuracy[0].mean(), left.get_ylim()[1], "float32", ha="center", va="bottom", fontsize=8)
+        at = say("mean of float32 ", "float32 的平均 ")
+        right.text(accuracy[0].mean(), -0.5, at, ha="right", va="center", fontsize=8)
     rows = zip(names, up, down, accuracy, strict=True)
     comma = say(", ", "，")
     words = itemize((n, f"{a:.2f} + {b:.2f} MB{comma}{percent(v.mean(), 1)}") for n, a, b, v in rows)

@@ -9,11 +9,23 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from ...language import itemize, percent, say
-from ..plotting import DOWNLINK, EARLIER, EXACT, LOSSY, UPLINK, Still, new_figure, percent_axis, plain_log_axis, styled
+from ..colours import (
+    ALONE,
+    DOWNLINK,
+    EXACT,
+    FAINT,
+    FEDERATED,
+    FRAME,
+    GUIDE,
+    LOSSY,
+    MAROON,
+    PAPER,
+    TEAL,
+    UPLINK,
+)
+from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
 
-# Who trains. Dark purple and amber are told apart from all colours of `plotting` by their lightness.
-FEDERATED, ALONE = "#5B2A86", "#E69F00"
-PARTIES = (UPLINK, DOWNLINK)
+PARTIES = (TEAL, MAROON)
 
 
 def name_of(key: str | int) -> str:
@@ -51,10 +63,10 @@ def three_kinds() -> Still:
     )
     with styled():
         for ax, (title, *boxes) in zip(axes, kinds, strict=True):
-            ax.add_patch(Rectangle((0, 0), 6, 5, fc="#F4F5F7", ec=EARLIER, ls=":"))
+            ax.add_patch(Rectangle((0, 0), 6, 5, fc=FAINT, ec=FRAME, ls=":"))
             for (x, y, wide, high), colour, party in zip(boxes, PARTIES, (first, second), strict=True):
-                ax.add_patch(Rectangle((x, y), wide, high, fc=colour, alpha=0.75, ec="white"))
-                ax.text(x + wide / 2, y + high / 2, party, ha="center", va="center", color="white", fontsize=10)
+                ax.add_patch(Rectangle((x, y), wide, high, fc=colour, ec=PAPER))
+                ax.text(x + wide / 2, y + high / 2, party, ha="center", va="center", color=PAPER, fontsize=10)
             ax.set(xlim=(-0.1, 6.1), ylim=(-0.1, 5.1), xticks=[], yticks=[])
             ax.set_xlabel(say("features →", "特征 →"))
             ax.grid(False)
@@ -113,12 +125,19 @@ def joined_or_single(scores: dict[str, list[float]], by_codec: dict[str, tuple[f
         left.set_xticks(range(len(scores)), [name_of(key) for key in scores])
         left.set(ylabel=say("R² on people not trained on", "R²（未参与训练的人）"), xlim=(-0.5, len(scores) - 0.3))
         kilobytes, quality = zip(*by_codec.values(), strict=True)
-        right.plot(kilobytes, quality, "-", color=EARLIER, zorder=1)
+        right.plot(kilobytes, quality, "-", color=GUIDE, lw=1, zorder=1)
         for number, (name, (x, y)) in enumerate(by_codec.items()):
             right.plot(x, y, "o", color=EXACT if number == 0 else LOSSY, ms=7)
             right.annotate(name_of(name), (x, y), (7, -13), textcoords="offset points", fontsize=9)
         right.set(xscale="log", xlabel=say("kilobytes sent, both directions", "双向共传输（kB）"), ylabel="R²")
+        single, both = (max(np.mean(scores[who]) for who in list(scores)[:2]), np.mean(list(scores.values())[-1]))
+        left.set_title(say(f"joined {both:.2f}, alone at most {single:.2f}", f"联合 {both:.2f}，单独最高 {single:.2f}"))
         low, high = min(quality), max(quality)
+        name, (least, _) = min(((n, v) for n, v in by_codec.items() if v[1] > high - 0.005), key=lambda pair: pair[1][0])
+        share = f"1/{max(kilobytes) / least:.1f}"
+        right.set_title(
+            say(f"{name_of(name)}: as good for {share} of the bytes", f"{name_of(name)}：字节数降到 {share}，效果一样")
+        )
         right.set(ylim=(low - 0.25 * (high - low) - 0.01, high + 0.15 * (high - low) + 0.01))
         right.set(xlim=(min(kilobytes) * 0.75, max(kilobytes) * 1.8))
         plain_log_axis(right.xaxis)
@@ -163,7 +182,12 @@ def transfer_gain(labels: Sequence[int], transferred: ArrayLike, scratch: ArrayL
         right.plot(labels, gain.mean(axis=0), "o-", color=FEDERATED, ms=5)
         right.axhline(0, color=EXACT, lw=1, ls=":")
         left.set(ylabel=say("accuracy on the target", "目标数据上的准确率"))
-        right.set_title(say("gain, the same seeds", "提升（相同种子之差）"))
+        first, last = 100 * gain.mean(axis=0)[[0, -1]]
+        right.set_title(
+            say(f"gain: {first:+.0f} points with {labels[0]}, {last:+.1f} with {labels[-1]}",
+                f"提升：{labels[0]} 个标注 {first:+.0f} 点，{labels[-1]} 个 {last:+.1f} 点")
+        )  # fmt: skip
+        right.set_ylabel(say("difference, the same seeds", "相同种子之差"))
         left.legend(loc="lower right")
         for ax in (left, right):
             ax.set(xscale="log", xlabel=say("labels per class at the target", "目标方每类的标注数"))
@@ -187,6 +211,8 @@ def joiners(counts: Sequence[int], accuracy: ArrayLike) -> Still:
         ax.plot(counts, accuracy.mean(axis=0), "o-", color=FEDERATED)
         ax.set(xscale="log", xlabel=say("clients that join, 100 images each", "参加的客户端数（每个 100 张图片）"))
         ax.set(ylabel=say("test accuracy", "测试准确率"))
+        few, many = (percent(a) for a in accuracy.mean(axis=0)[[0, -1]])
+        ax.set_title(say(f"from {few} to {many} as others join", f"参加的越多越好：从 {few} 到 {many}"))
         ax.set_xticks(counts, map(str, counts))
         ax.minorticks_off()
         percent_axis(ax.yaxis)
@@ -200,7 +226,7 @@ def zip_sizes(rows: dict[str, tuple[int, int]]) -> Still:
     shares = {name: after / before for name, (before, after) in rows.items()}
     with styled():
         places = np.arange(len(rows))[::-1]
-        ax.barh(places, [1] * len(rows), color="#EEF0F2", height=0.62)
+        ax.barh(places, [1] * len(rows), color=FAINT, height=0.62)
         ax.barh(places, list(shares.values()), color=EXACT, height=0.62)
         for place, (name, share) in zip(places, shares.items(), strict=True):
             before, after = rows[name]
@@ -208,7 +234,7 @@ def zip_sizes(rows: dict[str, tuple[int, int]]) -> Still:
             inside = share > 0.15
             text = percent(share, 1 if share < 1 else 2)  # a little over 1 is over 1
             ax.text(share - 0.01 if inside else share + 0.01, place, text, va="center", ha="right" if inside else "left",
-                    fontsize=9, color="white" if inside else EXACT)  # fmt: skip
+                    fontsize=9, color=PAPER if inside else EXACT)  # fmt: skip
         ax.set_yticks(places, [name_of(key) for key in rows])
         ax.set(xlim=(0, 1.32), xticks=[0, 0.25, 0.5, 0.75, 1])
         ax.set_xlabel(say("bytes left", "剩下的字节"))
@@ -223,14 +249,15 @@ def messages(rows: dict[str, tuple[int, int, str]]) -> Still:
     figure, (ax,) = new_figure(1, width=9, height=0.8 + 0.5 * len(rows))
     with styled():
         places = np.arange(len(rows))[::-1]
+        named: set[str] = set()
         for place, (before, after, way) in zip(places, rows.values(), strict=True):
             colour = UPLINK if way == "up" else DOWNLINK
-            ax.plot([after, before], [place, place], color=EARLIER, lw=2, zorder=1)
-            ax.plot(before, place, "o", ms=8, mfc="white", mec=colour, mew=2)
-            ax.plot(after, place, "o", ms=9, color=colour)
+            ax.plot([after, before], [place, place], color=GUIDE, lw=1.5, zorder=1)
+            ax.plot(before, place, "o", ms=8, mfc=PAPER, mec=colour, mew=2)
+            name = None if way in named else {"up": say("up", "上行"), "down": say("down", "下行")}[way]
+            named.add(way)
+            ax.plot(after, place, "o", ms=9, color=colour, label=name)
             ax.text(before * 1.3, place, f"{before:,} → {after:,}   1/{before / after:.1f}", va="center", fontsize=9)
-        for way, colour in ((say("up", "上行"), UPLINK), (say("down", "下行"), DOWNLINK)):
-            ax.plot([], [], "o", ms=8, color=colour, label=way)
         ax.set_yticks(places, [name_of(key) for key in rows])
         everything = [size for before, after, _ in rows.values() for size in (before, after)]
         ax.set(xscale="log", xlim=(min(everything) * 0.6, max(everything) * 30), ylim=(-1, len(rows) - 0.4))

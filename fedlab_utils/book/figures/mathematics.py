@@ -11,14 +11,8 @@ from numpy.typing import ArrayLike
 from ...language import percent, percent_sign, say
 from ...quantization import ROUNDINGS, dequantize, quantize
 from ...sparsification import top_k
+from ..colours import BROWN, EXACT, FRAME, GUIDE, MAROON, OLIVE, ROUNDING_COLOURS, TEAL, VIOLET
 from ..plotting import (
-    DOWNLINK,
-    EARLIER,
-    EXACT,
-    LOSSY,
-    ROUNDING_COLOURS,
-    TOTAL,
-    UPLINK,
     Still,
     new_figure,
     percent_axis,
@@ -35,6 +29,10 @@ def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark: Sequence[float
     """
     figure, axes = new_figure(2, height=3.4)
     x = np.linspace(lo, hi, 1601)
+    titles = {
+        "floor": say(f"{bits} bits, floor: never above x", f"{bits} 位，向下取整：从不高于 x"),
+        "nearest": say(f"{bits} bits, nearest: half a step away at most", f"{bits} 位，四舍五入：最多差半级"),
+    }
     with styled():
         for ax, rounding in zip(axes, ("floor", "nearest"), strict=True):
             ax.plot([lo, hi], [lo, hi], color=EXACT, lw=1, ls=":", label=say("exact", "原值"))
@@ -46,7 +44,7 @@ def staircase(bits: int = 2, lo: float = -1, hi: float = 1, mark: Sequence[float
             ax.vlines(points, np.minimum(points, values), np.maximum(points, values), color=EXACT, lw=1)
             ax.set_xlabel("x")
             ax.xaxis.set_major_locator(MaxNLocator(5))
-            ax.set_title(say(f"{bits} bits, {rounding}", f"{bits} 位，{rounding_name(rounding)}"))
+            ax.set_title(titles[rounding])
             ax.legend(loc="upper left")
         axes[0].set_ylabel(say("value after dequantization", "还原值"))
     alt = say(
@@ -67,11 +65,11 @@ def rounding_errors(errors: dict[str, np.ndarray], step: float) -> Still:
             ax.hist(relative, bins, color=ROUNDING_COLOURS[rounding], density=True)
             ax.axvline(relative.mean(), color=EXACT, lw=1.5)
             square = f"{np.mean(relative**2):.3f}"
-            ax.set_title(rounding_name(rounding))
+            mean = f"{relative.mean():+.2f}".replace("-0.00", "+0.00").replace("-", "−")
+            note = say(f"mean {mean}, mean square {square}", f"均值 {mean}，均方 {square}")
+            ax.set_title(f"{rounding_name(rounding)}\n{note}", fontsize=10)
             ax.set_xlabel(say("error / step", "误差 / 步长"))
-            ax.set(xlim=(-1.05, 1.05), ylim=(0, 1.5))
-            note = say(f"mean {relative.mean():+.2f}\nmean square {square}", f"均值 {relative.mean():+.2f}\n均方 {square}")
-            ax.text(0.97, 0.95, note, transform=ax.transAxes, va="top", ha="right", fontsize=9)
+            ax.set(xlim=(-1.05, 1.05), ylim=(0, 1.2))
         axes[0].set_ylabel(say("density", "密度"))
     alt = say(
         "Three histograms of rounding errors in steps: floor spread evenly from -1 to 0 with mean -0.5, nearest evenly from "
@@ -94,7 +92,10 @@ def error_of_mean(clients: Sequence[int], agree: dict[str, np.ndarray], differ: 
             for rounding, curve in curves.items():
                 ax.loglog(clients, curve, "o-", color=ROUNDING_COLOURS[rounding], ms=4, label=rounding_name(rounding))
             ax.set_xlabel(say("clients that are averaged", "参与平均的客户端数"))
-            ax.set_title(title)
+            fall = [rounding_name(r) for r, curve in curves.items() if curve[-1] < 0.1 * curve[0]]
+            named = say(" and ", "、").join(fall) if fall else say("none", "没有一个")
+            verb = say("fall" if len(fall) > 1 else "falls", "下降")
+            ax.set_title(f"{title}{say(': ', '：')}{named}{say(' ', '')}{verb}")
             plain_log_axis(ax.xaxis)
         axes[0].set_ylabel(say("squared error of the average / step²", "平均值的平方误差 / 步长²"))
         axes[0].legend(loc="lower left")
@@ -119,20 +120,28 @@ def magnitudes(x: ArrayLike, fractions: Sequence[float] = (0.001, 0.01, 0.1)) ->
         axes[1].semilogx(share, energy, color=EXACT)
         for fraction in fractions:
             place = int(np.ceil(fraction * falling.size)) - 1
-            axes[0].plot(fraction, falling[place], "o", color=LOSSY)
-            axes[1].plot(fraction, energy[place], "o", color=LOSSY)
+            axes[0].plot(fraction, falling[place], "o", color=VIOLET)
+            axes[1].plot(fraction, energy[place], "o", color=VIOLET)
             axes[1].annotate(
                 percent(energy[place]),
                 (fraction, energy[place]),
                 (6, -11),
                 textcoords="offset points",
-                color=LOSSY,
+                color=VIOLET,
             )
         for ax in axes:
             ax.set_xlabel(say("fraction of the weights, largest first", "权重的比例（按绝对值从大到小）"))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}{percent_sign()}"))
-        axes[0].set_title(say("|x| at the threshold", "阈值处的 |x|"))
-        axes[1].set_title(say("share of the energy that they hold", "它们在总能量中的占比"))
+        tenth = int(np.ceil(fractions[-1] * falling.size)) - 1
+        part, low = (
+            percent(1 - fractions[-1]),
+            percent(falling[tenth] / falling[0], 1 if falling[tenth] < 0.1 * falling[0] else 0),
+        )
+        axes[0].set_title(say(f"{part} are below {low} of the largest", f"{part} 的权重不到最大值的 {low}"))
+        axes[0].set_ylabel("|x|")
+        most, held = percent(fractions[-1]), percent(energy[tenth])
+        axes[1].set_title(say(f"the largest {most} hold {held} of the energy", f"最大的 {most} 占能量的 {held}"))
+        axes[1].set_ylabel(say("share of the energy", "占总能量的比例"))
         percent_axis(axes[1].yaxis)
     alt = say(
         "Left: the sorted magnitudes of a client's delta fall steeply. Right: "
@@ -146,8 +155,8 @@ def magnitudes(x: ArrayLike, fractions: Sequence[float] = (0.001, 0.01, 0.1)) ->
 
 
 FAMILY_STYLE = {
-    "min to max": (EXACT, "s"), "entropy-coded": (LOSSY, "o"), "EDEN": (UPLINK, "^"), "QSGD": (DOWNLINK, "v"),
-    "top-k, 8 bits": (TOTAL, "D"), "STC": ("#E69F00", "P"),
+    "min to max": (GUIDE, "s"), "entropy-coded": (VIOLET, "o"), "EDEN": (BROWN, "^"), "QSGD": (TEAL, "v"),
+    "top-k, 8 bits": (MAROON, "D"), "STC": (OLIVE, "P"),
 }  # fmt: skip
 
 
@@ -166,19 +175,20 @@ def planes(vectors: dict[str, dict[str, list[tuple[float, float]]]]) -> Still:
         "entropy-coded": say("entropy-coded", "熵编码"),
         "top-k, 8 bits": say("top-k, 8 bits", "top-k，8 位"),
     }
-    figure, axes = new_figure(len(vectors), width=10.2, height=4.0, sharey=True)
+    beyond = say("out of reach for Gaussian data", "高斯数据到不了这里")
+    figure, axes = new_figure(len(vectors), width=10.2, height=4.4, sharey=True)
     with styled():
         for ax, (vector, families) in zip(axes, vectors.items(), strict=True):
             bits = np.linspace(0, 9, 50)
             ax.plot(bits, 2.0 ** (-2 * bits), "--", color=EXACT, lw=1.2, label=say("limit, Gaussian data", "高斯数据的极限"))
-            ax.fill_between(bits, 1e-7, 2.0 ** (-2 * bits), color=EARLIER, alpha=0.25, lw=0)
+            ax.fill_between(bits, 1e-7, 2.0 ** (-2 * bits), color=FRAME, alpha=0.5, lw=0, label=beyond)
             for family, points in families.items():
                 colour, marker = FAMILY_STYLE[family]
                 ax.plot(*zip(*points, strict=True), marker=marker, ms=5, lw=1, color=colour, label=names.get(family, family))
             ax.set(yscale="log", xlim=(0, 9), ylim=(1e-5, 30), title=titles[vector])
             ax.set_xlabel(say("bits a weight, sent", "每个权重实际发送的位数"))
         axes[0].set_ylabel("NMSE")
-        axes[0].legend(loc="lower left", fontsize=8)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize=8, columnspacing=1.2)
     alt = say(
         "Error against bits a weight for six families of codecs. On a Gaussian vector all stay above the limit, entropy-coded "
         "quantization a quarter of a bit from it; on the hidden layer of a delta it falls below the Gaussian limit.",

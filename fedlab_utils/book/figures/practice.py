@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.patches import FancyArrowPatch
 
-from ...language import say
+from ...language import percent, say
+from ..colours import DOWNLINK, EXACT, GUIDE, LOSSY, MAROON, MUTED, PAPER, ROUNDING_COLOURS, TOTAL, UPLINK
 from ..plotting import (
-    DOWNLINK,
-    EARLIER,
-    EXACT,
-    LOSSY,
-    ROUNDING_COLOURS,
-    TOTAL,
-    UPLINK,
     Still,
     new_figure,
     percent_axis,
@@ -23,19 +17,19 @@ from ..plotting import (
 )
 
 STYLES = {8: "-", 4: "--", 2: ":"}  # by bits
-BY_ARRAY = "#7A5195"  # nearest, with a range for each array
+BY_ARRAY = MAROON  # nearest, with a range for each array
 
 
 def _setting(bits: int, rounding: str) -> tuple[str, dict]:
     """Name and line of a setting; float32 is a broad line that others are drawn upon."""
     if bits == 32:
-        return "float32", {"color": EXACT, "lw": 6, "alpha": 0.35}
+        return "float32", {"color": EXACT, "lw": 6, "alpha": 0.6}
     name = say(f"{bits} bits", f"{bits} 位")
     if rounding == "nearest, range an array":
         return f"{name}{say(', range an array', '，逐数组范围')}", {"color": BY_ARRAY, "lw": 2, "ls": "--"}
     if rounding == "nearest":
         return name, {"color": LOSSY, "lw": 2, "ls": STYLES.get(bits, "-.")}
-    return f"{name}{say(', ', '，')}{rounding_name(rounding)}", {"color": ROUNDING_COLOURS[rounding], "lw": 2}
+    return f"{name}{say(', ', '，')}{rounding_name(rounding)}", {"color": ROUNDING_COLOURS[rounding], "lw": 2, "ls": "-."}
 
 
 def four_parts() -> Still:
@@ -49,7 +43,7 @@ def four_parts() -> Still:
     )
     with styled():
         for place, (title, text) in enumerate(parts):
-            box = {"boxstyle": "round,pad=0.6", "facecolor": "white", "edgecolor": EXACT}
+            box = {"boxstyle": "round,pad=0.6", "facecolor": PAPER, "edgecolor": EXACT}
             ax.text(place, 0, f"{title}\n{text}", ha="center", va="center", fontsize=10, linespacing=1.6, bbox=box)
         arrows = ((0.36, 0.64, EXACT, ""), (1.32, 1.6, UPLINK, say("uplink", "上行")), (2.4, 2.55, EXACT, ""))
         for start, end, colour, label in arrows:
@@ -70,13 +64,13 @@ def four_parts() -> Still:
 
 
 def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
-    """Accuracy by round, and final accuracy against megabytes; mean and range of the seeds.
+    """Accuracy by round; megabytes up and in all of each setting, with its last accuracy. Mean and range of the seeds.
 
-    runs: by (bits, rounding), 32 bits for float32, rounding also "nearest, range an array"; one History for each seed.
+    runs: by (bits, rounding), first 32 bits for float32, rounding also "nearest, range an array"; one History for each seed.
     Document, section 5.2.
     """
     figure, (left, right) = new_figure(2, width=10.2, height=4.0, width_ratios=(1, 1.15))
-    sentences = []
+    rows = []  # name, accuracy [seeds], MB up and in all
     with styled():
         for (bits, rounding), histories in runs.items():
             name, line = _setting(bits, rounding)
@@ -84,35 +78,39 @@ def accuracy_and_bytes(runs: dict[tuple[int, str], list]) -> Still:
             rounds = np.arange(1, accuracy.shape[1] + 1)
             left.fill_between(rounds, accuracy.min(axis=0), accuracy.max(axis=0), color=line["color"], alpha=0.15, lw=0)
             left.plot(rounds, accuracy.mean(axis=0), label=name, **line)
-            mean, low, high = accuracy[:, -1].mean(), accuracy[:, -1].min(), accuracy[:, -1].max()
-            up = np.mean([sum(history.uplink_bytes) for history in histories]) / 1e6
-            total = np.mean([history.total_bytes()[-1] for history in histories]) / 1e6
-            right.plot([up, total], [mean, mean], color=EARLIER, lw=0.8, zorder=1)
-            for megabytes, marker, colour in ((up, "o", UPLINK), (total, "s", TOTAL)):
-                spread = [[mean - low], [high - mean]]
-                right.errorbar(megabytes, mean, spread, fmt=marker, color=colour, ms=7, capsize=3, lw=1.2)
-            place = {"xy": (up, low), "xytext": (0, -4), "va": "top"}
-            if rounding == "nearest, range an array":  # above: below is the name of another of as many bytes
-                place = {"xy": (up, high), "xytext": (0, 4), "va": "bottom"}
-            right.annotate(name, **place, textcoords="offset points", ha="center", fontsize=8)
-            sentences.append((name, 100 * mean, up, total))
-        left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), title=say("Accuracy", "准确率"))
-        left.legend(loc="lower right")
-        right.errorbar([], [], fmt="o", color=UPLINK, label=say("uplink", "上行"))
-        right.errorbar([], [], fmt="s", color=TOTAL, label=say("total (up + down)", "总计（上行+下行）"))
-        right.set(xscale="log", xlim=(1.2, 150), xlabel=say("megabytes in ten rounds", "十轮的字节数（MB）"))
-        right.set_title(say("Accuracy after ten rounds, and its cost", "十轮后的准确率与成本"))
-        right.legend(loc="lower center")
-        lowest = min(100 * np.min([history.accuracy[-1] for history in histories]) for histories in runs.values())
-        right.set_ylim(lowest / 100 - 0.009, None)
+            up = float(np.mean([sum(history.uplink_bytes) for history in histories])) / 1e6
+            total = float(np.mean([history.total_bytes()[-1] for history in histories])) / 1e6
+            rows.append((name, accuracy[:, -1], up, total))
+        places = np.arange(len(rows))[::-1]
+        ups, totals = [row[2] for row in rows], [row[3] for row in rows]
+        right.hlines(places, ups, totals, color=GUIDE, lw=1, zorder=1)
+        right.plot(ups, places, "o", color=UPLINK, ms=8, label=say("uplink", "上行"))
+        right.plot(totals, places, "s", color=TOTAL, ms=8, label=say("total (up + down)", "总计（上行+下行）"))
+        for place, (_, last, _, _) in zip(places, rows, strict=True):
+            words = f"{percent(last.mean(), 1)}  ({100 * last.min():.1f} … {100 * last.max():.1f})"
+            right.text(130, place, words, va="center", fontsize=8)
+        right.text(130, len(rows) - 0.45, say("accuracy (range)", "准确率（范围）"), va="center", fontsize=8, color=MUTED)
+        right.set(xscale="log", xlim=(1.2, 120), xlabel=say("megabytes in ten rounds", "十轮的字节数（MB）"))
+        right.set(ylim=(-1.1, len(rows) - 0.4))
+        right.set_yticks(places, [row[0] for row in rows])
+        right.grid(False, axis="y")
+        right.legend(loc="lower left", ncols=2, columnspacing=1, handletextpad=0.2)
         plain_log_axis(right.xaxis)
-        for ax in (left, right):
-            percent_axis(ax.yaxis)
+        left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"))
+        left.legend(loc="lower right")
+        percent_axis(left.yaxis)
+        exact = rows[0][1].mean()
+        worst, behind = min(((row[0], row[1].mean() - exact) for row in rows), key=lambda pair: pair[1])
+        left.set_title(
+            say(f"{worst}: {-100 * behind:.1f} points behind float32", f"{worst}：比 float32 低 {-100 * behind:.1f} 个百分点")
+        )
+        most = f"1/{ups[0] / min(ups):.0f}", f"1/{totals[0] / min(totals):.1f}"
+        right.set_title(say(f"Uplink down to {most[0]}, total to {most[1]}", f"上行最多降到 {most[0]}，总计只到 {most[1]}"))
     alt = say("After ten rounds: ", "十轮之后：") + say("; ", "；").join(
         say(
-            f"{name} {accuracy:.1f} %, {up:.1f} MB up, {total:.1f} MB in all",
-            f"{name}，准确率 {accuracy:.1f}%，上行 {up:.1f} MB，总计 {total:.1f} MB",
+            f"{name} {100 * accuracy.mean():.1f} %, {up:.1f} MB up, {total:.1f} MB in all",
+            f"{name}，准确率 {100 * accuracy.mean():.1f}%，上行 {up:.1f} MB，总计 {total:.1f} MB",
         )
-        for name, accuracy, up, total in sentences
+        for name, accuracy, up, total in rows
     )
     return Still(figure, alt + say(".", "。"))

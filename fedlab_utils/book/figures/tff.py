@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...language import say
+from ...language import percent, say
+from ..colours import BROWN, EXACT, FRAME, LOSSY, MUTED, NAVY, OLIVE, ROUNDING_COLOURS, UPLINK, VIOLET
 from ..plotting import (
-    DOWNLINK,
-    EARLIER,
-    EXACT,
-    LOSSY,
-    ROUNDING_COLOURS,
-    UPLINK,
     Still,
     new_figure,
     percent_axis,
@@ -21,13 +16,14 @@ from ..plotting import (
     whole_numbers,
 )
 
+THEIRS, OURS = BROWN, VIOLET  # TFF; this book
 STYLES = {
-    "16 bits": {"color": UPLINK, "ls": "--"},
+    "16 bits": {"color": NAVY, "ls": "--"},
     "8 bits": {"color": LOSSY, "ls": "-"},
     "4 bits": {"color": LOSSY, "ls": "--"},
     "2 bits": {"color": LOSSY, "ls": ":"},
     "2 bits, nearest": {"color": ROUNDING_COLOURS["nearest"], "ls": "-"},
-    "compression_aggregator": {"color": EXACT, "ls": "-."},
+    "compression_aggregator": {"color": OLIVE, "ls": "-."},
 }
 
 
@@ -42,31 +38,37 @@ def quantized(runs: dict[str, np.ndarray], message_bytes: dict[str, int], cohort
     """
     figure, (left, right) = new_figure(2, width=10.2, height=4.0, width_ratios=(1, 1.15))
     sentences = []
+    rows: list[tuple[str, float, float, float, float]] = []
     with styled():
         for setting, accuracy in runs.items():
-            line = {"color": EXACT, "lw": 6, "alpha": 0.3} if setting == "float32" else {"lw": 1.8, **STYLES[setting]}
+            line = {"color": EXACT, "lw": 6, "alpha": 0.6} if setting == "float32" else {"lw": 1.8, **STYLES[setting]}
             rounds = np.arange(1, accuracy.shape[1] + 1)
             left.plot(rounds, accuracy.mean(axis=0), label=_name(setting), **line)
             left.fill_between(rounds, accuracy.min(axis=0), accuracy.max(axis=0), color=line["color"], alpha=0.12, lw=0)
             mean, low, high = accuracy[:, -1].mean(), accuracy[:, -1].min(), accuracy[:, -1].max()
             up = message_bytes[setting] * cohort * accuracy.shape[1] / 1e6
-            right.errorbar(up, mean, [[mean - low], [high - mean]], fmt="o", color=line["color"], ms=6, capsize=3, lw=1.2)
-            below, right_of = ((0, -7), "center", "top"), ((8, 0), "left", "center")
-            beside = {"compression_aggregator": below, "2 bits": below, "2 bits, nearest": right_of}
-            offset, across, along = beside.get(setting, ((0, 9), "center", "bottom"))
-            right.annotate(_name(setting), (up, low if along == "top" else high), offset, textcoords="offset points",
-                           ha=across, va=along, fontsize=8)  # fmt: skip
+            rows.append((_name(setting), mean, low, high, up))
             sentences.append(f"{_name(setting)} {100 * mean:.1f} %{say(', ', '，')}{up:.1f} MB")
         left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), ylim=(0.6, 0.95))
-        left.set_title(say("Accuracy", "准确率"))
         left.legend(loc="lower right", fontsize=8)
+        places = np.arange(len(rows))[::-1]
+        for place, (_, mean, low, high, up) in zip(places, rows, strict=True):
+            right.plot(up, place, "o", ms=8, color=UPLINK)
+            right.text(72, place, f"{percent(mean, 1)}  ({100 * low:.1f} … {100 * high:.1f})", va="center", fontsize=8)
+        right.text(72, len(rows) - 0.4, say("accuracy (range)", "准确率（范围）"), va="center", fontsize=8, color=MUTED)
         right.set(xscale="log", xlim=(2.2, 62), xlabel=say("megabytes sent up in ten rounds", "十轮的上行字节数（MB）"))
-        right.set_title(say("After ten rounds", "十轮之后"))
-        right.margins(y=0.2)
+        right.set(ylim=(-0.6, len(rows) - 0.4))
+        right.set_yticks(places, [row[0] for row in rows])
+        right.grid(False, axis="y")
         plain_log_axis(right.xaxis)
         right.set_xticks([3, 5, 10, 20, 40])
+        worst = min(rows, key=lambda row: row[1])
+        behind, most = 100 * (rows[0][1] - worst[1]), f"1/{rows[0][4] / min(row[4] for row in rows):.0f}"
+        left.set_title(
+            say(f"{worst[0]}: {behind:.1f} points behind {rows[0][0]}", f"{worst[0]}：比 {rows[0][0]} 低 {behind:.1f} 个百分点")
+        )
+        right.set_title(say(f"Uplink down to {most}", f"上行最多降到 {most}"))
         percent_axis(left.yaxis)
-        percent_axis(right.yaxis)
         whole_numbers(left.xaxis)
     alt = say("TFF after ten rounds: ", "TFF 十轮之后：") + say("; ", "；").join(sentences)
     return Still(figure, alt)
@@ -79,13 +81,13 @@ def bits_of_a_weight(sent: dict[int, int], ours: dict[int, int], n: int) -> Stil
     book = {bits: 8 * size / n for bits, size in ours.items()}
     with styled():
         for place, bits in enumerate(sent):
-            for shift, values, colour in ((0.2, theirs, LOSSY), (-0.2, book, DOWNLINK)):
-                ax.barh(place + shift, values[bits], 0.36, color=colour)
+            for shift, values, colour, name in ((0.2, theirs, THEIRS, "TFF"), (-0.2, book, OURS, say("this book", "本书"))):
+                ax.barh(place + shift, values[bits], 0.36, color=colour, label=None if place else name)
                 ax.text(values[bits] + 0.1, place + shift, f"{values[bits]:.2f}", va="center", fontsize=9)
-            ax.plot([bits, bits], [place - 0.45, place + 0.45], color=EXACT, lw=1.4, ls=":")
-        ax.barh(0, 0, color=LOSSY, label="TFF")
-        ax.barh(0, 0, color=DOWNLINK, label=say("this book", "本书"))
-        ax.plot([], [], color=EXACT, ls=":", label=say("nominal", "名义值"))
+            nominal = None if place else say("nominal", "名义值")
+            ax.plot([bits, bits], [place - 0.45, place + 0.45], color=EXACT, lw=1.4, ls=":", label=nominal)
+        if all(theirs[bits] > book[bits] >= bits for bits in sent):
+            ax.set_title(say("TFF sends more than it names", "TFF 实际发送的位数高于名义值"))
         ax.set_yticks(range(len(sent)), [say(f"{bits} bits", f"{bits} 位") for bits in sent])
         ax.set(xlabel=say("bits sent for each weight of the model", "模型每个权重实际发送的位数"), xlim=(0, 21))
         ax.grid(axis="y", visible=False)
@@ -105,11 +107,13 @@ def rounding(place: np.ndarray, means: dict[str, np.ndarray]) -> Still:
     figure, (ax,) = new_figure(1, width=7, height=3.4)
     with styled():
         for name in ("floor", "nearest", "stochastic"):
-            ax.plot(place, means[name], color=ROUNDING_COLOURS[name], lw=5, alpha=0.45, label=rounding_name(name))
+            ax.plot(place, means[name], color=ROUNDING_COLOURS[name], lw=5, alpha=0.8, label=rounding_name(name))
         ax.plot(place, means["TFF"], "o", color=EXACT, ms=5, label=say("TFF, measured", "TFF，实测"))
         ax.set(
             xlabel=say("place between two levels", "在相邻两级之间的位置"), ylabel=say("mean after decoding", "解码后的平均值")
         )
+        if np.abs(means["TFF"] - means["stochastic"]).max() < 0.05:
+            ax.set_title(say("TFF rounds stochastically", "TFF 用的是随机舍入"))
         ax.legend(loc="upper left")
     alt = say(
         "Mean decoded value against the place between two levels: floor stays at 0, nearest jumps at one half, stochastic is the "
@@ -124,7 +128,7 @@ def against_simulator(theirs: np.ndarray, ours: np.ndarray) -> Still:
     """Accuracy by round of TFF and of our simulator: accuracies [seeds, rounds] each."""
     figure, (left, right) = new_figure(2, width=10.2, height=3.6, width_ratios=(1.2, 1))
     rounds = np.arange(1, theirs.shape[1] + 1)
-    names = {"TFF": (theirs, LOSSY), say("our simulator", "本书的模拟器"): (ours, DOWNLINK)}
+    names = {"TFF": (theirs, THEIRS), say("our simulator", "本书的模拟器"): (ours, OURS)}
     with styled():
         for name, (accuracy, colour) in names.items():
             left.fill_between(rounds, accuracy.min(axis=0), accuracy.max(axis=0), color=colour, alpha=0.25, lw=0)
@@ -133,18 +137,21 @@ def against_simulator(theirs: np.ndarray, ours: np.ndarray) -> Still:
             label = say("TFF − ours", "TFF − 本书") if seed == 0 else None
             right.plot(rounds, 100 * difference, "o-", ms=3, lw=1, color=EXACT, label=label)
         spread = 100 * max(np.ptp(theirs, axis=0).max(), np.ptp(ours, axis=0).max())
-        right.axhspan(-spread, spread, color=EARLIER, alpha=0.35, lw=0, label=say("spread of the seeds", "种子之间的差别"))
+        right.axhspan(-spread, spread, color=FRAME, alpha=0.5, lw=0, label=say("spread of the seeds", "种子之间的差别"))
         left.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"))
-        left.set_title(say(f"{len(theirs)} seeds each", f"各 {len(theirs)} 个种子"))
+        last = [100 * accuracy[:, -1].mean() for accuracy in (theirs, ours)]
+        apart = 100 * np.abs(theirs - ours).max()
+        left.set_title(
+            say(f"{last[0]:.1f} % and {last[1]:.1f} %, {len(theirs)} seeds each",
+                f"{last[0]:.1f}% 与 {last[1]:.1f}%，各 {len(theirs)} 个种子")
+        )  # fmt: skip
         right.set(xlabel=say("round", "轮次"), ylabel=say("percentage points", "百分点"), ylim=(-2, 2))
-        right.set_title(say("Difference, seed by seed", "同一种子的差"))
+        right.set_title(say(f"Seed by seed: at most {apart:.1f} points apart", f"同一种子：最多相差 {apart:.1f} 点"))
         left.legend(loc="lower right")
         right.legend(loc="lower right", fontsize=8)
         percent_axis(left.yaxis)
         for ax in (left, right):
             whole_numbers(ax.xaxis)
-    last = [100 * accuracy[:, -1].mean() for accuracy in (theirs, ours)]
-    apart = 100 * np.abs(theirs - ours).max()
     alt = say(
         f"Accuracy after ten rounds: TFF {last[0]:.1f} %, our simulator {last[1]:.1f} %; at no round and seed further apart than "
         f"{apart:.1f} points.",

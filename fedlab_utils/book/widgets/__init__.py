@@ -23,6 +23,8 @@ _WHERE = {
     "code_picture": "lossless",
     "compression_explorer": "lossless",
     "compression_still": "lossless",
+    "images_per_update": "reading",
+    "images_per_update_still": "reading",
     "partitions_explorer": "partitions",
     "partitions_still": "partitions",
     "quantization_explorer": "quantization",

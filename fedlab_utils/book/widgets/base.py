@@ -3,24 +3,76 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
 
 from ...language import say
+from ..colours import ALERT, PAPER
 from ..exercises.asking import Prediction
-from ..plotting import image_tag, png
+from ..plotting import WIDEST, image_tag, png
 
-CONTROL = w.Layout(width="330px")
-LABEL = {"description_width": "105px"}
+CONTROL = w.Layout(width="auto", min_width="0")  # as wide as its column
+LABEL = {"description_width": "112px"}
+NARROWEST = 270  # pixels of a column of controls: label, slider, number
+
+
+def group_name(group: str) -> str:
+    """The heading of a group of controls. Every app has them in this order."""
+    names = {
+        "data": ("Data", "数据"),
+        "model": ("Model", "模型"),
+        "codec": ("Codec", "编码"),
+        "training": ("Training", "训练"),
+        "line": ("Line", "线路"),
+    }
+    return say(*names[group])
+
+
+ORDER = ("data", "model", "codec", "training", "line")
+
+
+def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]]) -> w.GridBox:
+    """The controls of an app in headed groups on a grid: as many columns as find room, all equally wide, together as wide as
+    the picture. groups: names of controls by group (see `group_name`). ValueError where a control is in no group, or in two.
+    """
+    listed = [name for names in groups.values() for name in names]
+    if sorted(listed) != sorted(controls):
+        raise ValueError(f"each control must be in one group: controls {sorted(controls)}, groups {sorted(listed)}")
+    boxes = []
+    for group in sorted(groups, key=ORDER.index):
+        text = html.escape(group_name(group))
+        rule = "border-bottom:1px solid var(--jp-border-color2, currentColor)"
+        heading = w.HTML(f'<div role="heading" aria-level="4" style="font-weight:600;line-height:1.7;{rule}">{text}</div>')
+        inside = w.GridBox([controls[name] for name in groups[group]], layout=_columns(len(groups[group]), "0"))
+        boxes.append(w.VBox([heading, inside]))
+    return w.GridBox(boxes, layout=_columns(len(boxes), "6px"))
+
+
+def _columns(count: int, rows_apart: str) -> w.Layout:
+    """A grid for so many boxes: three columns at most, two where there are two or four, so that none stands alone; fewer where
+    there is no room for them."""
+    share = {1: 100, 2: 45, 4: 45}.get(count, 30)  # per cent of the width, less than its part for the gaps
+    column = f"minmax(min(max({NARROWEST}px, {share}%), 100%), 1fr)"
+    return w.Layout(grid_template_columns=f"repeat(auto-fit, {column})", grid_gap=f"{rows_apart} 24px", width="auto")
+
+
+def buttons(*widgets: w.Widget) -> w.HBox:
+    """What is no setting, in a row of its own below them: run, stop, the bar of the training."""
+    return w.HBox(widgets, layout=w.Layout(flex_flow="row wrap", align_items="center", margin="10px 0 4px"))
+
+
+def frame_layout() -> w.Layout:
+    """An app is as wide as there is room, and at most as its picture."""
+    return w.Layout(width="auto", max_width=f"{WIDEST}px")
 
 
 class Explorer(w.VBox):
     """An app whose picture follows its controls at once.
 
     controls: by name of the parameter. compute: a pure function of these parameters. picture: an object with `figure`,
-    `draw(data)`, which updates artists that were made once, and `alt(data)`. formula: data → LaTeX and text.
+    `draw(data)`, which updates artists that were made once, and `alt(data)`. formula: data → LaTeX and text. groups: see `panel`.
     question: see `Prediction`; the controls stay locked until the reader has guessed or skipped.
     """
 
@@ -30,16 +82,17 @@ class Explorer(w.VBox):
         compute: Callable,
         picture: Any,
         formula: Callable,
+        groups: Mapping[str, Sequence[str]],
         question: Prediction | None = None,
     ):
         self.controls, self.compute, self.picture, self.formula = controls, compute, picture, formula
-        self.image = w.HTML(layout=w.Layout(min_height="200px"))
+        self.image = w.HTML(layout=w.Layout(min_height="120px"))
         self.message = w.HTML()
         self.mathematics = w.HTMLMath()
         fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         self.question = question
-        panel = w.HBox(list(controls.values()), layout=w.Layout(flex_flow="row wrap"))
-        super().__init__([*([question] if question else []), panel, self.message, self.image, fold])
+        shown = [*([question] if question else []), panel(controls, groups), self.message, self.image, fold]
+        super().__init__(shown, layout=frame_layout())
         for control in controls.values():
             control.observe(self.refresh, "value")
         if question is not None:
@@ -75,4 +128,5 @@ def set_disabled(controls: dict[str, w.Widget], disabled: bool) -> None:
 
 def error_box(error: Exception) -> str:
     text = html.escape(f"{type(error).__name__}: {error}")
-    return f'<div role="alert" style="color:#b00020;border-left:4px solid #b00020;padding:4px 8px">{text}</div>'
+    style = f"color:{ALERT};background:{PAPER};border-left:4px solid {ALERT};padding:4px 8px"
+    return f'<div role="alert" style="{style}">{text}</div>'

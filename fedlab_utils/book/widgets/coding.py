@@ -18,8 +18,9 @@ from ...language import say
 from ...layout import Layout, as_table, flatten, split
 from ...quantization import quantize
 from ...theory import bits_per_weight, nmse
+from ..colours import BLANK, EARLIER, EXACT, VIOLET
 from ..exercises.asking import Prediction, compare
-from ..plotting import EARLIER, EXACT, UPLINK, Still, new_figure, quick, styled
+from ..plotting import Still, name_drawn, new_figure, quick, styled
 from .base import CONTROL, LABEL, Explorer
 
 STOPS = ("none", *MODELS)  # packed, one histogram, a histogram an array, by context
@@ -27,7 +28,6 @@ DELTAS = ("document", *SHIPPED)
 BITS = (6, 8)
 TILES, PIXELS = 4, 28  # hidden units on a side of the picture, and pixels on a side of each
 SHOWN = TILES * (PIXELS + 1) - 1  # rows and columns of an array that are shown, at most
-UNKNOWN = "#D9DCE0"
 
 
 class Stop(NamedTuple):
@@ -112,7 +112,7 @@ class CodingPicture:
         self._seen: dict[tuple[str, int], set[str]] = {}
         self.figure, (self.levels, self.expected, self.cost) = new_figure(3, width=10.2, height=3.9, width_ratios=(1, 1, 1.5))
         with styled():
-            greys = colormaps["Greys"].with_extremes(bad=UNKNOWN)
+            greys = colormaps["Greys"].with_extremes(bad=BLANK)
             self._images = []
             for ax in (self.levels, self.expected):
                 self._images.append(ax.imshow(np.zeros((2, 2)), cmap=greys, norm=PowerNorm(0.5, 0, 1), interpolation="nearest"))
@@ -121,18 +121,22 @@ class CodingPicture:
                 ax.grid(False)
                 ax.set_title(say("Levels of the largest array\nthe same at every stop", "最大数组的量化级\n每一站都相同"))
             places = np.arange(len(STOPS))
-            self._bars = self.cost.bar(places, 0 * places, 0.7, color=EARLIER)
+            self._bars = self.cost.bar(places, 0 * places, 0.7, color=EARLIER, label=say("seen before", "先前看过"))
+            self._now = self.cost.bar([0], [0], 0.7, color=VIOLET, label=say("sent at this stop", "这一站实际发送"))
             self._sent = [self.cost.text(x, 0, "", ha="center", va="bottom", fontsize=9) for x in places]
             (self._entropy,) = self.cost.plot(
                 [], [], color=EXACT, lw=2, label=say("theory: (conditional) entropy", "理论：（条件）熵")
             )
-            (self._guess,) = self.cost.plot([], [], "D", ms=8, mfc="none", mec=EXACT, ls="none")
+            (self._guess,) = self.cost.plot(
+                [], [], "D", ms=8, mfc="none", mec=EXACT, ls="none", label=say("your guess", "你的猜测")
+            )
             self.cost.set(xlim=(-0.5, len(STOPS) - 0.5), ylim=(0, 9), xticks=places)
             self.cost.set_xticklabels([stop_name(stop) for stop in STOPS], fontsize=9)
             self.cost.grid(axis="x", visible=False)
             self.cost.set_ylabel(say("bits a weight", "每个权重的位数"))
             self.cost.set_title("\n")
-            self.cost.legend(loc="upper right")
+            self._named = (self._now, self._entropy, self._bars, self._guess)
+            self._legend = self.cost.legend(handles=self._named, loc="upper right")
             quick(self.figure)
 
     def draw(self, data: CodingData) -> None:
@@ -159,16 +163,20 @@ class CodingPicture:
             there = data.stops[stop]
             shown = stop in seen
             self._bars[place].set_height(there.sent if shown else 0)
-            self._bars[place].set_color(UPLINK if stop == data.stop else EARLIER)
             self._sent[place].set_text(f"{there.sent:.2f}" if shown else "")
             self._sent[place].set_y(there.sent + 0.1)
-            self._sent[place].set_color(UPLINK if stop == data.stop else EXACT)
+            self._sent[place].set_color(VIOLET if stop == data.stop else EXACT)
             if shown:
                 ends += [place - 0.45, place + 0.45, np.nan]
                 heights += [there.entropy, there.entropy, np.nan]
         self._entropy.set_data(ends, heights)
+        self._now[0].set(x=STOPS.index(data.stop) - 0.35, height=now.sent)
         if self.guess:
             self._guess.set_data([STOPS.index("context")], [self.guess])
+        name_drawn(self._legend, self._named)
+        earlier = len(seen) > 1  # else the one bar behind is that of this stop
+        for part in (self._legend.legend_handles[2], self._legend.get_texts()[2]):
+            part.set_visible(earlier)
         self.cost.title.set_text(
             say(f"sent: {now.sent:.3f} bits a weight\n{_symbol(data.stop, data.bits)} = {now.entropy:.3f}",
                 f"实际发送：每个权重 {now.sent:.3f} 位\n{_symbol(data.stop, data.bits)} = {now.entropy:.3f}")
@@ -221,13 +229,12 @@ def coding_explorer(predict: bool = True) -> Explorer:
         "delta": w.Dropdown(
             options=[(names[name], name) for name in DELTAS], description=say("delta", "增量"), layout=CONTROL, style=LABEL
         ),
-        "bits": w.ToggleButtons(
-            options=[(str(b), b) for b in BITS], value=8, description=say("bits, packed", "打包位数"),
-            style=LABEL | {"button_width": "60px"}, layout=w.Layout(width="330px", display="flex"),
+        "bits": w.Dropdown(
+            options=[(str(b), b) for b in BITS], value=8, description=say("bits, packed", "打包位数"), layout=CONTROL, style=LABEL
         ),
         "stop": w.SelectionSlider(
             options=[(stop_name(stop), stop) for stop in STOPS], value="none", description=say("what is known", "已知什么"),
-            layout=w.Layout(width="480px"), style=LABEL,
+            layout=CONTROL, style=LABEL,
         ),
     }  # fmt: skip
     question = None
@@ -239,7 +246,8 @@ def coding_explorer(predict: bool = True) -> Explorer:
             "本章的增量量化成 8 位的级，打包后每个权重 8 位。改为按上下文编码，什么也不丢：每个权重实际发送多少位？",
         )
         question = Prediction(text, lambda guess: compare(guess, truth, say(" bits", " 位")), name="widgets.coding_explorer")
-    return Explorer(controls, compute, CodingPicture(), formula, question)
+    groups = {"data": ("delta",), "codec": ("bits", "stop")}
+    return Explorer(controls, compute, CodingPicture(), formula, groups, question)
 
 
 def coding_still(delta: str = "document", bits: int = 8, stop: str = "context") -> Still:

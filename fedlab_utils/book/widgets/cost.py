@@ -15,8 +15,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from ...language import say
 from ...validation import require_choice, require_integer, require_number
+from ..colours import DOWNLINK, EXACT, GUIDE, INK, MUTED, TOTAL, UPLINK
 from ..exercises.asking import Prediction, compare
-from ..plotting import DOWNLINK, EARLIER, EXACT, TOTAL, UPLINK, Still, new_figure, styled
+from ..plotting import Still, new_figure, styled
 from .base import CONTROL, LABEL, Explorer
 from .units import bytes_text, seconds_text, weights_text
 
@@ -28,7 +29,7 @@ WEIGHTS = (101_770, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
 BITS = (0.1, 0.2, 0.5, 1, 2, 4, 8, 16, 32)
 CLIENTS = (1, 10, 30, 100, 300, 1000)
 ROUNDS = (1, 10, 30, 100, 300, 1000)
-SECONDS, MEGABYTES = (1e-3, 1e8), (1e-3, 1e10)  # limits of the logarithmic axes
+SECONDS, MEGABYTES = (1e-6, 1e9), (1e-3, 1e10)  # limits of the logarithmic axes
 ASKED = {"n_weights": 10_000_000, "uplink_bits": 32, "uplink_mbit": 10}  # by the question
 
 
@@ -98,7 +99,7 @@ def line_name(line: str) -> str:
 
 
 class CostPicture:
-    """Bytes, seconds of a round, seconds of the training by line. All bars are hollow and dashed: theory, nothing was sent."""
+    """Bytes, seconds of a round, seconds of the training by line. Dots and bars are hollow: theory, nothing was sent."""
 
     def __init__(self):
         self.guess: float | None = None
@@ -110,54 +111,57 @@ class CostPicture:
                 say("one round", "一轮"),
                 say("training", "整个训练"),
             )
-            self._sizes, self._size_texts = self._bars(self.size, rows, (UPLINK, DOWNLINK, TOTAL, TOTAL), MEGABYTES)
+            self._sizes, self._size_texts = self._dots(self.size, rows, (UPLINK, DOWNLINK, TOTAL, TOTAL), MEGABYTES)
             self.size.set_title(say("Estimated data (log axis)", "数据量估算（对数轴）"))
-            rows = (
-                say("one uplink", "一次上行"),
-                say("one downlink", "一次下行"),
-                say("one round", "一轮"),
-                say("in float32", "用 float32"),
-            )
+            rows = (*rows[:3], say("in float32", "用 float32"))
             # A linear axis: which direction takes how much of a round is to be seen.
-            self._times, self._time_texts = self._bars(self.time, rows, (UPLINK, DOWNLINK, TOTAL, EARLIER), None)
+            self._times, self._time_texts = self._bars(self.time, rows, (UPLINK, DOWNLINK, TOTAL, EXACT))
             self.time.set_title(say("Estimated seconds, a client", "每个客户端用时估算（秒）"))
             self.time.set_ylim(-0.5, 3.9)
             (self._guess,) = self.time.plot([], [], "D", ms=7, mfc="none", mec=EXACT, zorder=6)
             self._guess_word = self.time.text(0, 3.55, "", va="center", fontsize=8, color=EXACT)
             lines = (*map(line_name, LINES), say("speeds set here", "当前速率"))
-            self._lines, self._line_texts = self._bars(self.lines, lines, (TOTAL, TOTAL, TOTAL, TOTAL), SECONDS)
+            self._lines, self._line_texts = self._dots(self.lines, lines, (GUIDE, GUIDE, GUIDE, EXACT), SECONDS)
             self.lines.set_title(say("Seconds, training (log axis)", "整个训练用时估算（秒，对数轴）"))
 
     @staticmethod
-    def _bars(ax, rows, colours, limits):
+    def _rows(ax, rows):
+        """The rows of a panel."""
         places = np.arange(len(rows))[::-1]
+        ax.set(yticks=places, yticklabels=rows)
+        ax.tick_params(axis="x", labelsize=8)
+        return places
+
+    def _bars(self, ax, rows, colours):
+        places = self._rows(ax, rows)
+        texts = [ax.text(1, place, "", va="center", fontsize=9) for place in places]
         bars = ax.barh(places, np.ones(len(rows)), 0.55, fill=False, edgecolor=colours, ls="--", lw=1.6)
         for bar, colour in zip(bars, colours, strict=True):
             bar.set_hatch("//")
             bar.set_edgecolor(colour)
-        texts = [ax.text(1, place, "", va="center", fontsize=9) for place in places]
-        ax.set(yticks=places, yticklabels=rows)
         ax.grid(False, axis="y")
-        ax.tick_params(axis="x", labelsize=8)
-        if limits is None:
-            ax.xaxis.set_major_locator(MaxNLocator(4))
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.9g}"))
-            return bars, texts
-        ax.set(xscale="log", xlim=limits)
-        ax.set_xticks(10.0 ** np.arange(np.log10(limits[0]), np.log10(limits[1]) + 0.5, 3))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: bytes_text(x * 1e6) if limits == MEGABYTES else f"{x:,.9g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.9g}"))
         return bars, texts
 
+    def _dots(self, ax, rows, colours, limits):
+        """On a logarithmic axis a bar's length would say nothing: it has no zero to begin at."""
+        places = self._rows(ax, rows)
+        texts = [ax.annotate("", (1, y), (9, 0), textcoords="offset points", va="center", fontsize=9) for y in places]
+        dots = [ax.plot(1, y, "o", ms=8, mfc="none", mec=c, mew=1.8)[0] for y, c in zip(places, colours, strict=True)]
+        ax.set(xscale="log", xlim=limits, ylim=(-0.5, len(rows) - 0.5))
+        ax.set_xticks(10.0 ** np.arange(np.log10(limits[0]), np.log10(limits[1]) + 0.5, 3))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: bytes_text(x * 1e6) if limits == MEGABYTES else _power(x)))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        return dots, texts
+
     @staticmethod
-    def _set(bars, texts, values, words, limits) -> None:
-        for bar, text, value, word in zip(bars, texts, values, words, strict=True):
-            bar.set_width(value)
-            inside = value > 1e-3 * limits[1]  # no room on the right: the words go into the bar
-            text.set_position((value / 1.5 if inside else max(value, limits[0]) * 1.6, text.get_position()[1]))
-            text.set_ha("right" if inside else "left")
-            text.set_bbox({"fc": "white", "ec": "none", "pad": 1, "alpha": 0.9})
-            text.set_text(word)
+    def _set(dots, texts, values, words, limits) -> None:
+        for dot, text, value, word in zip(dots, texts, values, words, strict=True):
+            dot.set_xdata([value])
+            full = value > 1e-4 * limits[1]  # no room on the right
+            text.xy, text.xyann = (value, text.xy[1]), (-9 if full else 9, 0)
+            text.set(ha="right" if full else "left", text=word)
 
     def draw(self, data: CostData) -> None:
         sizes = (data.uplink_bytes, data.downlink_bytes, data.round_bytes, data.total_bytes)
@@ -171,7 +175,7 @@ class CostPicture:
         lines = (*data.seconds_by_line.values(), data.total_seconds)
         self._set(self._lines, self._line_texts, lines, map(seconds_text, lines), SECONDS)
         for label, line in zip(self.lines.get_yticklabels(), (*LINES, OWN), strict=True):
-            label.set_color("black" if line == data.line else "#8A9099")
+            label.set_color(INK if line == data.line else MUTED)
         guess = self.guess or 0.0
         asked = guess > 0 and all(getattr(data, name) == value for name, value in ASKED.items())
         self._guess.set_data([min(guess, 0.95 * widest)] if asked else [], [3.55] if asked else [])
@@ -193,6 +197,12 @@ class CostPicture:
             f"一次下行 {down}，速率 {data.downlink_mbit:g} Mbit/s 时需 {down_time}。"
             f"整个训练（每轮 {data.clients} 个客户端，{data.rounds} 轮）：{total}，{time}。",
         )
+
+
+def _power(value: float) -> str:
+    """A power of ten for an axis: 1, 10³, 10⁻⁶."""
+    exponent = str(round(float(np.log10(value))))
+    return "1" if exponent == "0" else "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _digits(value: float) -> str:
@@ -233,12 +243,9 @@ def cost_calculator(predict: bool = True) -> Explorer:
         "uplink_bits": slider(BITS, 32, "bits up", "上行位数", lambda bits: f"{bits:g}"),
         "downlink_bits": slider(BITS, 32, "bits down", "下行位数", lambda bits: f"{bits:g}"),
         "rounds": slider(ROUNDS, 100, "rounds", "轮数", str),
-        "line": w.ToggleButtons(
-            options=[(line_name(line), line) for line in (*LINES, OWN)],
-            value="4G",
-            description=say("line", "线路"),
-            style=LABEL | {"button_width": "90px"},
-            layout=w.Layout(width="520px", display="flex", margin="0 0 0 8px"),
+        "line": w.Dropdown(
+            options=[(line_name(line), line) for line in (*LINES, OWN)], value="4G",
+            description=say("line", "线路"), layout=CONTROL, style=LABEL,
         ),
         "uplink_mbit": slider(SPEEDS, up, "Mbit/s up", "上行 Mbit/s", str),
         "downlink_mbit": slider(SPEEDS, down, "Mbit/s down", "下行 Mbit/s", str),
@@ -271,7 +278,13 @@ def cost_calculator(predict: bool = True) -> Explorer:
         )
         question = Prediction(text, lambda guess: compare(guess, truth, say(" s", " 秒")), name="widgets.cost_calculator")
         question.on_answer(lambda guess: setattr(controls["n_weights"], "value", ASKED["n_weights"]))
-    return Explorer(controls, estimate_cost, CostPicture(), formula, question)
+    groups = {
+        "model": ("n_weights",),
+        "codec": ("uplink_bits", "downlink_bits"),
+        "training": ("clients", "rounds"),
+        "line": ("line", "uplink_mbit", "downlink_mbit"),
+    }
+    return Explorer(controls, estimate_cost, CostPicture(), formula, groups, question)
 
 
 def cost_still(**parameters: Any) -> Still:

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from ...distillation import soften
 from ...language import itemize, percent, say
+from ..colours import EXACT, GUIDE, VIOLET
 from ..exercises.asking import Prediction, compare, shown
-from ..plotting import EARLIER, EXACT, LOSSY, Still, new_figure, percent_axis, plain_log_axis, styled
+from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
 from .base import CONTROL, LABEL, Explorer
 
 TEMPERATURES = (0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
@@ -68,15 +69,15 @@ class SoftTargetsPicture:
             self.digit.spines[:].set_visible(False)
             self.digit.set_title(say("label", "标签"))
             classes = np.arange(n_classes)
-            self._soft = self.bars.bar(classes, classes * 0, color=LOSSY, width=0.7, label="T")
+            self._soft = self.bars.bar(classes, classes * 0, color=VIOLET, width=0.7, label="T")
             self._sharp = self.bars.bar(classes, classes * 0, color="none", edgecolor=EXACT, width=0.7, label="T = 1")
             self.bars.set(xticks=classes, ylim=(0, 1.2), xlabel=say("class", "类别"), ylabel=say("probability", "概率"))
             percent_axis(self.bars.yaxis)
             self.bars.set_yticks(np.linspace(0, 1, 6))
             self.bars.legend(handles=[self._soft, self._sharp], loc="upper left", ncols=2)
             self.bars.set_title("T")
-            (self._curve,) = self.bits.plot([], [], color=EARLIER, lw=2)
-            (self._here,) = self.bits.plot([], [], "o", color=LOSSY, ms=9)
+            (self._curve,) = self.bits.plot([], [], color=GUIDE, lw=2)
+            (self._here,) = self.bits.plot([], [], "o", color=VIOLET, ms=9)
             top = np.log2(n_classes)
             self.bits.axhline(top, color=EXACT, lw=1, ls=":")
             self.bits.text(0.1, top, say("all classes equal", "各类别概率相等"), fontsize=8, va="bottom")
@@ -93,7 +94,7 @@ class SoftTargetsPicture:
             for bar, value in zip(bars, values, strict=True):
                 bar.set_height(value)
         first, second = np.argsort(-data.soft)[:2]
-        shares = say(", ", "，").join(f"{c} ({100 * data.soft[c]:.1f} %)" for c in (first, second))
+        shares = say(", ", "，").join(f"{c} ({percent(data.soft[c], 1)})" for c in (first, second))
         self.bars.title.set_text(f"T = {data.temperature:g}{say(': ', '：')}{shares}")
         self._curve.set_data(CURVE, data.curve)
         self._here.set_data([data.temperature], [data.bits])
@@ -126,7 +127,7 @@ def distillation_explorer(images: ArrayLike, logits: ArrayLike, labels: ArrayLik
         "digit": w.Dropdown(options=options, description=say("digit", "数字"), layout=CONTROL, style=LABEL),
         "temperature": w.SelectionSlider(
             options=[(f"{t:g}", t) for t in TEMPERATURES], value=1.0, description=say("temperature", "温度"),
-            layout=w.Layout(width="480px"), style=LABEL,
+            layout=CONTROL, style=LABEL,
         ),
     }  # fmt: skip
     question = None
@@ -143,7 +144,8 @@ def distillation_explorer(images: ArrayLike, logits: ArrayLike, labels: ArrayLik
         name = "widgets.distillation_explorer"
         question = Prediction(text, lambda guess: compare(guess, truth, say(" times", " 倍")), name=name)
         question.on_answer(lambda guess: setattr(controls["digit"], "value", asked))
-    return Explorer(controls, softener, SoftTargetsPicture(softener.logits.shape[1]), formula, question)
+    groups = {"data": ("digit",), "training": ("temperature",)}
+    return Explorer(controls, softener, SoftTargetsPicture(softener.logits.shape[1]), formula, groups, question)
 
 
 def distillation_still(

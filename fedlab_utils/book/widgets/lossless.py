@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 import ipywidgets as w
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image
 
 from ...codecs import Quantize, decode
 from ...data import load_client_delta, load_mnist
 from ...language import say
 from ...theory import nmse
+from ..colours import BROWN, EARLIER, EXACT, SIGNS, VIOLET
 from ..exercises.asking import Prediction, compare
-from ..plotting import EARLIER, EXACT, LOSSY, UPLINK, Still, new_figure, quick, styled
+from ..plotting import Still, name_drawn, new_figure, quick, styled
 from .base import CONTROL, LABEL, Explorer
 
 QUALITIES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
@@ -110,23 +112,32 @@ class CompressionPicture:
         limit = float(np.quantile(np.abs(tiles(load_client_delta())), 0.995))
         with styled():
             self._picture = self.left.imshow(np.zeros((SHOWN, SHOWN)), cmap="gray", vmin=0, vmax=255)
-            self._delta = self.middle.imshow(np.zeros((SHOWN, SHOWN)), cmap="RdBu_r", vmin=-limit, vmax=limit)
+            signs = LinearSegmentedColormap.from_list("signs", SIGNS)
+            self._delta = self.middle.imshow(np.zeros((SHOWN, SHOWN)), cmap=signs, vmin=-limit, vmax=limit)
             for ax in (self.left, self.middle):
                 ax.set(xticks=[], yticks=[])
                 ax.grid(False)
                 ax.set_title(" \n ")
             shapes = {"picture": "s", "delta": "o"}
-            self._trails = {kind: self.trade.scatter([], [], s=18, color=EARLIER, marker=m) for kind, m in shapes.items()}
-            (self._jpeg,) = self.trade.plot([], [], "s", ms=9, color=LOSSY, label=say("picture, JPEG", "图片，JPEG"))
-            (self._quantized,) = self.trade.plot([], [], "o", ms=9, color=UPLINK, label=say("delta, b bits", "增量，b 位"))
+            names = {"picture": say("pictures, earlier", "图片，先前"), "delta": say("deltas, earlier", "增量，先前")}
+            self._trails = {
+                kind: self.trade.scatter([], [], s=18, color=EARLIER, marker=m, label=names[kind]) for kind, m in shapes.items()
+            }
+            (self._jpeg,) = self.trade.plot([], [], "s", ms=9, color=BROWN, ls="none", label=say("picture, JPEG", "图片，JPEG"))
+            (self._quantized,) = self.trade.plot(
+                [], [], "o", ms=9, color=VIOLET, ls="none", label=say("delta, b bits", "增量，b 位")
+            )
             rate = np.linspace(0, 13, 50)
             label = say("theory: Gaussian, best possible", "理论：高斯数据的极限")
-            self.trade.plot(rate, 2.0 ** (-2 * rate), ":", color=EXACT, lw=1.2, label=label)
-            (self._guess,) = self.trade.plot([], [], "D", ms=8, mfc="none", mec=EXACT)
+            (limit_line,) = self.trade.plot(rate, 2.0 ** (-2 * rate), ":", color=EXACT, lw=1.2, label=label)
+            (self._guess,) = self.trade.plot(
+                [], [], "D", ms=8, mfc="none", mec=EXACT, ls="none", label=say("your guess", "你的猜测")
+            )
             self.trade.set(yscale="log", xlim=(0, 13), ylim=(1e-8, 1e4))
             self.trade.set(xlabel=say("bits per pixel, per weight", "位数（每像素或每个权重）"), ylabel="NMSE")
             self.trade.set_title(say("the same trade, twice", "同一种取舍"))
-            self.trade.legend(loc="upper right")
+            self._named = (self._jpeg, self._quantized, limit_line, *self._trails.values(), self._guess)
+            self._legend = self.trade.legend(handles=self._named, loc="upper right", fontsize=8)
             quick(self.figure)
 
     def draw(self, data: CompressionData) -> None:
@@ -146,6 +157,7 @@ class CompressionPicture:
         self.middle.title.set_text(f"{how}\n{data.delta.payload_bytes:,} " + say("bytes", "字节"))
         if self.guess:
             self._guess.set_data([8 * 1000 * self.guess / digits_picture().size], [code_picture(50).error])
+        name_drawn(self._legend, self._named)
 
     def alt(self, data: CompressionData) -> str:
         return say(
@@ -176,8 +188,8 @@ def compression_explorer(predict: bool = True) -> Explorer:
         "quality": w.SelectionSlider(options=[(str(q), q) for q in QUALITIES], value=90, layout=CONTROL, style=LABEL,
                                      description=say("JPEG quality", "JPEG 质量")),
         "bits": w.IntSlider(8, BITS[0], BITS[-1], description=say("bits", "量化位数"), layout=CONTROL, style=LABEL),
-        "zipped": w.Checkbox(value=False, description=say("then ZIP the delta", "增量再用 ZIP 压缩"), indent=False,
-                             layout=w.Layout(width="200px")),
+        "zipped": w.Checkbox(value=False, description=say("then ZIP the delta", "增量再用 ZIP 压缩"), style=LABEL,
+                             layout=CONTROL),
     }  # fmt: skip
     question = None
     if predict:
@@ -190,7 +202,8 @@ def compression_explorer(predict: bool = True) -> Explorer:
         question = Prediction(
             text, lambda guess: compare(guess, code_picture(50).payload_bytes / 1000, " kB"), name="widgets.compression_explorer"
         )
-    return Explorer(controls, compute, CompressionPicture(), formula, question)
+    groups = {"data": ("quality",), "codec": ("bits", "zipped")}
+    return Explorer(controls, compute, CompressionPicture(), formula, groups, question)
 
 
 def compression_still(quality: int = 10, bits: int = 4, zipped: bool = False) -> Still:

@@ -16,9 +16,9 @@ from ...federation.baselines import train_alone
 from ...federation.simulate import simulate
 from ...language import percent, say
 from ...training.models import document_mlp
+from ..colours import ALONE, EARLIER, EXACT, FEDERATED
 from ..exercises.asking import Prediction
-from ..figures.concepts import ALONE, FEDERATED
-from ..plotting import DRAWING, EARLIER, EXACT, Still, new_figure, percent_axis, quick, styled, whole_numbers
+from ..plotting import DRAWING, Still, name_drawn, new_figure, percent_axis, quick, styled, whole_numbers
 from .base import CONTROL, LABEL
 from .dealing import ALPHAS, KINDS, N_CLIENTS, ROUNDS, SEEDS, SHARDS, Position, deal, describe, some_mnist
 from .training import TrainingApp, waiting
@@ -84,22 +84,26 @@ class PartitionsPicture:
         self._visited: dict[Position, tuple[float, float, float]] = {}
         self.figure, (self.map, self.rounds, self.trail) = new_figure(3, width=10.2, height=3.7)
         with styled():
-            self._counts = self.map.imshow(np.zeros((N_CLIENTS, 10)), cmap="Blues", vmin=0, vmax=200, aspect="auto")
+            self._counts = self.map.imshow(np.zeros((N_CLIENTS, 10)), cmap="Greys", vmin=0, vmax=200, aspect="auto")
             self.map.grid(False)
             self.map.set(xlabel=say("digit", "数字"), ylabel=say("client", "客户端"), xticks=range(10), yticks=range(10))
             self.map.set_title(say("images held", "各自的图片数"))
             (self._together,) = self.rounds.plot([], [], "o-", color=FEDERATED, ms=4, lw=2, label=say("federated", "联邦"))
-            self._alone = self.rounds.axhline(-1, color=ALONE, lw=2, ls="--", label=say("alone (mean)", "单独训练（平均）"))
+            self._alone = self.rounds.axhline(np.nan, color=ALONE, lw=2, ls="--", label=say("alone (mean)", "单独训练（平均）"))
             self.rounds.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), xlim=(0.5, ROUNDS + 0.5))
             whole_numbers(self.rounds.xaxis)
             self.rounds.set_title(say("trained just now", "训练结果"))
-            self.rounds.legend(loc="lower right")
-            self._earlier = [self.trail.scatter([], [], s=18, color=EARLIER, marker=m) for m in "os"]  # federated, alone
-            (self._here,) = self.trail.plot([], [], "o", color=FEDERATED, ms=9)
-            (self._here_alone,) = self.trail.plot([], [], "s", color=ALONE, ms=8)
+            self._curves = (self._together, self._alone)
+            self._curve_names = self.rounds.legend(handles=self._curves, loc="lower right")
+            names = (say("federated, earlier", "联邦，先前"), say("alone, earlier", "单独，先前"))
+            self._earlier = [
+                self.trail.scatter([], [], s=18, color=EARLIER, marker=m, label=n) for m, n in zip("os", names, strict=True)
+            ]
+            (self._here,) = self.trail.plot([], [], "o", color=FEDERATED, ms=9, label=say("federated", "联邦"))
+            (self._here_alone,) = self.trail.plot([], [], "s", color=ALONE, ms=8, label=say("alone (mean)", "单独训练（平均）"))
             (self._guess,) = self.trail.plot([], [], "D", ms=8, mfc="none", mec=EXACT, label=say("your guess", "你的猜测"))
-            self._legend = self.trail.legend(loc="lower left")
-            self._legend.set_visible(False)  # until there is a guess
+            self._named = (self._guess, *self._earlier)
+            self._legend = self.trail.legend(handles=self._named, loc="lower left")
             self.trail.set(xlim=(0.1, 1.03), xlabel=say("share of a client's main digit", "最多的那种数字所占比例"))
             self.trail.set_title(say("skew and accuracy", "偏斜程度与准确率"))
             percent_axis(self.trail.xaxis)
@@ -118,7 +122,8 @@ class PartitionsPicture:
         self._counts.set_data(view.counts)
         self.map.title.set_text(describe(view.position))
         self._together.set_data(np.arange(1, len(run.accuracy) + 1), run.accuracy)
-        self._alone.set_ydata([-1 if run.alone is None else run.alone] * 2)
+        self._alone.set_ydata([np.nan if run.alone is None else run.alone] * 2)
+        name_drawn(self._curve_names, self._curves)
         done = len(run.accuracy) == ROUNDS
         for which, trail in enumerate(self._earlier, 1):
             earlier = [(place[0], place[which]) for k, place in self._visited.items() if k != key]
@@ -136,7 +141,7 @@ class PartitionsPicture:
             self.rounds.title.set_text(say("training …", "训练中……"))
         if self.guess is not None:
             self._guess.set_data([look(QUESTION).skew], [self.guess / 100])
-            self._legend.set_visible(True)
+        name_drawn(self._legend, self._named)
 
     def alt(self, view: View) -> str:
         held = float(np.mean(np.sum(view.counts > 0, axis=1)))
@@ -174,18 +179,15 @@ class PartitionsExplorer(TrainingApp):
             )
 
         controls = {
-            "kind": w.ToggleButtons(options=[(names[k], k) for k in KINDS], value=start.kind,
-                                    description=say("dealt by", "划分方式"), style=LABEL | {"button_width": "110px"},
-                                    layout=w.Layout(width="500px", display="flex", margin="0 0 0 8px")),
+            "kind": w.Dropdown(options=[(names[k], k) for k in KINDS], value=start.kind,
+                               description=say("dealt by", "划分方式"), style=LABEL, layout=CONTROL),
             "alpha": slider([(f"{a:g}", a) for a in ALPHAS], start.alpha, "α"),
             "shards": slider([(str(s), s) for s in SHARDS], start.shards, say("shards each", "每客户端分片")),
             "seed": slider([(str(s), s) for s in SEEDS], start.seed, say("deal again", "重新划分")),
         }  # fmt: skip
         question = self._question() if predict else None
         self.frame(controls, PartitionsPicture(), question)
-        rows = [w.HBox(list(controls.values()), layout=w.Layout(flex_flow="row wrap")),
-                w.HBox([self.run_button, self.stop_button, self.bar.container])]  # fmt: skip
-        super().__init__([*([question] if predict else []), *rows, self.message, self.image, self.fold])
+        self.lay_out({"data": tuple(controls)})
         self.start()  # before any guess: the question is about another setting
 
     def _question(self) -> Prediction:

@@ -13,8 +13,9 @@ from ...codecs import Identity, Quantize
 from ...data import load_mnist
 from ...language import percent, percent_sign, say
 from ...training import central
+from ..colours import EARLIER, EXACT, VIOLET
 from ..exercises.asking import Prediction, compare
-from ..plotting import EARLIER, EXACT, LOSSY, Still, new_figure, percent_axis, styled
+from ..plotting import Still, name_drawn, new_figure, percent_axis, styled
 from .base import CONTROL, LABEL, Explorer
 
 KINDS = ("global", "layer", "node")
@@ -98,7 +99,7 @@ class PruningPicture:
     def __init__(self):
         self.guess: float | None = None
         self._visited: dict[tuple, PruningData] = {}
-        self.figure, (self.map, self.curve, self.bars) = new_figure(3, width=10.2, height=3.6, width_ratios=(1, 1.35, 1.1))
+        self.figure, (self.map, self.curve, self.size) = new_figure(3, width=10.2, height=3.6, width_ratios=(1, 1.35, 1.1))
         with styled():
             self._image = self.map.imshow(np.zeros((28, 28)), cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
             self.map.set(xticks=[], yticks=[])
@@ -109,26 +110,33 @@ class PruningPicture:
             self._grey = {}  # by kind: (before, after), the places visited
             for kind, marker in zip(KINDS, "os^", strict=True):
                 (before,) = self.curve.plot([], [], marker, color=EARLIER, ms=5, mfc="none")
-                (after,) = self.curve.plot([], [], marker, color=EARLIER, ms=5, label=kind_name(kind))
+                name = kind_name(kind) + say(", earlier", "（先前）")
+                (after,) = self.curve.plot([], [], marker, color=EARLIER, ms=5, label=name)
                 self._grey[kind] = before, after
             (self._before,) = self.curve.plot(
-                [], [], "o", color=LOSSY, ms=9, mfc="none", mew=2, label=say("without fine-tuning", "不微调")
+                [], [], "o", color=VIOLET, ms=9, mfc="none", mew=2, label=say("without fine-tuning", "不微调")
             )
-            (self._after,) = self.curve.plot([], [], "o", color=LOSSY, ms=9, label=say("after fine-tuning", "微调后"))
+            (self._after,) = self.curve.plot(
+                [], [], "o", color=VIOLET, ms=9, label=say("after fine-tuning", "微调后")
+            )
             (self._guess,) = self.curve.plot([], [], "D", ms=8, mfc="none", mec=EXACT, ls="", label=say("your guess", "你的猜测"))
             self.curve.set(xlim=(-0.03, 1.03), ylim=(0, 1.02), xlabel=say("sparsity", "稀疏度（移除的比例）"))
             self.curve.set_ylabel(say("test accuracy", "测试准确率"))
             self.curve.set_title(say("Accuracy", "准确率"))
-            self.curve.legend(loc="lower left")
+            self._named = (self._guess, *(after for _, after in self._grey.values()), self._before, self._after)
+            self._legend = self.curve.legend(handles=self._named, loc="lower left")
             percent_axis(self.curve.xaxis)
             percent_axis(self.curve.yaxis)
             labels = (say("dense", "稠密"), say("pruned,\nfloat32", "剪枝，\nfloat32"), say("pruned,\n8 bits", "剪枝，\n8 位"))
-            self._bars = self.bars.bar(labels, [1, 1, 1], color=[EXACT, LOSSY, LOSSY], width=0.6)
-            self._bars[2].set_alpha(0.6)
-            self._notes = [self.bars.text(i, 1, "", ha="center", va="bottom", fontsize=9) for i in range(3)]
-            self.bars.set(yscale="log", ylim=(1, 1500), ylabel=say("model as one message (kB)", "整个模型的消息大小（kB）"))
-            self.bars.set_yticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
-            self.bars.set_title(say("Bytes", "字节数"))
+            self._sizes = [self.size.plot(i, 1, "o", ms=9, color=c)[0] for i, c in enumerate((EXACT, VIOLET, VIOLET))]
+            self._notes = [
+                self.size.annotate("", (i, 1), (0, 7), textcoords="offset points", ha="center", fontsize=9) for i in range(3)
+            ]
+            self.size.set(yscale="log", ylim=(1, 1500), xlim=(-0.6, 2.6))
+            self.size.set_xticks(range(3), labels)
+            self.size.set_ylabel(say("model as one message (kB)", "整个模型的消息大小（kB）"))
+            self.size.set_yticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
+            self.size.set_title(say("Bytes", "字节数"))
 
     def draw(self, data: PruningData) -> None:
         self._visited[data[:2]] = data
@@ -145,13 +153,17 @@ class PruningPicture:
         self._after.set_data([data.sparsity], [data.after])
         guesses = [] if self.guess is None or data.kind != "global" else [self.guess / 100]
         self._guess.set_data([ASKED] * len(guesses), guesses)
+        name_drawn(self._legend, self._named)
         before, after = percent(data.before, 1), percent(data.after, 1)
         self.curve.title.set_text(say(f"{before}, fine-tuned {after}", f"不微调 {before}，微调后 {after}"))
         sizes = (data.bytes_dense, data.bytes_float32, data.bytes_8bit)
-        for bar, note, size in zip(self._bars, self._notes, sizes, strict=True):
-            bar.set_height(size / 1000)
+        for place, (dot, note, size) in enumerate(zip(self._sizes, self._notes, sizes, strict=True)):
+            dot.set_ydata([size / 1000])
             note.set_text(f"{size / 1000:.1f}")
-            note.set_y(size / 1000)
+            note.xy = (place, size / 1000)
+        self.size.title.set_text(
+            say(f"1/{sizes[0] / sizes[2]:.0f} of the bytes at 8 bits", f"8 位时字节数降到 1/{sizes[0] / sizes[2]:.0f}")
+        )
 
     def alt(self, data: PruningData) -> str:
         return say(
@@ -184,8 +196,8 @@ def pruning_explorer(weights: Sequence[np.ndarray], predict: bool = True) -> Exp
             options=[(kind_name(k), k) for k in KINDS], description=say("rank", "排序对象"), layout=CONTROL, style=LABEL
         ),
         "sparsity": w.SelectionSlider(
-            options=[(f"{100 * s:g} %", s) for s in SPARSITIES], value=0.5, description=say("sparsity", "稀疏度"),
-            layout=w.Layout(width="480px"), style=LABEL, continuous_update=False,
+            options=[(f"{100 * s:g}{percent_sign()}", s) for s in SPARSITIES], value=0.5, description=say("sparsity", "稀疏度"),
+            layout=CONTROL, style=LABEL, continuous_update=False,
         ),
     }  # fmt: skip
     question = None
@@ -201,7 +213,7 @@ def pruning_explorer(weights: Sequence[np.ndarray], predict: bool = True) -> Exp
             lambda guess: compare(guess, 100 * pruner("global", ASKED).before, percent_sign()),
             name="widgets.pruning_explorer",
         )
-    return Explorer(controls, pruner, PruningPicture(), formula, question)
+    return Explorer(controls, pruner, PruningPicture(), formula, {"model": ("kind", "sparsity")}, question)
 
 
 def pruning_still(

@@ -16,13 +16,11 @@ from ...language import say
 from ...layout import unflatten
 from ...quantization import ROUNDINGS, dequantize, quantize
 from ...theory import bits_per_weight, nmse
+from ..colours import EARLIER, EXACT, LOSSY
 from ..exercises.asking import Prediction, compare
 from ..plotting import (
-    EARLIER,
-    EXACT,
-    LOSSY,
-    ROUNDING_COLOURS,
     Still,
+    name_drawn,
     new_figure,
     plain_log_axis,
     quick,
@@ -108,10 +106,11 @@ class QuantizationPicture:
             for axis in (self.stairs.xaxis, self.stairs.yaxis):
                 axis.set_major_locator(MaxNLocator(4))
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-            self._trail = self.trade.scatter([1], [1], s=16, color=EARLIER)
-            (self._here,) = self.trade.plot([1], [1], "o", ms=9, color=LOSSY)
-            (self._guess,) = self.trade.plot([], [], "D", ms=8, mfc="none", mec=EXACT, label=say("your guess", "你的猜测"))
-            self._note = self.trade.annotate("", (1, 1), (8, 6), textcoords="offset points", color=LOSSY)
+            self._trail = self.trade.scatter([1], [1], s=16, color=EARLIER, label=say("earlier", "先前"))
+            (self._here,) = self.trade.plot([1], [1], "o", ms=9, color=LOSSY, ls="none", label=say("at these bits", "当前位数"))
+            (self._guess,) = self.trade.plot(
+                [], [], "D", ms=8, mfc="none", mec=EXACT, ls="none", label=say("your guess", "你的猜测")
+            )
             self.trade.set(xscale="log", yscale="log", xlim=(9, 480), ylim=(1e-10, 1e4))
             self.trade.set_xlabel(say("payload (kB)", "消息大小（kB）"))
             self.trade.set_ylabel("NMSE")
@@ -119,8 +118,10 @@ class QuantizationPicture:
             self.trade.text(395, 3e-10, "float32", rotation=90, ha="right", va="bottom", fontsize=8, color=EXACT)
             self.trade.axhline(1, color=EXACT, lw=1, ls=":")
             nothing = say("worse than sending nothing", "比什么都不发还差")
-            self.trade.text(460, 1.5, nothing, ha="right", va="bottom", fontsize=8, color=EXACT)
+            self.trade.text(460, 3, nothing, ha="right", va="bottom", fontsize=8, color=EXACT)
             plain_log_axis(self.trade.xaxis)
+            self._named = (self._here, self._trail, self._guess)
+            self._legend = self.trade.legend(handles=self._named, loc="lower left")
             quick(self.figure)
 
     def draw(self, data: QuantizationData) -> None:
@@ -134,9 +135,6 @@ class QuantizationPicture:
         self.values.title.set_text(say(f"{data.levels_used:,} levels in use", f"用到 {data.levels_used:,} 个量化级"))
         hidden = say(" of the hidden layer", "（隐藏层）") if data.ranges == "array" else ""
         self.stairs.title.set_text(say(f"The staircase{hidden} near zero", f"零附近的阶梯{hidden}"))
-        colour = ROUNDING_COLOURS[data.rounding]
-        for line in (self._lossy, self._stair, self._here):
-            line.set_color(colour)
         self._diagonal.set_data(data.stair_x[[0, -1]], data.stair_x[[0, -1]])
         self._stair.set_data(data.stair_x, data.stair_y)
         self.stairs.set_xlim(data.stair_x[0], data.stair_x[-1])
@@ -144,16 +142,15 @@ class QuantizationPicture:
         self.stairs.set_ylim(data.stair_x[0] - margin, data.stair_x[-1] + margin)
         self._trail.set_offsets(earlier if earlier else np.empty((0, 2)))
         self._here.set_data([here[0]], [here[1]])
-        self._note.xy = here
-        self._note.set_text(f"{data.nmse:.2g}")
-        self._note.set_color(colour)
         if self.guess:
             self._guess.set_data(
                 [compute("delta", 4, "floor").payload_bytes / 1000], [self.guess * compute("delta", 8, "floor").nmse]
             )
-            self.trade.legend(loc="upper left")
+        name_drawn(self._legend, self._named)
         factor = 4 * data.n / data.payload_bytes
-        self.trade.title.set_text(say(f"{factor:.2f} times fewer bytes", f"字节数降到 1/{factor:.2f}"))
+        self.trade.title.set_text(
+            say(f"1/{factor:.2f} of the bytes, NMSE {data.nmse:.2g}", f"字节数降到 1/{factor:.2f}，NMSE {data.nmse:.2g}")
+        )
 
     def alt(self, data: QuantizationData) -> str:
         ranged = say(", a range for each array", "，每个数组一个范围") if data.ranges == "array" else ""
@@ -188,17 +185,14 @@ def quantization_explorer(predict: bool = True) -> Explorer:
             options=[(names[s], s) for s in SOURCES], description=say("data", "数据"), layout=CONTROL, style=LABEL
         ),
         "bits": w.IntSlider(8, BITS[0], BITS[-1], description=say("bits", "量化位数"), layout=CONTROL, style=LABEL),
-        "rounding": w.ToggleButtons(
+        "rounding": w.Dropdown(
             options=[(rounding_name(r), r) for r in ROUNDINGS],
             description=say("rounding", "舍入方式"),
-            style=LABEL | {"button_width": "90px"},
-            layout=w.Layout(width="440px", display="flex"),
+            layout=CONTROL,
+            style=LABEL,
         ),
-        "ranges": w.ToggleButtons(
-            options=[(ranges_name(r), r) for r in RANGES],
-            description=say("one range", "范围"),
-            style=LABEL | {"button_width": "110px"},
-            layout=w.Layout(width="440px", display="flex"),
+        "ranges": w.Dropdown(
+            options=[(ranges_name(r), r) for r in RANGES], description=say("one range", "范围"), layout=CONTROL, style=LABEL
         ),
     }
     question = None
@@ -209,7 +203,8 @@ def quantization_explorer(predict: bool = True) -> Explorer:
             "从 8 位降到 4 位（向下取整），消息缩短一半。平方误差会变成原来的多少倍？",
         )
         question = Prediction(text, lambda guess: compare(guess, truth, say("", " 倍")), name="widgets.quantization_explorer")
-    return Explorer(controls, compute, QuantizationPicture(), formula, question)
+    groups = {"data": ("source",), "codec": ("bits", "rounding", "ranges")}
+    return Explorer(controls, compute, QuantizationPicture(), formula, groups, question)
 
 
 def quantization_still(source: str = "delta", bits: int = 4, rounding: str = "floor") -> Still:

@@ -16,9 +16,10 @@ from ...data import load_client_delta
 from ...language import percent_sign, say
 from ...sparsification import top_k
 from ...theory import log2_binomial
+from ..colours import BLANK, EARLIER, EXACT, GUIDE, LOSSY, SIGNS
 from ..exercises.asking import Prediction, compare
-from ..plotting import EARLIER, EXACT, LOSSY, UPLINK, Still, new_figure, quick, styled
-from .base import LABEL, Explorer
+from ..plotting import Still, name_drawn, new_figure, quick, styled
+from .base import CONTROL, LABEL, Explorer
 
 # 0.1 % … 100 %, ten stops a decade.
 FRACTIONS = tuple(float(f"{10 ** (power / 10):.2g}") for power in range(-30, 1))
@@ -89,30 +90,35 @@ class SparsificationPicture:
         self.figure, (self.mosaic, self.cost) = new_figure(2, width=10.2, height=3.8, width_ratios=(1.55, 1))
         all_k = curves()
         with styled():
-            signs = LinearSegmentedColormap.from_list("signs", [UPLINK, "#FFFFFF", LOSSY])
-            colours = signs.with_extremes(over="#D9DCE0")
+            colours = LinearSegmentedColormap.from_list("signs", SIGNS).with_extremes(over=BLANK)
             blank = np.zeros((TILES[0] * 29 - 1, TILES[1] * 29 - 1))
             self._image = self.mosaic.imshow(blank, cmap=colours, vmin=-1, vmax=1, interpolation="nearest")
             self.mosaic.set(xticks=[], yticks=[])
             self.mosaic.spines[:].set_visible(False)
             self.mosaic.set_xlabel(
-                say("a tile: the 28×28 input weights of one hidden unit · orange grows, blue shrinks",
-                    "每一小块：一个隐藏单元的 28×28 个输入权重 · 橙色表示增大，蓝色表示减小"), fontsize=9
+                say("a tile: the 28×28 input weights of one hidden unit · brown grows, violet shrinks",
+                    "每一小块：一个隐藏单元的 28×28 个输入权重 · 褐色表示增大，紫色表示减小"), fontsize=9
             )  # fmt: skip
             float_label, eight_label = say("float32 values", "数值用 float32"), say("8-bit values", "数值用 8 位")
-            self.cost.loglog(FRACTIONS, all_k.bytes_float32 / 1000, color=EXACT, label=float_label)
-            self.cost.loglog(FRACTIONS, all_k.bytes_8bit / 1000, color=LOSSY, label=eight_label)
+            curves_of = [
+                self.cost.loglog(FRACTIONS, sizes / 1000, color=colour, label=label)[0]
+                for sizes, colour, label in ((all_k.bytes_float32, EXACT, float_label), (all_k.bytes_8bit, LOSSY, eight_label))
+            ]
             self.cost.axhline(4 * compute(1.0).n / 1000, color=EXACT, lw=1, ls=":")
             self.cost.text(0.0011, 440, say("dense float32", "稠密 float32"), fontsize=8, color=EXACT)
-            (self._ghost,) = self.cost.plot([], [], "o", color=EARLIER, ms=7)
-            (self._dots,) = self.cost.plot([], [], "o", color=LOSSY, ms=8)
-            (self._guess,) = self.cost.plot([], [], "D", ms=8, mfc="none", mec=EXACT)
-            self._line = self.cost.axvline(1, color=LOSSY, lw=0.8)
+            (self._ghost,) = self.cost.plot([], [], "o", color=EARLIER, ms=7, ls="none", label=say("earlier", "先前"))
+            (self._dot,) = self.cost.plot([], [], "o", color=EXACT, ms=8)
+            (self._dot_8bit,) = self.cost.plot([], [], "o", color=LOSSY, ms=8)
+            (self._guess,) = self.cost.plot(
+                [], [], "D", ms=8, mfc="none", mec=EXACT, ls="none", label=say("your guess", "你的猜测")
+            )
+            self._line = self.cost.axvline(1, color=GUIDE, lw=0.8)
             self.cost.set(xlim=(0.0009, 1.2), ylim=(0.2, 700), xlabel=say("fraction kept k", "保留比例 k"))
             self.cost.set_ylabel(say("payload (kB)", "消息大小（kB）"))
             self.cost.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}{percent_sign()}"))
             self.cost.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            self.cost.legend(loc="lower right")
+            self._named = (self._guess, self._ghost, *curves_of)
+            self._legend = self.cost.legend(handles=self._named, loc="lower right")
             quick(self.figure)
         self._previous: SparsificationData | None = None
 
@@ -128,10 +134,12 @@ class SparsificationPicture:
                 f"100,352 个权重中留下 {data.kept_hidden:,} 个（{share:.3g}%）",
             )
         )
-        self._dots.set_data([data.k, data.k], [data.bytes_float32 / 1000, data.bytes_8bit / 1000])
+        self._dot.set_data([data.k], [data.bytes_float32 / 1000])
+        self._dot_8bit.set_data([data.k], [data.bytes_8bit / 1000])
         self._line.set_xdata([data.k, data.k])
         if self.guess:
             self._guess.set_data([0.01], [4 * data.n / 1000 / self.guess])
+        name_drawn(self._legend, self._named)
         factor = 4 * data.n / data.bytes_8bit
         self.cost.title.set_text(
             say(f"{100 * data.energy:.0f} % of the energy, 1/{factor:.0f} of the bytes",
@@ -162,7 +170,7 @@ def sparsification_explorer(predict: bool = True) -> Explorer:
             options=[(f"{100 * k:g}{percent_sign()}", k) for k in FRACTIONS],
             value=0.1,
             description=say("keep k", "保留 k"),
-            layout=w.Layout(width="480px"),
+            layout=CONTROL,
             style=LABEL,
         )
     }
@@ -175,7 +183,7 @@ def sparsification_explorer(predict: bool = True) -> Explorer:
         )
         truth = 4 * data.n / data.bytes_8bit
         question = Prediction(text, lambda guess: compare(guess, truth, say("", " 倍")), name="widgets.sparsification_explorer")
-    return Explorer(controls, compute, SparsificationPicture(), formula, question)
+    return Explorer(controls, compute, SparsificationPicture(), formula, {"codec": ("k",)}, question)
 
 
 def sparsification_still(k: float = 0.01) -> Still:

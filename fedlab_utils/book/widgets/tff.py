@@ -13,13 +13,11 @@ import numpy as np
 from ...data import load_client_delta, load_mnist, partition_iid
 from ...engines import tff
 from ...language import say
+from ..colours import EARLIER, EXACT, LOSSY, UPLINK
 from ..exercises.asking import Prediction
 from ..plotting import (
-    EARLIER,
-    EXACT,
-    LOSSY,
-    UPLINK,
     Still,
+    name_drawn,
     new_figure,
     percent_axis,
     plain_log_axis,
@@ -27,7 +25,7 @@ from ..plotting import (
     styled,
     whole_numbers,
 )
-from .base import LABEL
+from .base import CONTROL, LABEL
 from .training import TrainingApp, waiting
 
 BITS = (2, 4, 8, 16)
@@ -64,9 +62,9 @@ class BitsPicture:
         self.figure, (self.rounds, self.bytes) = new_figure(2, width=10.2, height=3.8, width_ratios=(1, 1.15))
         with styled():
             numbers, dense = np.arange(1, ROUNDS + 1), 4 * 101_770 * tff.COHORT / 1e6
-            broad = {"color": EXACT, "lw": 6, "alpha": 0.3}
-            self.rounds.plot(numbers, exact(), label="float32", **broad)
-            self.bytes.plot(numbers * dense, exact(), label="float32", **broad)
+            broad = {"color": EXACT, "lw": 6, "alpha": 0.6}
+            (exact_rounds,) = self.rounds.plot(numbers, exact(), label="float32", **broad)
+            (exact_bytes,) = self.bytes.plot(numbers * dense, exact(), label="float32", **broad)
             self._grey = [(self.rounds.plot([], [], color=EARLIER, lw=1.2)[0],
                            self.bytes.plot([], [], color=EARLIER, lw=1.2)[0]) for _ in range(8)]  # fmt: skip
             (self._accuracy,) = self.rounds.plot([], [], "o-", color=LOSSY, ms=4, lw=2, label=say("quantized", "量化"))
@@ -83,8 +81,13 @@ class BitsPicture:
             quick(self.figure)
             self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
             self.bytes.set_title(say("Uplink", "上行"))
-            self.rounds.legend(loc="center right")
-            self.bytes.legend(loc="upper left")
+            self._grey[0][0].set_label(say("earlier", "先前"))
+            self._grey[0][1].set_label(say("earlier", "先前"))
+            self._named = [(exact_rounds, self._accuracy, self._grey[0][0]), (exact_bytes, self._uplink, self._grey[0][1])]
+            self._legends = [
+                self.rounds.legend(handles=self._named[0], loc="center right"),
+                self.bytes.legend(handles=self._named[1], loc="upper left"),
+            ]
 
     def keep(self, run: TffRun) -> None:
         """Leave a run on the picture, in grey."""
@@ -94,6 +97,8 @@ class BitsPicture:
         for lines, before in zip_longest(self._grey, self.earlier[-len(self._grey) :]):
             self._put(lines, before)
         self._put((self._accuracy, self._uplink), run)
+        for legend, artists in zip(self._legends, self._named, strict=True):
+            name_drawn(legend, artists)
         if run is not None and run.accuracy:
             up = run.message_bytes * tff.COHORT * len(run.accuracy) / 1e6
             bits, last = run.bits, 100 * run.accuracy[-1]
@@ -136,12 +141,11 @@ class BitsApp(TrainingApp):
         self._clients = partition_iid(self._data.y_train, n_clients=100, seed=0)
         self.bits = w.SelectionSlider(
             options=[(str(b), b) for b in BITS], value=8, continuous_update=False, description=say("bits", "量化位数"),
-            style=LABEL, layout=w.Layout(width="270px"),
+            style=LABEL, layout=CONTROL,
         )  # fmt: skip
         question = self._question() if predict else None
         self.frame({"bits": self.bits}, BitsPicture(), question, around=lambda: stack.install(context))
-        row = w.HBox([self.bits, self.run_button, self.stop_button, self.bar.container])
-        super().__init__([*([question] if predict else []), row, self.message, self.image, self.fold])
+        self.lay_out({"codec": ("bits",)})
         self.show(None)
 
     def _question(self) -> Prediction:

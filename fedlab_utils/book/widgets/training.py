@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,7 +12,7 @@ from tqdm.notebook import tqdm_notebook
 from ...language import percent_sign, say
 from ..exercises.asking import Prediction, compare
 from ..plotting import DRAWING, image_tag, png
-from .base import error_box, set_disabled
+from .base import buttons, error_box, frame_layout, panel, set_disabled
 from .worker import Worker
 
 
@@ -30,10 +30,10 @@ def waiting(guess: float | None, what: str) -> str:
 class TrainingApp(w.VBox):
     """Every position of the controls is a training, drawn round by round, off the main thread.
 
-    A subclass calls `frame`, and gives `parameters()`, the present position; `rounds_of(position)`; `train(position,
-    on_round)`, which calls on_round(run so far) after every round, stops where that returns False, and returns the run;
-    `rounds_done(run)`; `percent(run)`, its last accuracy; `formula(run)`; and `to_question()`, which moves a control to
-    what the question asks, and so starts that training.
+    A subclass calls `frame`, then `lay_out`, and gives `parameters()`, the present position; `rounds_of(position)`;
+    `train(position, on_round)`, which calls on_round(run so far) after every round, stops where that returns False, and
+    returns the run; `rounds_done(run)`; `percent(run)`, its last accuracy; `formula(run)`; and `to_question()`, which moves
+    a control to what the question asks, and so starts that training.
 
     What the picture, the bar and the texts hold is changed under `DRAWING` only, and by a training only while no newer
     position waits: so an older run is never drawn over a newer position.
@@ -55,9 +55,9 @@ class TrainingApp(w.VBox):
         form = "{n_fmt}/{total_fmt} " + say("rounds", "轮") + " {bar} {elapsed}"
         # An app has no line in a terminal: a line far below is one that the bars of other trainings do not wait for.
         self.bar = tqdm_notebook(total=1, display=False, bar_format=form, mininterval=0, position=2**30)
-        self.bar.container.layout.width = "480px"
+        self.bar.container.layout.flex = "1 1 260px"
         self.bar.container.layout.visibility = "hidden"  # until there is something to show
-        self.image, self.message = w.HTML(layout=w.Layout(min_height="200px")), w.HTML()
+        self.image, self.message = w.HTML(layout=w.Layout(min_height="120px")), w.HTML()
         self.mathematics = w.HTMLMath()
         self.fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         self._last = None
@@ -68,6 +68,12 @@ class TrainingApp(w.VBox):
         self._lock(question is not None)
         if question is not None:
             question.on_answer(self._unlock)
+
+    def lay_out(self, groups: Mapping[str, Sequence[str]], *more: w.Widget) -> None:
+        """Put all in its place: question, controls in groups (see `panel`), buttons (and more of them), picture, formula."""
+        row = buttons(self.run_button, self.stop_button, *more, self.bar.container)
+        asked = [self.question] if self.question is not None else []
+        super().__init__([*asked, panel(self.controls, groups), row, self.message, self.image, self.fold], layout=frame_layout())
 
     def _lock(self, locked: bool) -> None:
         set_disabled({**self.controls, "run": self.run_button}, locked)

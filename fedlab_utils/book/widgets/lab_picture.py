@@ -1,0 +1,250 @@
+"""The picture of the live lab: accuracy by round and by bytes; every run ends in a numbered point, the best are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+import numpy as np
+
+from ...language import percent, percent_sign, say
+from ..colours import EARLIER, EXACT, INK, MUTED, PAPER, TOTAL, UPLINK, VIOLET
+from ..labels import spread
+from ..plotting import name_drawn, new_figure, percent_axis, plain_log_axis, quick, rounding_name, styled, whole_numbers
+from .lab_training import LabParameters, Run, describe
+
+RUNS_KEPT = 11  # beside the present one
+
+
+class LabPicture:
+    """Accuracy against rounds, and against megabytes (logarithmic), uplink and total apart; the list of the runs.
+
+    Each run ends in two points, up and total, under its number. The frontier joins those that no other run beats with as
+    few bytes: what the reader has found so far. Curves of earlier runs are grey.
+    """
+
+    def __init__(self):
+        self.guess: float | None = None
+        self.earlier: list[Run] = []
+        self._dropped = 0  # runs that are no longer kept: numbers stay
+        self.figure, (self.rounds, self.bytes, self.list) = new_figure(
+            3, width=10.2, height=4.2, width_ratios=(1, 1.3, 0.72)
+        )  # fmt: skip
+        with styled():
+            self._grey = [
+                (self.rounds.plot([], [], color=EARLIER, lw=1)[0],
+                 self.bytes.plot([], [], color=EARLIER, lw=0.8)[0],
+                 self.bytes.plot([], [], color=EARLIER, lw=0.8, ls="--")[0]) for _ in range(RUNS_KEPT)
+            ]  # fmt: skip
+            self._grey[0][0].set_label(say("earlier runs", "先前的运行"))
+            self._band = self.rounds.fill_between([0, 1], [0, 0], color=VIOLET, alpha=0.2, lw=0)
+            (self._accuracy,) = self.rounds.plot([], [], "o-", color=VIOLET, ms=4, lw=2, label=say("this run", "本次运行"))
+            (self._uplink,) = self.bytes.plot([], [], color=UPLINK, lw=2)
+            (self._total,) = self.bytes.plot([], [], color=TOTAL, lw=2)
+            up, total = say("uplink", "上行"), say("total (up + down)", "总计（上行+下行）")
+            self._frontiers, self._ends = [], []
+            for colour, marker, style, name in ((UPLINK, "o", ":", up), (TOTAL, "s", (0, (4, 2)), total)):
+                best = say(f"your frontier, {name.partition(' (')[0]}", f"你的前沿，{name[:2]}")
+                self._frontiers += self.bytes.plot([], [], ls=style, lw=1.4, color=colour, zorder=3, label=best)
+                self._ends += self.bytes.plot([], [], marker, ms=7, color=colour, mec=PAPER, zorder=4, label=name)
+            self._numbers = [
+                [self.bytes.annotate("", (1, 0), (0, 8), textcoords="offset points", color=colour, fontsize=8,
+                                     annotation_clip=True, zorder=5) for _ in range(RUNS_KEPT + 1)]
+                for colour in (UPLINK, TOTAL)
+            ]  # fmt: skip
+            self._guess = self.rounds.axhline(0, color=EXACT, lw=1, ls="--", visible=False)
+            self._guess_text = self.rounds.text(0.1, 0, say("your guess", "你的猜测"), fontsize=8, va="bottom", visible=False)
+            for ax in (self.rounds, self.bytes):
+                ax.set_ylim(0, 1)
+                percent_axis(ax.yaxis)
+            whole_numbers(self.rounds.xaxis)
+            self.rounds.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), xlim=(0, 10.5))
+            self.bytes.set(
+                xscale="log", xlim=(0.001, 100), xlabel=say("megabytes sent since the start", "累计传输的字节数（MB）")
+            )
+            plain_log_axis(self.bytes.xaxis)
+            quick(self.figure)
+            self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
+            self.bytes.set_title(say("Communication cost", "通信成本"))
+            self._grey[0][1].set_label(say("earlier runs", "先前的运行"))
+            self._named = [(self._grey[0][0], self._accuracy), (*self._ends, *self._frontiers, self._grey[0][1])]
+            self._legends = [
+                self.rounds.legend(handles=self._named[0], loc="lower right"),
+                self.bytes.legend(
+                    handles=self._named[1], loc="upper left", fontsize=7.5, ncols=3, columnspacing=0.8, handlelength=1.5
+                ),
+            ]
+            self.list.set_axis_off()
+            self.list.set(xlim=(0, 1), ylim=(0, 1))
+            head = say("Your runs: kept · bits ·\nrounds × local epochs", "你的运行：保留 · 位数 ·\n轮数 × 本地周期数")
+            self.list.text(0, 1, head, fontsize=8, va="top", color=MUTED, linespacing=1.3)
+            self._lines = [
+                (self.list.text(0, 0, "", fontsize=8, va="top", color=INK, linespacing=1.25),
+                 self.list.text(1, 0, "", fontsize=8, va="top", ha="right", color=INK)) for _ in range(RUNS_KEPT + 1)
+            ]  # fmt: skip
+
+    def keep(self, run: Run) -> None:
+        """Leave a run on the picture: its curve in grey, its end under its number."""
+        self._dropped += max(0, len(self.earlier) + 1 - RUNS_KEPT)
+        self.earlier = [*self.earlier, run][-RUNS_KEPT:]
+
+    def forget(self) -> None:
+        """All runs but the present one; it becomes the first."""
+        self.earlier, self._dropped = [], 0
+
+    def _runs(self, run: Run) -> list[Run]:
+        return [r for r in (*self.earlier, run) if r.accuracy and r.accuracy[0]]
+
+    def draw(self, run: Run) -> None:
+        for lines, before in zip_longest(self._grey, self.earlier):
+            accuracy, uplink, total = means(before) if before is not None else (np.empty(0),) * 3
+            lines[0].set_data(np.arange(1, accuracy.size + 1), accuracy)
+            lines[1].set_data(uplink, accuracy)
+            lines[2].set_data(total, accuracy)
+        if not run.accuracy:
+            self._name()
+            return
+        accuracy, uplink, total = means(run)
+        numbers = np.arange(1, accuracy.size + 1)
+        self._accuracy.set_data(numbers, accuracy)
+        self._uplink.set_data(uplink, accuracy)
+        self._total.set_data(total, accuracy)
+        every = np.array(complete(run.accuracy))
+        self._band.set_data(numbers, every.min(axis=0), every.max(axis=0))
+        self.rounds.set_xlim(0, max(run.parameters.rounds, *(len(r.accuracy[0]) for r in self.earlier), 1) + 0.5)
+        largest = max(float(means(r)[2].max()) for r in (run, *self.earlier))
+        self.bytes.set_xlim(0.001, max(100, 1.4 * largest))
+        seeds = say(f", {len(every)} seeds", f"，{len(every)} 个种子") if len(every) > 1 else ""
+        title = f"{describe(run.parameters)}{say(': ', '：')}{percent(accuracy[-1], 1)}{seeds}"
+        self.rounds.title.set(text=title, fontsize=min(11, 11 * 40 / columns_of(title)))  # the longest still fits
+        self.bytes.title.set_text(
+            say(
+                f"up {uplink[-1]:.3g} MB, total {total[-1]:.3g} MB",
+                f"上行 {uplink[-1]:.3g} MB，总计 {total[-1]:.3g} MB",
+            )
+        )
+        lowest = min(float(means(r)[0].min()) for r in (run, *self.earlier))
+        bottom = next(b for b in (0.8, 0.6, 0.4, 0.2, 0.0) if b <= lowest)
+        for ax in (self.rounds, self.bytes):
+            ax.set_ylim(bottom, 1 + 0.12 * (1 - bottom))  # room for the names above all curves
+        self._draw_ends(run)
+        self._name()
+        if self.guess:
+            self._guess.set(ydata=[self.guess / 100] * 2, visible=True)
+            self._guess_text.set(y=self.guess / 100, visible=True)
+
+    def _name(self) -> None:
+        for legend, artists in zip(self._legends, self._named, strict=True):
+            name_drawn(legend, artists)
+
+    def _draw_ends(self, run: Run) -> None:
+        runs = self._runs(run)
+        names = [str(self._dropped + place) for place in range(1, len(runs) + 1)]
+        ends = ends_of(runs)
+        shown = []
+        for side, (points, line, labels) in enumerate(zip(self._ends, self._frontiers, self._numbers, strict=True)):
+            places = [(end[side], end[2]) for end in ends]
+            points.set_data(*zip(*places, strict=True))
+            best = [places[number] for number in frontier(places)]
+            line.set_data(*zip(*best, strict=True))
+            for label in labels:
+                label.set_text("")
+            for label, name, place in zip(labels, names, places, strict=False):
+                label.set_text(name)
+                label.xy = place
+            shown += labels[: len(places)]
+        spread(self.bytes, shown, marker=7)
+        self._list(names, runs)
+
+    def _list(self, names: Sequence[str], runs: Sequence[Run]) -> None:
+        """The runs by number: name, a second line for what differs from the start, accuracy."""
+        words = [short(run) for run in runs]
+        steps = [0.09 if more else 0.05 for _, more in words]  # of the axes' height, at 8 points
+        scale = min(1.0, 0.88 / sum(steps))
+        size, y = 8 * scale, 0.88
+        for left, right in self._lines:
+            left.set_text("")
+            right.set_text("")
+        for (left, right), name, (main, more), run in zip(self._lines, names, words, runs, strict=False):
+            left.set(text=f"{name}  {main}" + (f"\n    {more}" if more else ""), y=y, fontsize=size)
+            right.set(text=percent(means(run)[0][-1], 1), y=y, fontsize=size)
+            y -= scale * (0.09 if more else 0.05)
+
+    def alt(self, run: Run) -> str:
+        if not run.accuracy:
+            return say("The lab before its first run.", "实验台尚未运行。")
+        rounds = len(run.accuracy[0])
+        accuracy, uplink, total = (series[-1] for series in means(run))
+        said = say(
+            f"Federated training, uplink codec: {describe(run.parameters)}. Accuracy {100 * accuracy:.1f} % "
+            f"after {rounds} rounds, {uplink:.3g} MB uplink and {total:.3g} MB in total.",
+            f"联邦训练，上行编码：{describe(run.parameters)}。{rounds} 轮后准确率 {100 * accuracy:.1f}%，"
+            f"上行 {uplink:.3g} MB，总计 {total:.3g} MB。",
+        )
+        runs = self._runs(run)
+        return said if len(runs) < 2 else said + say(" ", "") + self._all_runs(runs)
+
+    def _all_runs(self, runs: Sequence[Run]) -> str:
+        """All runs in words, and which are on the frontier."""
+        first = self._dropped + 1
+        ends = ends_of(runs)
+        listed = say("; ", "；").join(
+            f"{number} {' · '.join(filter(None, short(one)))}{say(', ', '，')}{percent(end[2], 1)}{say(', ', '，')}"
+            + say(f"up {end[0]:.3g} MB, total {end[1]:.3g} MB", f"上行 {end[0]:.3g} MB，总计 {end[1]:.3g} MB")
+            for number, (one, end) in enumerate(zip(runs, ends, strict=True), first)
+        )
+        best = [
+            say(", ", "、").join(str(first + number) for number in frontier([(end[side], end[2]) for end in ends]))
+            for side in (0, 1)
+        ]
+        return say(
+            f"Runs: {listed}. On the frontier of accuracy against bytes: {best[0]} by uplink, {best[1]} by total.",
+            f"各次运行：{listed}。准确率与字节数的前沿：按上行是 {best[0]}，按总计是 {best[1]}。",
+        )
+
+
+def columns_of(text: str) -> int:
+    """How wide a text is: a Chinese character takes two columns."""
+    return sum(2 if ord(sign) > 0x2E80 else 1 for sign in text)
+
+
+def complete(series: list[list[float]]) -> list[list[float]]:
+    """The seeds that have come as far as the first one; the first alone while it is running."""
+    return [s for s in series if len(s) == len(series[0])]
+
+
+def means(run: Run) -> list[np.ndarray]:
+    """Accuracy, uplink MB and total MB by round, averaged over the complete seeds."""
+    return [np.mean(complete(series), axis=0) for series in run[1:]]
+
+
+def ends_of(runs: Sequence[Run]) -> list[tuple[float, float, float]]:
+    """Where each run ends: megabytes up, megabytes in all, accuracy."""
+    return [(float(up[-1]), float(total[-1]), float(accuracy[-1])) for accuracy, up, total in map(means, runs)]
+
+
+def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Which points no other beats with as few bytes, by rising bytes. points: (bytes, accuracy)."""
+    best: list[int] = []
+    for number in sorted(range(len(points)), key=lambda n: (points[n][0], -points[n][1])):
+        if not best or points[number][1] > points[best[-1]][1]:
+            best.append(number)
+    return best
+
+
+def short(run: Run) -> tuple[str, str]:
+    """A run's name: kept, bits, rounds × local epochs; and in few words what else differs from the start, or nothing."""
+    p, start = run.parameters, LabParameters()
+    bits = "float32" if p.bits == 32 else say(f"{p.bits} bit", f"{p.bits} 位")
+    coded = p.bits < 32
+    clients = {"iid": "", "shards": say("shards", "分片"), "dirichlet": "Dir 0.3"}[p.partition]
+    more = [
+        {"float32": "", "8 bits": say("↓8 bit", "↓8 位"), "uplink": "↓=↑"}[p.downlink],
+        clients,
+        say(f"{p.n_clients} cl.", f"{p.n_clients} 户") if p.n_clients != start.n_clients else "",
+        rounding_name(p.rounding)[: int(say("5", "2"))] if coded and p.rounding != start.rounding else "",
+        say("arrays", "逐数组") if coded and p.ranges != start.ranges else "",
+        say("no EF", "无反馈") if not p.error_feedback and (coded or p.k < 1) else "",
+    ]
+    texts = [f"{100 * p.k:g}{percent_sign()}", bits, f"{len(run.accuracy[0])}×{p.local_epochs}"]
+    return " · ".join(texts), " · ".join(filter(None, more))

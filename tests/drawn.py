@@ -1,0 +1,216 @@
+"""Every figure and every app of the book as its chapter shows it, for tests that look at what is drawn.
+
+`figures.json` holds what the chapters passed to most figures, to four digits; pictures of digits are noise of their shape.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from later import Later
+
+import fedlab_utils as fl
+from fedlab_utils.book import plotting
+from fedlab_utils.book.figures import algorithms, background, concepts, mathematics, practice, tff
+from fedlab_utils.book.widgets import coding, cost, distillation, lossless, quantization, sparsification
+from fedlab_utils.book.widgets import tff as tff_app
+from fedlab_utils.data.tables import read_results
+
+MODULES = {"algorithms": algorithms, "background": background, "concepts": concepts, "mathematics": mathematics,
+           "practice": practice, "tff": tff}  # fmt: skip
+lab_picture = Later("fedlab_utils.book.widgets.lab_picture")
+lab_training = Later("fedlab_utils.book.widgets.lab_training")
+partitions = Later("fedlab_utils.book.widgets.partitions")
+pruning = Later("fedlab_utils.book.widgets.pruning")
+reading = Later("fedlab_utils.book.widgets.reading")
+
+
+def value(kept):
+    """What a chapter passed, from how `figures.json` keeps it."""
+    if isinstance(kept, list):
+        return [value(item) for item in kept]
+    if not isinstance(kept, dict):
+        return kept
+    ((kind, inside), *_) = kept.items()
+    if kind == "pixels":
+        return np.random.default_rng(0).random(inside)
+    if kind == "array":
+        return np.array(value(inside), kept["type"])
+    if kind == "tuple":
+        return tuple(value(item) for item in inside)
+    if kind == "dict":
+        return {value(key): value(item) for key, item in inside}
+    accuracy, up, down = inside
+    return fl.History(accuracy=accuracy, uplink_bytes=up, downlink_bytes=down)
+
+
+@cache
+def calls():
+    """(module.function, arguments, arguments by name) of every figure."""
+    kept = json.loads((Path(__file__).parent / "figures.json").read_text("utf-8"))
+    found = [(name, value(given), {key: value(item) for key, item in named.items()}) for name, given, named in kept]
+    rng = np.random.default_rng(0)
+    places = (rng.random(20_000), rng.random(20_000) - 0.5, rng.random(20_000) + rng.random(20_000) - 1)
+    found.append(("mathematics.rounding_errors", [dict(zip(("floor", "nearest", "stochastic"), (-places[0], *places[1:]),
+                                                          strict=True)), 1.0], {}))  # fmt: skip
+    found.append(("mathematics.magnitudes", [fl.load_client_delta()], {}))
+    found.append(("algorithms.pruning_curves", [read_results("pruning", text="kind")], {}))
+    found += [(name, [], {}) for name in ("concepts.three_kinds", "algorithms.who_stores_what", "practice.four_parts")]
+    runs = {(32, "exact"): fl.load_trainings("100 clients, float32")}
+    runs |= {(bits, "nearest"): fl.load_trainings(f"100 clients, {bits} bits") for bits in (8, 4, 2)}
+    found.append(("practice.accuracy_and_bytes", [dict(runs)], {}))
+    runs[2, "stochastic"] = fl.load_trainings("100 clients, 2 bits, stochastic")
+    runs[2, "nearest, range an array"] = fl.load_trainings("100 clients, 2 bits, range an array, forgetting")
+    found.append(("practice.accuracy_and_bytes", [runs], {}))
+    return found + tff_calls()
+
+
+def tff_calls():
+    rows = fl.tff.load_table("tff_quantized")
+    settings = list(dict.fromkeys(row["setting"] for row in rows))
+    size = {"float32": 407_080, "16 bits": 235_000, "8 bits": 120_000, "4 bits": 63_000}
+    size |= {"2 bits": 34_000, "2 bits, nearest": 34_000, "compression_aggregator": 120_000}
+    curves = {setting: fl.tff.curves(rows, setting) for setting in settings}
+    theirs, ours = {2: 34_350, 4: 62_970, 8: 120_340, 16: 235_090}, {2: 25_460, 4: 50_902, 8: 101_787, 16: 203_557}
+    place = (np.arange(20) + 0.5) / 20
+    means = {"floor": 0 * place, "nearest": np.rint(place), "stochastic": place, "TFF": place + 0.01}
+    noise = np.random.default_rng(0).normal(0, 0.002, curves["float32"].shape)
+    return [
+        ("tff.quantized", [curves, size], {}),
+        ("tff.bits_of_a_weight", [theirs, ours, 101_770], {}),
+        ("tff.rounding", [place, means], {}),
+        ("tff.against_simulator", [curves["float32"], curves["float32"] + noise], {}),
+    ]
+
+
+NAMES = [f"{name} {place}" for place, (name, _, _) in enumerate(calls())]
+
+
+def figure(name):
+    """The drawn figure of one of NAMES, in the language chosen last."""
+    place = int(name.split()[1])
+    full, given, named = calls()[place]
+    module, function = full.split(".")
+    still = getattr(MODULES[module], function)(*given, **named)
+    return laid_out(still.figure)
+
+
+def laid_out(figure):
+    figure.draw_without_rendering()
+    return figure
+
+
+def quantization_app():
+    picture = quantization.QuantizationPicture()
+    yield picture, quantization.compute("delta", 8, "nearest")
+    yield picture, quantization.compute("delta", 4, "floor", "array")
+    yield picture, quantization.compute("gaussian", 1, "stochastic")
+
+
+def sparsification_app():
+    picture = sparsification.SparsificationPicture()
+    yield from ((picture, sparsification.compute(k)) for k in (0.1, 0.01, 1.0))
+
+
+def coding_app():
+    picture = coding.CodingPicture()
+    yield from ((picture, coding.compute("document", 8, stop)) for stop in coding.STOPS)
+
+
+def lossless_app():
+    picture = lossless.CompressionPicture()
+    yield from ((picture, lossless.compute(*position)) for position in ((90, 8, False), (10, 4, True), (1, 1, False)))
+
+
+def cost_app():
+    picture = cost.CostPicture()
+    yield picture, cost.estimate_cost(line="4G")
+    yield picture, cost.estimate_cost(1_000_000_000, 32, 32, 1000, 1000, 1, 1)
+    yield picture, cost.estimate_cost(101_770, 0.1, 0.1, 1, 1, 1000, 1000)
+
+
+def distillation_app():
+    rng = np.random.default_rng(0)
+    picture = distillation.SoftTargetsPicture()
+    softener = distillation.Softener(rng.random((2, 28, 28)), 3 * rng.normal(size=(2, 10)), [7, 3])
+    yield from ((picture, softener(digit, temperature)) for digit, temperature in ((0, 1.0), (1, 4.0), (1, 20.0)))
+
+
+def tff_bits_app():
+    picture = tff_app.BitsPicture()
+    yield picture, None
+    yield picture, tff_app.TffRun(8, [0.83 + 0.01 * n for n in range(10)], 120_000)
+    picture.keep(tff_app.TffRun(8, [0.83 + 0.01 * n for n in range(10)], 120_000))
+    yield picture, tff_app.TffRun(2, [0.82 + 0.011 * n for n in range(10)], 34_000)
+
+
+def run(parameters, accuracy, up, total):
+    """A finished training of the lab, made up."""
+    steps = np.arange(1, parameters.rounds + 1) / parameters.rounds
+    return lab_training.Run(
+        parameters, [(accuracy - 0.2 * (1 - steps)).tolist()], [(up * steps).tolist()], [(total * steps).tolist()]
+    )
+
+
+def lab_runs():
+    """Twelve runs, as many as the lab keeps, some of them with long names."""
+    p = lab_training.LabParameters
+    return [
+        run(p(k=0.01), 0.889, 0.194, 40.9), run(p(k=0.02), 0.902, 0.35, 41.1), run(p(k=0.05), 0.914, 0.8, 41.5),
+        run(p(k=0.1), 0.921, 1.5, 42.2), run(p(), 0.927, 10.2, 50.9), run(p(bits=32), 0.9275, 40.7, 81.4),
+        run(p(bits=4), 0.926, 5.1, 45.8), run(p(bits=2, rounding="stochastic"), 0.924, 2.55, 43.2),
+        run(p(k=0.01, downlink="uplink", n_clients=10), 0.892, 0.198, 4.44),
+        run(p(k=0.1, local_epochs=5, rounds=4), 0.933, 0.6, 17),
+        run(p(partition="shards", k=0.1, error_feedback=False, rounding="floor", rounds=20), 0.7, 3, 84),
+        run(p(k=0.05, local_epochs=10, rounds=2, downlink="8 bits", n_clients=20), 0.93, 0.16, 5),
+    ]  # fmt: skip
+
+
+def lab_app():
+    picture = lab_picture.LabPicture()
+    runs = lab_runs()
+    yield picture, lab_training.Run(runs[0].parameters, [], [], [])
+    for number, one in enumerate(runs):
+        if number:
+            picture.keep(runs[number - 1])
+        if number in (0, 3, 11):
+            yield picture, one
+
+
+def partitions_app():
+    picture = partitions.PartitionsPicture()
+    look, position = partitions.look, partitions.Position
+    yield picture, look(position(), partitions.Run())
+    done = partitions.Run(tuple(0.5 + 0.03 * n for n in range(10)), 0.3)
+    yield picture, look(position(), done)
+    picture.keep(look(position(), done))
+    yield picture, look(position("shards"), done)
+
+
+def pruning_app():
+    picture, survivors = pruning.PruningPicture(), np.random.default_rng(0).random((28, 28))
+    for kind, sparsity in (("global", 0.5), ("node", 0.9), ("layer", 0.95)):
+        yield picture, pruning.PruningData(kind, sparsity, 0.98, 0.9 - sparsity / 2, 0.97, survivors, 101_770, 407_089, 200_000,
+                                           60_000, 101_632)  # fmt: skip
+
+
+def reading_app():
+    picture = reading.ReadingPicture()
+    yield from ((picture, reading.compute(images, client)) for images, client in ((1, 0), (8, 3), (100, 1)))
+
+
+QUICK = {"quantization": quantization_app, "sparsification": sparsification_app, "coding": coding_app, "lossless": lossless_app,
+         "cost": cost_app, "distillation": distillation_app, "tff_bits": tff_bits_app}  # fmt: skip
+TRAINING = {"reading": reading_app,
+            "lab": lab_app, "partitions": partitions_app, "pruning": pruning_app}  # whose modules import TensorFlow
+
+
+def positions(name):
+    """(name of the position, figure as it is drawn there) of an app: its first and some others."""
+    for number, (picture, data) in enumerate({**QUICK, **TRAINING}[name]()):
+        picture.draw(data)
+        if number == 0:
+            plotting.png(picture.figure)  # fixes the layout
+            picture.draw(data)
+        yield f"{name}, position {number + 1}", laid_out(picture.figure)
