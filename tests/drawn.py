@@ -12,13 +12,14 @@ from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.book import plotting
-from fedlab_utils.book.figures import algorithms, background, concepts, mathematics, practice, tff
+from fedlab_utils.book.figures import algorithms, background, concepts, flower, mathematics, practice, story, tff
 from fedlab_utils.book.widgets import coding, cost, distillation, lossless, quantization, sparsification
 from fedlab_utils.book.widgets import tff as tff_app
 from fedlab_utils.data.tables import read_results
+from fedlab_utils.engines import flower_log
 
 MODULES = {"algorithms": algorithms, "background": background, "concepts": concepts, "mathematics": mathematics,
-           "practice": practice, "tff": tff}  # fmt: skip
+           "practice": practice, "tff": tff, "flower": flower, "story": story}  # fmt: skip
 lab_picture = Later("fedlab_utils.book.widgets.lab_picture")
 lab_training = Later("fedlab_utils.book.widgets.lab_training")
 partitions = Later("fedlab_utils.book.widgets.partitions")
@@ -63,7 +64,20 @@ def calls():
     runs[2, "stochastic"] = fl.load_trainings("100 clients, 2 bits, stochastic")
     runs[2, "nearest, range an array"] = fl.load_trainings("100 clients, 2 bits, range an array, forgetting")
     found.append(("practice.accuracy_and_bytes", [runs], {}))
-    return found + tff_calls()
+    found.append(("story.empty_frontier", [fl.load_trainings("100 clients, float32")], {}))
+    return found + tff_calls() + flower_calls()
+
+
+def flower_calls():
+    log = flower_log.load()
+    a_minute = flower_log.polling(log["idle"], nodes=3)
+    wires = {name: flower_log.steady(log[name], a_minute, nodes=3) for name in ("float32", "8 bit", "contexts", "top 1 %")}
+    accuracies = {"none": [0.80, 0.87, 0.90], "clip": [0.6, 0.8, 0.87], "1000": [0.6, 0.79, 0.87], "10": [0.2, 0.25, 0.26]}
+    return [
+        ("flower.engine_share", [wires, 13_400.0, a_minute], {}),
+        ("flower.timeline", [log["a node is killed"]], {}),
+        ("flower.noise", [accuracies], {}),
+    ]
 
 
 def tff_calls():

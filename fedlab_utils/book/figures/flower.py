@@ -8,9 +8,10 @@ import numpy as np
 
 from ...engines.flower_log import Event, Wire
 from ...language import percent_sign, say
+from ..colours import BROWN, TEAL
 from ..plotting import EARLIER, EXACT, LOSSY, TOTAL, Still, new_figure, percent_axis, plain_log_axis, styled, whole_numbers
 
-THERE, REFUSED = "#56B4E9", "#E69F00"  # a node that is connected, one that is sent away: none of the book's colours
+THERE, REFUSED = TEAL, BROWN  # a node that is connected, one that is sent away
 LENGTHS = (15, 60, 600)  # seconds of a round
 LINES = {15: "-", 60: "--", 600: ":"}
 
@@ -45,8 +46,9 @@ def engine_share(wires: Mapping[str, Wire], exchange: float, a_minute: float) ->
             beside, across = ((2, 7), "left") if wire.share < 0.05 else ((-8, -9), "right")  # below the line, or above its end
             left.annotate(_codec(name), (wire.payload / 1e3, wire.share), beside, textcoords="offset points", ha=across,
                           fontsize=9)  # fmt: skip
-        left.set_title(say("The engine's share", "引擎的占比"))
-        right.set_title(say("All that is carried", "总字节数"))
+        left.set_title(say("What is small is mostly engine", "载荷越小，引擎越占大头"))
+        floor = f"{(exchange + a_minute * LENGTHS[0] / 60) / 1e3:.0f} kB"
+        right.set_title(say(f"No round takes less than {floor}", f"载荷再小，一轮也不少于 {floor}"))
         for ax in (left, right):
             ax.set(xscale="log", xlabel=say("payload of a node and round, both ways [kB]", "一个节点一轮的载荷，双向（kB）"))
             plain_log_axis(ax.xaxis)
