@@ -8,12 +8,12 @@ import numpy as np
 
 from ...engines.flower_log import Event, Wire
 from ...language import percent_sign, say
-from ..colours import BROWN, TEAL
-from ..plotting import EARLIER, EXACT, LOSSY, TOTAL, Still, new_figure, percent_axis, plain_log_axis, styled, whole_numbers
+from ..colours import BROWN, GUIDE, INK, MUTED, NAVY, TEAL, VIOLET
+from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled, whole_numbers
 
 THERE, REFUSED = TEAL, BROWN  # a node that is connected, one that is sent away
 LENGTHS = (15, 60, 600)  # seconds of a round
-LINES = {15: "-", 60: "--", 600: ":"}
+LINES = {15: (VIOLET, "-"), 60: (BROWN, "--"), 600: (TEAL, ":")}
 
 
 def _codec(name: str) -> str:
@@ -38,11 +38,13 @@ def engine_share(wires: Mapping[str, Wire], exchange: float, a_minute: float) ->
         for seconds in LENGTHS:
             engine = exchange + a_minute * seconds / 60
             for ax, values in ((left, engine / (payload + engine)), (right, (payload + engine) / 1e3)):
-                ax.plot(payload / 1e3, values, color=TOTAL, ls=LINES[seconds], lw=1.8, label=_length(seconds))
-        right.plot(payload / 1e3, payload / 1e3, color=EXACT, lw=1, label=say("payload alone", "只有载荷"))
+                ax.plot(payload / 1e3, values, color=LINES[seconds][0], ls=LINES[seconds][1], lw=1.8, label=_length(seconds))
+        right.plot(payload / 1e3, payload / 1e3, color=MUTED, lw=1, label=say("payload alone", "只有载荷"))
         for name, wire in wires.items():
             for ax, value in ((left, wire.share), (right, (wire.payload + wire.engine) / 1e3)):
-                ax.plot(wire.payload / 1e3, value, "o", color=LOSSY, ms=6)
+                (point,) = ax.plot(wire.payload / 1e3, value, "o", color=NAVY, ms=6)
+            if name == next(iter(wires)):
+                point.set_label(say("measured", "实测"))
             beside, across = ((2, 7), "left") if wire.share < 0.05 else ((-8, -9), "right")  # below the line, or above its end
             left.annotate(_codec(name), (wire.payload / 1e3, wire.share), beside, textcoords="offset points", ha=across,
                           fontsize=9)  # fmt: skip
@@ -72,6 +74,7 @@ def timeline(events: Sequence[Event], nodes: int = 3) -> Still:
     figure, (ax,) = new_figure(1, width=10.2, height=3.4)
     end = events[-1].seconds
     rounds = [event for event in events if event.event == "round"]
+    named: dict[str, list] = {}  # one artist of each kind, for the legend
     with styled():
         for node in range(nodes):
             mine = [event for event in events if event.node == node and event.event in ("killed", "back")]
@@ -80,24 +83,22 @@ def timeline(events: Sequence[Event], nodes: int = 3) -> Still:
             for event in mine:
                 if event.event == "killed":
                     ax.plot([begins, event.seconds], [node, node], color=THERE, lw=9, solid_capstyle="butt")
-                    ax.plot(event.seconds, node, "X", color=EXACT, ms=10)
+                    named["killed"] = ax.plot(event.seconds, node, "X", color=INK, ms=10)
                 begins = event.seconds
-            ax.plot([begins, end], [node, node], color=THERE, lw=9, solid_capstyle="butt")
+            named["there"] = ax.plot([begins, end], [node, node], color=THERE, lw=9, solid_capstyle="butt")
             refused = [event.seconds for event in events if event.node == node and event.event == "refused"]
-            ax.plot(refused, [node] * len(refused), "|", color=REFUSED, ms=13, mew=2.4)
+            if refused:
+                named["refused"] = ax.plot(refused, [node] * len(refused), "|", color=REFUSED, ms=13, mew=2.4)
         before = 0.0
         for event in rounds:
-            ax.axvline(event.seconds, color=EARLIER, lw=1, zorder=0)
+            ax.axvline(event.seconds, color=GUIDE, lw=1, zorder=0)
             ax.text((before + event.seconds) / 2, -0.45, f"{event.round}", ha="center", va="bottom", fontsize=9)
             before = event.seconds
         ax.text(-3, -0.45, say("round", "轮次"), ha="right", va="bottom", fontsize=9)
-        for kind, marker, colour, label in (
-            ("killed", "X", EXACT, say("killed", "断电")),
-            ("refused", "|", REFUSED, say("started, and refused", "重新启动，被拒绝")),
-        ):
-            if any(event.event == kind for event in events):
-                ax.plot([], [], marker, color=colour, ms=9, mew=2 if marker == "|" else 1, label=label)
-        ax.plot([], [], color=THERE, lw=6, label=say("connected", "在线"))
+        labels = {"killed": say("killed", "断电"), "refused": say("started, and refused", "重新启动，被拒绝"),
+                  "there": say("connected", "在线")}  # fmt: skip
+        for kind, (artist,) in named.items():
+            artist.set_label(labels[kind])
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
         ax.set(xlim=(-2, end + 2), ylim=(nodes - 0.5, -0.75), yticks=[], xlabel=say("seconds", "秒"))
         ax.grid(visible=False)
@@ -118,11 +119,11 @@ def noise(runs: Mapping[str, Sequence[float]]) -> Still:
     """Accuracy by round under clipping and noise. runs: by what was done ("none", "clip", or ε as a number), accuracies."""
     figure, (ax,) = new_figure(1, width=7, height=3.4)
     names = {"none": say("neither", "都没有"), "clip": say("clipped only", "只裁剪")}
-    styles = {"none": (EXACT, "-"), "clip": (LOSSY, "-")}
-    others = iter((":", "--", "-."))
+    styles = {"none": (INK, "-"), "clip": (VIOLET, "-")}
+    others = iter(((BROWN, ":"), (TEAL, "--"), (NAVY, "-.")))
     with styled():
         for key, accuracy in runs.items():
-            colour, line = styles.get(key) or (LOSSY, next(others))
+            colour, line = styles.get(key) or next(others)
             rounds = range(1, len(accuracy) + 1)
             ax.plot(rounds, accuracy, line, marker="o", ms=4, color=colour, label=names.get(key, f"ε = {key}"))
         ax.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), ylim=(0, 1))

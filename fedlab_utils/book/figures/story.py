@@ -26,7 +26,7 @@ def empty_frontier(histories: Sequence[History]) -> Still:
         ax.text(0.9, accuracy[:, -1].mean() + 0.012, "float32", va="bottom", ha="right", color=EXACT)
         ax.text(0.002, 0.87, say("here: nothing yet", "这里：还什么都没有"), fontsize=13, color=EXACT, ha="left")
         ax.set(xscale="log", xlim=(0.0008, 1.6), ylim=(0.75, 1), ylabel=say("test accuracy", "测试准确率"))
-        ax.set_xlabel(say("bytes sent, both ways, as a share of ten rounds in float32", "两个方向的字节数，与 float32 十轮之比"))
+        ax.set_xlabel(say("total bytes, as a share of those of ten rounds in float32", "总计字节数，与 float32 十轮之比"))
         ax.set_xticks([0.001, 0.01, 0.1, 1], ["1/1000", "1/100", "1/10", "1"])
         percent_axis(ax.yaxis)
         ax.set_title(say("One curve, and the place that the book is about", "一条曲线，和这本书要去的地方"))
