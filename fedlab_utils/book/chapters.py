@@ -49,21 +49,21 @@ BOOK = (
         ("Background", "背景介绍"),
         ("an image read off a gradient; one round of federated averaging; a calculator of communication costs",
          "从梯度里读出图片；一轮联邦平均；通信成本计算器"),
-        number="1", minutes=40, module="background", document=1,
+        number="1", minutes=80, module="background", document=1,
     ),
     Chapter(
         "02_concepts",
         ("Core concepts", "核心概念与联系"),
         ("horizontal, vertical and transfer learning, each running; advantages and their limits; lossless and lossy",
          "横向、纵向、迁移三种联邦学习各运行一遍；优点与边界；无损与有损"),
-        number="2", minutes=60, module="concepts", document=2,
+        number="2", minutes=105, module="concepts", document=2,
     ),
     Chapter(
         "03_algorithms",
         ("Algorithms step by step", "核心算法原理具体操作步骤"),
         ("quantization and sparsification one step after the other; pruning; knowledge distillation",
          "量化与稀疏化一步一步来；剪枝；知识蒸馏"),
-        number="3", minutes=60, needs=("04_mathematics",), module="algorithms", document=3,
+        number="3", minutes=100, needs=("04_mathematics",), module="algorithms", document=3,
     ),
     Chapter(
         "04_mathematics",
@@ -71,14 +71,14 @@ BOOK = (
         ("formulas 4.1 and 4.2: by hand, error and bias, the price of a place; the same levels in fewer bits by what is known; "
          "a real federated model in the live lab",
          "公式 4.1、4.2：手算、误差与偏差、记录位置的代价；同样的量化级，知道得越多发得越少；在实验台上训练一个真实的联邦模型"),
-        number="4", minutes=75, needs=("01_background",), module="mathematics", document=4,
+        number="4", minutes=170, needs=("01_background",), module="mathematics", document=4,
     ),
     Chapter(
         "05_practice",
         ("In practice", "项目实践：代码实例和详细解释说明"),
         ("the four things a framework does; the document's unfinished code finished; compression both ways",
          "框架要做的四件事；把文档没写完的代码做完；双向压缩"),
-        number="5", minutes=40, needs=("04_mathematics",), module="practice", document=5,
+        number="5", minutes=85, needs=("04_mathematics",), module="practice", document=5,
     ),
     Chapter(
         "05_practice_flower",
