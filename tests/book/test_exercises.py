@@ -648,12 +648,24 @@ def test_levels_in_a_range_tells_wrong_answers_apart(part):
     assert part in message and sum(other in message for other in WRONG_LEVELS) == 1, message
 
 
+def test_levels_in_a_range_do_not_live_on_what_a_cast_of_nan_happens_to_be(language):
+    for kind in (np.uint16, np.int32, np.int64):
+        verdict = mathematics.levels_in_a_range.check(lambda *given, kind=kind: WRONG_LEVELS["0/0"](*given).astype(kind))
+        assert verdict.state == "wrong" and "0/0" in verdict.message
+    by_nan = lambda *given: np.nan_to_num(WRONG_LEVELS["0/0"](*given)).astype(int)  # noqa: E731
+    clipped = lambda x, lo, hi, bits: by_nan(np.clip(x, lo, hi), lo, hi, bits)  # noqa: E731
+    assert mathematics.levels_in_a_range.check(clipped).state == "right"
+
+
 WRONG_FAULTS = {
     "all of yours lie between -1 and 1": [0.3, -1.0, 1],
     "Go a little further": [1.05],
     "one to five numbers": [9.0],
     "each between -3 and 3": [],
-    "no accident": [np.nan],
+    "no extreme ones": [np.nan],
+    "3 comes back as 0.87: it has wrapped around once and landed one step": [3],
+    "-3 comes back as -0.87": [-3.0, 0.2],
+    "More than one step is asked for": [2.95],
     "must hold numbers": "1.2",
 }
 
@@ -670,6 +682,13 @@ def test_fault_of_a_quantizer_tells_wrong_answers(part, same_numbers):
 def test_fault_of_a_quantizer_takes_whatever_shows_it(numbers, language):
     verdict = mathematics.fault_of_a_quantizer.check(numbers)
     assert verdict.state == "right" and bool(CHINESE.search(verdict.message)) == (language == "zh")
+
+
+@pytest.mark.parametrize(("number", "wrong_sign"), [(1.2, True), (-1.5, True), (2.1, True), (2.2, False), (-2.6, False)])
+def test_fault_of_a_quantizer_says_a_wrong_sign_only_where_it_is_wrong(number, wrong_sign, language):
+    message = mathematics.fault_of_a_quantizer.check([number]).message
+    told = {"en": ("a wrong sign", "as a small one"), "zh": ("正负相反", "成了很小的")}[language]
+    assert (told[0] in message, told[1] in message) == (wrong_sign, not wrong_sign)
 
 
 def test_the_chapter_shows_the_quantizer_that_the_checker_tries():
@@ -1220,5 +1239,9 @@ def test_half_a_pair_is_no_attempt():
 
 
 @pytest.mark.training
-def test_a_quantizer_alone_is_within_the_budget_where_its_bits_are_not_whole():
-    assert mathematics.codec_for_a_budget.check(fl.EntropyQuantize(0.2)).state == "right"
+def test_a_quantizer_alone_is_within_the_budget_where_its_bits_are_not_whole(language):
+    verdict = mathematics.codec_for_a_budget.check(fl.EntropyQuantize(0.2))
+    told = {"en": ("no list of places is needed", "the sign is"), "zh": ("不必另外发位置", "正负号")}[language]
+    assert verdict.state == "right" and told[0] in verdict.message and told[1] not in verdict.message
+    verdict = mathematics.codec_for_a_budget.check(fl.TopK(0.03) | fl.Sign())
+    assert verdict.state == "right" and told[1] in verdict.message and told[0] not in verdict.message

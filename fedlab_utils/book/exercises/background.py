@@ -14,6 +14,11 @@ def _update(images, signals):
     return images.T @ signals / len(images), signals.mean(axis=0)
 
 
+BY_ROUNDING = (
+    "If you compare with ==, use np.allclose: dividing rounds.", "若用了 ==，请改用 np.allclose：除法有舍入误差。"
+)  # fmt: skip
+
+
 def _who_holds_it(function) -> None:
     rng = np.random.default_rng(0)
     a, b, c, d = rng.random((4, 6))
@@ -39,16 +44,21 @@ def _who_holds_it(function) -> None:
             )
         if expected == -1:
             raise Wrong(
-                f"client {got:g} holds an image that is only alike: one pixel differs by 0.2, and nobody has this one. "
-                "Ask for equal up to rounding, not for the best match.",
-                f"客户端 {got:g} 的图片只是相像，有一个像素差 0.2；这一张谁也没有。要的是相等（只差舍入误差），不是最像。",
+                f"You returned {got:g}, whose image is only alike: one pixel differs by 0.2, and nobody has this one. "
+                "Test for equality up to rounding, not for likeness.",
+                f"你返回的是 {got:g}：它的图片只是相像，有一个像素差 0.2，这一张谁也没有。请比较是否相等（只差舍入），"
+                "不要比较有多像。",
+            )
+        if number == 2 and got >= 0:
+            raise Wrong(
+                f"You returned {got:g}, whose image is only alike. Test for equality up to rounding, not for likeness.",
+                f"你返回的是 {got:g}：它的图片只是相像。请比较是否相等（只差舍入），不要比较有多像。",
             )
         if number == 2:
             raise Wrong(
-                f"client {expected} mixes 2 images, and the strongest unit saw both. One of its units saw this image alone: "
-                "try every unit, not the strongest only.",
-                f"客户端 {expected} 混合了 2 张图片，最强的单元两张都见过；但有一个单元只见过这一张。请每个单元都试，"
-                f"不要只试最强的。",
+                f"You returned -1, but one unit of client {expected} saw this image only. Did you try every unit? "
+                f"{BY_ROUNDING[0]}",
+                f"你返回的是 -1，可是客户端 {expected} 有一个单元只见过这一张。每个单元都试过了吗？{BY_ROUNDING[1]}",
             )
         if number == 4:
             raise Wrong(
@@ -59,11 +69,12 @@ def _who_holds_it(function) -> None:
         unit = int(np.flatnonzero(updates[expected][1])[0])
         ratio = np.round(updates[expected][0][:3, unit] / updates[expected][1][unit], 2).tolist()
         pixels = np.round(image[:3], 2).tolist()
+        en, zh = (f" {BY_ROUNDING[0]}", BY_ROUNDING[1]) if got == -1 else ("", "")
         raise Wrong(
             f"client {expected} holds it, yours says {got:g}: column {unit} of its kernel gradient over its bias gradient begins "
-            f"{ratio}, as the image does, {pixels}.",
+            f"{ratio}, as the image does, {pixels}.{en}",
             f"持有它的是客户端 {expected}，你返回的是 {got:g}：它的权重梯度第 {unit} 列除以偏置梯度，开头是 {ratio}，"
-            f"图片的开头正是 {pixels}。",
+            f"图片的开头正是 {pixels}。{zh}",
         )
 
 
@@ -184,8 +195,9 @@ average_of_answers = Exercise(
             "先挑出交回了增量的客户端：它们的增量、它们的样本数，两个一样长的列表。",
         ),
         (
-            "Of these the average is as before, weights=sizes of these. Think of an empty list before you divide.",
-            "对它们求平均，办法和原来一样，权重是它们自己的样本数。除之前，先想想列表为空的情形。",
+            "Average these as before, each weighted by its own number of samples (the argument weights= of np.average; not the "
+            "model's weights). Think of an empty list before you divide.",
+            "对它们求加权平均，各自的比重是自己的样本数（np.average 的 weights= 参数）。除之前，先想想列表为空的情形。",
         ),
     ),
     """
@@ -230,8 +242,17 @@ def _rounds_of_a_plan(function) -> None:
                 f"{plan[0]}: the first model comes as float32, 32 bits a weight, not {down}; that leaves {expected} rounds.",
                 f"{plan[1]}：第一个模型是 float32，每个权重 32 位，不是 {down} 位；于是只够 {expected} 轮。",
             )
-        if got == int(1e6 * megabytes / n / (up + down)) or got == max(0, int((1e6 * megabytes / n - 32 + down) / (up + down))):
-            raise Wrong("a byte has eight bits: the plan is in bytes.", "一个字节有八位：套餐是按字节算的。")
+        if exact > 20 and any(abs(got - off) <= 1 + 0.1 * off for off in (exact / 8, 8 * exact)):
+            raise Wrong(
+                f"{plan[0]}: {expected} rounds, yours says {got:g}, about 8 times off: the plan is in bytes, the formula in "
+                "bits.",
+                f"{plan[1]}：{expected} 轮，你的结果是 {got:g}，大约差 8 倍：套餐按字节计，公式按位计。",
+            )
+        if got == max(0, int((8e6 * megabytes / n - 32) / (up + down))):
+            raise Wrong(
+                f"{plan[0]}: {expected} rounds, yours says {got:g}: the first round receives no update, only the model.",
+                f"{plan[1]}：{expected} 轮，你的结果是 {got:g}：第一轮不收更新，只收模型。",
+            )
         if np.isclose(got, exact):
             raise Wrong(
                 f"{got:.3f} is no whole number: a round that does not fit in full is no round.",
