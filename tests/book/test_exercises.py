@@ -466,6 +466,22 @@ def test_a_guess_is_answered_after_a_number_and_by_nothing_before(enter, languag
     assert 'role="status"' in reply and box.children[1].layout.display == "none" and last_guess("trial.guess") == 20
 
 
+def test_a_guess_that_is_exactly_right_is_not_called_close_and_counts_differ_by_a_number(language):
+    kinds = Guess("trial.kinds", ("How many?", "几种？"), 9, ("", " 种"))
+    of_eight = fl.exercises.background.images_read
+    told = {
+        "en": ("<b>9</b>: exactly right.", "Your 7 was 2 too few.", "Your 12 was 3 too many.", "Your 0 was 9 too few.",
+               "Your 8 was 1.8 too many.", "At most 8."),
+        "zh": ("<b>9 种</b>：完全正确。", "你猜了 7 种，少猜了 2。", "你猜了 12 种，多猜了 3。", "你猜了 0 种，少猜了 9。",
+               "你猜了 8 张，多猜了 1.8。", "最多 8 张。"),
+    }[language]  # fmt: skip
+    replies = [kinds.reply(guess) for guess in (9, 7, 12, 0)] + [of_eight.reply(8)]
+    assert all(words in reply for words, reply in zip(told, replies, strict=False)), replies
+    box = of_eight.ask()
+    assert told[5] in typed(box, "9") and last_guess(of_eight.name) is None and box.children[1].layout.display != "none"
+    assert "6.2" in typed(box, "8") and last_guess(of_eight.name) == 8
+
+
 def test_one_click_skips_a_guess_and_tells(language):
     box = GUESS.ask()
     box.skip.click()
@@ -516,8 +532,9 @@ def test_guesses_exist_in_both_languages_and_take_their_answer_for_right(item, l
     for en, zh in (item.text, *[pair for pair in (item.why,) if pair[0]]):
         assert not CHINESE.search(en) and CHINESE.search(zh)
     assert item.text[0].rstrip(")").rstrip().endswith(("?", ".", "%")) and item.unit[0] in ("", item.unit[0].rstrip())
-    assert {"en": "you were close", "zh": "你猜得很准"}[language] in item.reply(item.truth)
-    assert {"en": ("low", "high"), "zh": ("低", "1/")}[language][0] in item.reply(item.truth / 3) or language == "zh"
+    assert {"en": "exactly right.", "zh": "完全正确。"}[language] in item.reply(item.truth)
+    low = {"en": ("too low", "too few"), "zh": ("低了", "只有它的 1/3", "少猜了")}[language]
+    assert any(word in item.reply(item.truth / 3) for word in low)
     assert "<b>" in item.reply(None) and repr(item.solution()).count("→") == 1
 
 

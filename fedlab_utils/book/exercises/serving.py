@@ -80,7 +80,8 @@ def _with_damage(function) -> None:
                 raise Wrong(
                     f"{samples.size} of {samples.size} payloads are damaged here, none could be read: the weights stay as they "
                     f"are; yours ended in {text}.",
-                    f"这里 {samples.size} 条消息里 {samples.size} 条都损坏了，一条都读不出：权重不变；你的函数却出了错（{text}）。",
+                    f"这里 {samples.size} 条消息里 {samples.size} 条都损坏了，一条都读不出：权重不变；"
+                    f"你的函数却出了错（{text}）。",
                 ) from wrong
             raise Wrong(
                 f"{len(broken)} of {samples.size} payloads cannot be decoded here: fl.decode raises ValueError, as they are "
