@@ -362,19 +362,25 @@ def test_progress_names_what_is_done_and_what_is_left(language):
     report = overview.progress()
     total = sum(len(overview.of_chapter(chapter)) for chapter in MODULES)
     assert {"en": f"finished 1 of {total} ", "zh": f"已完成 1/{total} "}[language] in repr(report)
-    assert {"en": f"Chapter 1: 0/{len(overview.of_chapter('background'))}", "zh": "第 1 章：0/"}[language] in repr(report)
-    assert "✓ 4.3 rice_parameter" in repr(report) and "· 4.2 exactly_k" in repr(report)
-    assert "✓ 4.3 rice_parameter" in report._repr_html_()
+    assert {"en": "Chapter 1: not begun\n", "zh": "第 1 章：还没有开始\n"}[language] in repr(report)
+    of_4 = {"en": f"Chapter 4: 1/{len(overview.of_chapter('mathematics'))}\n", "zh": "第 4 章：1/"}[language]
+    assert of_4 in repr(report) and "✓ 4.3 rice_parameter" in repr(report) and "· 4.2 exactly_k" in repr(report)
+    assert {"en": "✓ 4.3 rice_parameter: Which r?", "zh": "✓ 4.3 rice_parameter：选哪个 r？"}[language] in report._repr_html_()
+    note_guess("practice.two_bits", 0)
+    report = overview.progress()
     question = {"en": "question", "zh": "思考题"}[language]
     practices = (
         "5.1 server_round",
         "5.2 k_for_a_plan",
         "5.3 send_with_memory",
         "5.4 both_ways",
-        *(f"{question} {name}" for name in ("aggregation", "two_bits", "two_bits_again", "feedback_of_noise")),
-        f"{ {'en': 'design', 'zh': '设计题'}[language] } your_federation",
+        f"5.1 {question} aggregation",
+        *(f"5.2 {question} {name}" for name in ("two_bits", "two_bits_again", "feedback_of_noise")),
+        f"5.2 { {'en': 'design', 'zh': '设计题'}[language] } your_federation",
     )
-    assert "0/9  · " + "  · ".join(practices) in repr(report)
+    lines = repr(report).splitlines()
+    first = next(place for place, line in enumerate(lines) if line.endswith("0/9")) + 1
+    assert [re.split("[:：]", line)[0] for line in lines[first : first + 9]] == [f"  · {name}" for name in practices]
 
 
 def test_answers_show_every_solution_and_every_right_choice(language):
