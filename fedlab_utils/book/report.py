@@ -195,7 +195,8 @@ def as_markdown(held: dict[str, Any]) -> str:
             known = "truth" in item and "answer" in item
             truth = say(f"; it is {item['truth']}", f"；答案是 {item['truth']}") if known else ""
             answer = item.get("answer", "")
-            inline = f": {answer}" if answer and "\n" not in answer and item["kind"] not in ("exercise", "design") else ""
+            short = answer and "\n" not in answer and item["kind"] not in ("exercise", "design")
+            inline = f"{say(': ', '：')}{answer}" if short else ""
             asks = f" · {item['asks']}" if item["asks"] else ""
             lines.append(f"- **{item['label']}**{asks}{say(f' ({state}{tries})', f'（{state}{tries}）')}{inline}{truth}")
             if answer and not inline:
