@@ -97,7 +97,7 @@ def _width(sign: str) -> int:
 
 
 def head(chapter: Chapter) -> str:
-    """"Chapter 5 (Flower)"."""
+    """ "Chapter 5 (Flower)"."""
     note = chapter.note and say(f" ({chapter.note})", f"（{chapter.note}）")
     return say(f"Chapter {chapter.number}", f"第 {chapter.number} 章") + note
 

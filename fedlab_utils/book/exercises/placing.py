@@ -1,6 +1,6 @@
 """Writes `places`: where the chapters ask what, read off their sources. For whoever writes the book:
 
-    python -m fedlab_utils.book.exercises.placing
+python -m fedlab_utils.book.exercises.placing
 """
 
 from __future__ import annotations
