@@ -16,12 +16,13 @@ from typing import Any
 from ..language import percent, say
 from ..measuring.names import codec_named
 from .chapters import MODULES
-from .exercises.asking import Guess, Question, shown
+from .exercises.asking import Guess, Question, number, shown
 from .exercises.base import Exercise
 from .exercises.designing import Design
 from .exercises.journal import Entry, entries, minutes
-from .exercises.memory import finished
-from .exercises.overview import Report, guesses_of, label, of_chapter
+from .exercises.memory import finished, guesses
+from .exercises.overview import Report, about, guesses_of, label, not_begun, of_chapter, section, title
+from .exercises.places import PLACES
 
 FORMAT = 1
 WORDS = {
@@ -51,12 +52,21 @@ def report(path: str | Path = "fedlab_report.md", student: str = "", codecs: boo
     target.write_text(as_markdown(held), encoding="utf8")
     beside.write_text(json.dumps(held, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
     done = say(
-        f"Written: {target} to read, {beside} for your teacher. {held['finished']} of {held['items']} exercises and questions, "
-        f"{held['minutes']:.0f} minutes between answers.",
-        f"已写好：{target} 供阅读，{beside} 交给老师。完成 {held['finished']}/{held['items']} 道练习和思考题，"
-        f"两次作答之间的时间合计 {held['minutes']:.0f} 分钟。",
+        f"Written: {target} to read, {beside} for your teacher.", f"已写好：{target} 供阅读，{beside} 交给老师。"
     )
+    done = say(" ", "").join((done, *_totals(held)))
     return Report(done, f"<b>{html.escape(done)}</b>")
+
+
+def _totals(held: dict[str, Any]) -> tuple[str, str]:
+    """What was done, and about how long it took."""
+    right, more, of_all, spent = held["finished"], held["answered"], held["items"], f"{held['minutes']:.0f}"
+    return (
+        say(f"{right} right or written, {more} more answered, of {of_all}.",
+            f"{of_all} 项中，{right} 项做对或写完，另有 {more} 项已作答。"),
+        say(f"About {spent} minutes of work (the gaps between answers, added up).",
+            f"作答用时约 {spent} 分钟（相邻两次作答的间隔之和）。"),
+    )  # fmt: skip
 
 
 def collect(student: str = "", codecs: bool = True) -> dict[str, Any]:
@@ -73,6 +83,7 @@ def collect(student: str = "", codecs: bool = True) -> dict[str, Any]:
         "language": say("en", "zh"),
         "version": version("fedlab-utils"),
         "finished": sum(item["state"] == "right" for item in items),
+        "answered": sum(item["state"] in ("wrong", "tried") for item in items),
         "items": len(items),
         "minutes": round(minutes([entry.at for entry in tried]), 1),
         "chapters": chapters,
@@ -83,29 +94,67 @@ def collect(student: str = "", codecs: bool = True) -> dict[str, Any]:
 def _chapter(module: str, tried: list[Entry], done: set[str]) -> dict[str, Any]:
     items: list[dict[str, Any]] = []
     for item in (*of_chapter(module), *guesses_of(module)):
-        own = [entry for entry in tried if entry.name == item.name]
-        kind = KINDS[type(item)]
+        every = [entry for entry in tried if entry.name == item.name]
+        own = _counted(item, every)
+        kept = guesses().get(item.name) if isinstance(item, (Guess, Question)) else None  # by an earlier version of the book
         wrong = sum(entry.state == "wrong" for entry in own)
-        state = "right" if item.name in done else "wrong" if wrong else "tried" if own else "open"
-        told: dict[str, Any] = {"name": item.name, "label": label(item), "kind": kind, "state": state, "tries": len(own)}
-        if own:
-            answer = next((entry.answer for entry in reversed(own) if entry.state == "right"), own[-1].answer)
+        state = "right" if item.name in done else "wrong" if wrong else "tried" if own or kept is not None else "open"
+        told: dict[str, Any] = {
+            "name": item.name, "label": label(item), "asks": about(item), "kind": KINDS[type(item)], "state": state,
+            "tries": len(own),
+        }  # fmt: skip
+        if own or kept is not None:
+            last = own if isinstance(item, Question) else every  # of an exercise the last that is right
+            answer = next((entry.answer for entry in reversed(last) if entry.state == "right"), last[-1].answer if own else kept)
             if isinstance(item, Question):
-                answer = _choice(item, answer)
-            told["answer"] = answer
+                answer = _choice(item, str(answer))
+            told["answer"] = _number(str(answer), say(*item.unit)) if isinstance(item, Guess) else answer
         if isinstance(item, Design) and own:
             told["criteria"] = [{"text": say(*text), "met": met} for text, met in zip(item.criteria, item.ticked(), strict=True)]
         if isinstance(item, Guess):
             told["truth"] = f"{shown(item.truth)}{say(*item.unit)}"
         items.append(told)
+    items += _of_apps(module, tried)
     chapter = MODULES[module]
     return {"number": chapter.number + (chapter.note and f" ({chapter.note})"), "title": say(*chapter.title), "items": items}
 
 
+def _counted(item: Any, own: list[Entry]) -> list[Entry]:
+    """The answers to an item up to the first that is right, or written; later ones are no tries."""
+    for place, entry in enumerate(own):
+        chosen = isinstance(item, Question) and entry.state == "guess" and number(entry.answer) == item.right
+        if entry.state in ("right", "text") or chosen:
+            return own[: place + 1]
+    return own
+
+
+def _of_apps(module: str, tried: list[Entry]) -> list[dict[str, Any]]:
+    """The guesses made in the apps of a chapter; of those that asked nothing yet, nothing."""
+    items = []
+    for name, (where, *_) in PLACES.items():
+        if where != module or not name.startswith("widgets."):
+            continue
+        own = [entry.answer for entry in tried if entry.name == name]
+        if (answer := own[-1] if own else guesses().get(name)) is None:
+            continue
+        called = say("guess in the app", "交互演示中先猜")
+        items.append(
+            {"name": name, "label": f"{section(name)} {called} {name.partition('.')[2]}", "asks": title(name), "kind": "guess",
+             "state": "tried", "tries": len(own), "answer": _number(str(answer))}
+        )  # fmt: skip
+    return items
+
+
+def _number(answer: str, unit: str = "") -> str:
+    """A guess as numbers are shown elsewhere: "49,151", not "49151.0"."""
+    value = number(answer)
+    return answer if value is None else f"{shown(value)}{unit}"
+
+
 def _choice(question: Question, answer: str) -> str:
     """The words of the choice that was answered; of a book that had more choices, its number."""
-    number = int(float(answer))
-    return say(*question.choices[number][:2]) if number in range(len(question.choices)) else answer
+    place = number(answer)
+    return say(*question.choices[int(place)][:2]) if place is not None and place in range(len(question.choices)) else answer
 
 
 def _played(name: str, answer: str) -> dict[str, Any]:
@@ -130,28 +179,26 @@ def _played(name: str, answer: str) -> dict[str, Any]:
 
 def as_markdown(held: dict[str, Any]) -> str:
     """The report to read."""
-    title = say("My work on communication-efficient federated learning", "我的联邦学习通信压缩练习")
-    lines = [f"# {title}", "", f"{held['student']} · {held['written']}".lstrip(" ·"), ""]
-    done, spent = f"{held['finished']}/{held['items']}", f"{held['minutes']:.0f}"
-    lines += [
-        say(
-            f"Exercises and questions: {done}. Time between answers: {spent} minutes.",
-            f"练习和思考题：{done}。两次作答之间的时间：{spent} 分钟。",
-        ),
-        "",
-    ]
+    head = say("My work on communication-efficient federated learning", "我的联邦学习通信压缩练习")
+    lines = [f"# {head}", "", f"{held['student']} · {held['written']}".lstrip(" ·"), "", say(" ", "").join(_totals(held)), ""]
     for codec in held["codecs"]:
         lines += [f"- {_of_codec(codec)}"]
-    for chapter in held["chapters"]:
+    for chapter, entry in zip(held["chapters"], MODULES.values(), strict=True):
+        if all(item["state"] == "open" for item in chapter["items"]):
+            lines += ["", not_begun(entry)]
+            continue
         lines += ["", f"## {chapter['number']} {chapter['title']}", ""]
         for item in chapter["items"]:
             written = item["kind"] == "design" and item["state"] == "right"
             state = say(*WORDS["written" if written else item["state"]])
             tries = say(f", {item['tries']} tries", f"，{item['tries']} 次") if item["tries"] > 1 else ""
-            truth = say(f"; it is {item['truth']}", f"；答案是 {item['truth']}") if "truth" in item and item["tries"] else ""
+            known = "truth" in item and "answer" in item
+            truth = say(f"; it is {item['truth']}", f"；答案是 {item['truth']}") if known else ""
             answer = item.get("answer", "")
-            inline = f": {answer}" if answer and "\n" not in answer and item["kind"] not in ("exercise", "design") else ""
-            lines.append(f"- **{item['label']}**{say(f' ({state}{tries})', f'（{state}{tries}）')}{inline}{truth}")
+            short = answer and "\n" not in answer and item["kind"] not in ("exercise", "design")
+            inline = f"{say(': ', '：')}{answer}" if short else ""
+            asks = f" · {item['asks']}" if item["asks"] else ""
+            lines.append(f"- **{item['label']}**{asks}{say(f' ({state}{tries})', f'（{state}{tries}）')}{inline}{truth}")
             if answer and not inline:
                 mark = "  > " if item["kind"] == "design" else "      "  # what she wrote, as a quotation; code
                 lines += ["", *(f"{mark}{line}" for line in answer.splitlines()), ""]

@@ -209,16 +209,21 @@ def test_stub_solution_and_hints(name, language):
     assert exercise.hint().message and exercise.hint(9).message
 
 
-def length(x, largest, head=9, most=1, up=np.ceil):
-    bits = max(1, int(np.ceil(np.log2(np.ptp(x) / largest + most)))) if np.ptp(x) else 1
-    return head + int(up(x.size * bits / 8))
+def bits_of(x, largest, most=1, least=1):
+    return max(1, int(np.ceil(np.log2(np.ptp(x) / largest + most)))) if np.ptp(x) else least
 
 
-def message(f, s, largest, pick=min, same_bits=False, **how):
+def length(x, largest, head=9, most=1, up=np.ceil, least=1):
+    return head + int(up(x.size * bits_of(x, largest, most, least) / 8))
+
+
+def message(f, s, largest, pick=min, same_bits=False, twice=True, **how):
     one, two = length(np.concatenate([f, s]), largest, **how), length(f, largest, **how) + length(s, largest, **how)
     if same_bits:
         bits = max(1, int(np.ceil(np.log2(np.ptp(np.concatenate([f, s])) / largest + 1))))
         two = 18 + -(-f.size * bits // 8) - (-s.size * bits // 8)
+    if not twice:
+        two = 18 + -(-sum(x.size * bits_of(x, largest, **how) for x in (f, s)) // 8)
     ways = {1: one, 2: two}
     ranges = pick(ways, key=ways.get)
     return ranges, ways[ranges]
@@ -254,7 +259,11 @@ WRONG = [
      lambda f, s, e: message(f, s, e, max if f.size == 40 else min, f.size == 40)),
     ("shorter_message", "2**bits - 1 steps", lambda f, s, e: message(f, s, e, most=0)),
     ("shorter_message", "these are bits", lambda f, s, e: (message(f, s, e)[0], 8 * message(f, s, e)[1])),
-    ("shorter_message", "round up", lambda f, s, e: message(f, s, e, up=np.floor)),
+    ("shorter_message", "levels are packed", lambda f, s, e: message(f, s, e, up=np.floor)),
+    ("shorter_message", "still takes 1 bit", lambda f, s, e: message(f, s, e, least=0)),
+    ("shorter_message", "still takes 1 bit", lambda f, s, e: message(f, s, e, least=0, twice=False)),
+    ("shorter_message", "round up twice", lambda f, s, e: message(f, s, e, twice=False)),
+    ("shorter_message", "the number of ranges is not", lambda f, s, e: (1, message(f, s, e)[1])),
     ("shorter_message", "yours says", lambda f, s, e: message(f, s, e / 2)),
     ("pruning_mask", "one mask for each", lambda kernels, s: ranked(kernels, s)[0]),
     ("pruning_mask", "upside down", lambda kernels, s: [~m for m in ranked(kernels, s)]),

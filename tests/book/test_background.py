@@ -293,17 +293,32 @@ def most_alike(image, updates):
     return int(np.argmax(best))
 
 
+def equal(image, updates):
+    return next((n for n, update in enumerate(updates) if any((c == image).all() for c in candidates(*update))), -1)
+
+
+
 WRONG_HOLDERS = {
     "try every unit": first_that(lambda x, k, b: np.allclose(k[:, abs(b).argmax()] / b[abs(b).argmax()], x)),
     "column 0 of its kernel gradient over its bias": first_that(lambda x, k, b: any(np.allclose(c, x) for c in k.T)),
     "column 2 of its kernel": first_that(lambda x, k, b: np.allclose(k[:, 0] / b[0], x)),
-    "only alike": most_alike,
+    "one pixel differs by 0.2": most_alike,
+    "You returned 0, whose image is only alike. Test": lambda image, updates: (
+        0 if [bias.size for _, bias in updates] == [4, 4, 4] else most_alike(image, updates)),
     "add up to 0": first_that(lambda x, k, b: np.allclose(k.sum(axis=1) / b.sum(), x) or (len(b) == 4 and any(
         np.allclose(c, x) for c in candidates(k, b)))),
     "0 to 2, or -1 for nobody; yours is 3": lambda image, updates: len(updates),
     "must have the shape": lambda image, updates: image,
     "must hold numbers": lambda image, updates: "client 1",
 }  # fmt: skip
+
+
+def test_who_holds_it_asks_whoever_returns_nobody_for_a_comparison_that_knows_rounding(language):
+    state, message = check(background.who_holds_it, equal)
+    word = {"en": "use np.allclose: dividing rounds", "zh": "请改用 np.allclose"}[language]
+    assert state == "wrong" and word in message
+    state, message = check(background.who_holds_it, WRONG_HOLDERS["try every unit"])
+    assert {"en": "You returned -1", "zh": "你返回的是 -1"}[language] in message and word in message
 
 
 @pytest.mark.parametrize("part", WRONG_HOLDERS)
@@ -371,7 +386,8 @@ def by_counting(megabytes, n, up, down):
 
 WRONG_ROUNDS = {
     "the first model comes as float32": lambda mb, n, up, down: int(8e6 * mb / n / (up + down)),
-    "a byte has eight bits": lambda mb, n, up, down: max(0, int((1e6 * mb / n - 32 + down) / (up + down))),
+    "the formula in bits": lambda mb, n, up, down: max(0, int((1e6 * mb / n - 32 + down) / (up + down))),
+    "the first round receives no update": lambda mb, n, up, down: max(0, int((8e6 * mb / n - 32) / (up + down))),
     "is no whole number": lambda mb, n, up, down: max(0, (8e6 * mb / n - 32 + down) / (up + down)),
     "what a phone receives is on its bill": lambda mb, n, up, down: max(0, int((8e6 * mb / n - 32) / up)),
     "so there are 0 rounds": lambda mb, n, up, down: int((8e6 * mb / n - 32 + down) // (up + down)) - 1 + (mb > 5),

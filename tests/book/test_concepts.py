@@ -655,6 +655,9 @@ WRONG = [
     (concepts.lossless, (lambda x: x.tolist(), zip_unpack), "must return bytes"),
     (concepts.lossless, (lambda x: zip_pack(x[x != 0]), zip_unpack), "numbers went in"),
     (concepts.lossless, zip_pack, "a pair"),
+    (concepts.lossless, (zip_pack, lambda m: 1 / 0), "unpack raised ZeroDivisionError"),
+    (concepts.lossless, (lambda x: x.no_method(), zip_unpack), "pack raised AttributeError"),
+    (concepts.lossless, (solution(concepts.lossless)[0], zip_unpack), "in another order"),
 ]  # fmt: skip
 
 

@@ -362,19 +362,25 @@ def test_progress_names_what_is_done_and_what_is_left(language):
     report = overview.progress()
     total = sum(len(overview.of_chapter(chapter)) for chapter in MODULES)
     assert {"en": f"finished 1 of {total} ", "zh": f"已完成 1/{total} "}[language] in repr(report)
-    assert {"en": f"Chapter 1: 0/{len(overview.of_chapter('background'))}", "zh": "第 1 章：0/"}[language] in repr(report)
-    assert "✓ 4.3 rice_parameter" in repr(report) and "· 4.2 exactly_k" in repr(report)
-    assert "✓ 4.3 rice_parameter" in report._repr_html_()
+    assert {"en": "Chapter 1: not begun\n", "zh": "第 1 章：还没有开始\n"}[language] in repr(report)
+    of_4 = {"en": f"Chapter 4: 1/{len(overview.of_chapter('mathematics'))}\n", "zh": "第 4 章：1/"}[language]
+    assert of_4 in repr(report) and "✓ 4.3 rice_parameter" in repr(report) and "· 4.2 exactly_k" in repr(report)
+    assert {"en": "✓ 4.3 rice_parameter: Which r?", "zh": "✓ 4.3 rice_parameter：选哪个 r？"}[language] in report._repr_html_()
+    note_guess("practice.two_bits", 0)
+    report = overview.progress()
     question = {"en": "question", "zh": "思考题"}[language]
     practices = (
         "5.1 server_round",
         "5.2 k_for_a_plan",
         "5.3 send_with_memory",
         "5.4 both_ways",
-        *(f"{question} {name}" for name in ("aggregation", "two_bits", "two_bits_again", "feedback_of_noise")),
-        f"{ {'en': 'design', 'zh': '设计题'}[language] } your_federation",
+        f"5.1 {question} aggregation",
+        *(f"5.2 {question} {name}" for name in ("two_bits", "two_bits_again", "feedback_of_noise")),
+        f"5.2 { {'en': 'design', 'zh': '设计题'}[language] } your_federation",
     )
-    assert "0/9  · " + "  · ".join(practices) in repr(report)
+    lines = repr(report).splitlines()
+    first = next(place for place, line in enumerate(lines) if line.endswith("0/9")) + 1
+    assert [re.split("[:：]", line)[0] for line in lines[first : first + 9]] == [f"  · {name}" for name in practices]
 
 
 def test_answers_show_every_solution_and_every_right_choice(language):
@@ -466,6 +472,22 @@ def test_a_guess_is_answered_after_a_number_and_by_nothing_before(enter, languag
     assert 'role="status"' in reply and box.children[1].layout.display == "none" and last_guess("trial.guess") == 20
 
 
+def test_a_guess_that_is_exactly_right_is_not_called_close_and_counts_differ_by_a_number(language):
+    kinds = Guess("trial.kinds", ("How many?", "几种？"), 9, ("", " 种"))
+    of_eight = fl.exercises.background.images_read
+    told = {
+        "en": ("<b>9</b>: exactly right.", "Your 7 was 2 too few.", "Your 12 was 3 too many.", "Your 0 was 9 too few.",
+               "Your 8 was 1.8 too many.", "At most 8."),
+        "zh": ("<b>9 种</b>：完全正确。", "你猜了 7 种，少猜了 2。", "你猜了 12 种，多猜了 3。", "你猜了 0 种，少猜了 9。",
+               "你猜了 8 张，多猜了 1.8。", "最多 8 张。"),
+    }[language]  # fmt: skip
+    replies = [kinds.reply(guess) for guess in (9, 7, 12, 0)] + [of_eight.reply(8)]
+    assert all(words in reply for words, reply in zip(told, replies, strict=False)), replies
+    box = of_eight.ask()
+    assert told[5] in typed(box, "9") and last_guess(of_eight.name) is None and box.children[1].layout.display != "none"
+    assert "6.2" in typed(box, "8") and last_guess(of_eight.name) == 8
+
+
 def test_one_click_skips_a_guess_and_tells(language):
     box = GUESS.ask()
     box.skip.click()
@@ -516,8 +538,9 @@ def test_guesses_exist_in_both_languages_and_take_their_answer_for_right(item, l
     for en, zh in (item.text, *[pair for pair in (item.why,) if pair[0]]):
         assert not CHINESE.search(en) and CHINESE.search(zh)
     assert item.text[0].rstrip(")").rstrip().endswith(("?", ".", "%")) and item.unit[0] in ("", item.unit[0].rstrip())
-    assert {"en": "you were close", "zh": "你猜得很准"}[language] in item.reply(item.truth)
-    assert {"en": ("low", "high"), "zh": ("低", "1/")}[language][0] in item.reply(item.truth / 3) or language == "zh"
+    assert {"en": "exactly right.", "zh": "完全正确。"}[language] in item.reply(item.truth)
+    low = {"en": ("too low", "too few"), "zh": ("低了", "只有它的 1/3", "少猜了")}[language]
+    assert any(word in item.reply(item.truth / 3) for word in low)
     assert "<b>" in item.reply(None) and repr(item.solution()).count("→") == 1
 
 
@@ -648,12 +671,24 @@ def test_levels_in_a_range_tells_wrong_answers_apart(part):
     assert part in message and sum(other in message for other in WRONG_LEVELS) == 1, message
 
 
+def test_levels_in_a_range_do_not_live_on_what_a_cast_of_nan_happens_to_be(language):
+    for kind in (np.uint16, np.int32, np.int64):
+        verdict = mathematics.levels_in_a_range.check(lambda *given, kind=kind: WRONG_LEVELS["0/0"](*given).astype(kind))
+        assert verdict.state == "wrong" and "0/0" in verdict.message
+    by_nan = lambda *given: np.nan_to_num(WRONG_LEVELS["0/0"](*given)).astype(int)  # noqa: E731
+    clipped = lambda x, lo, hi, bits: by_nan(np.clip(x, lo, hi), lo, hi, bits)  # noqa: E731
+    assert mathematics.levels_in_a_range.check(clipped).state == "right"
+
+
 WRONG_FAULTS = {
     "all of yours lie between -1 and 1": [0.3, -1.0, 1],
     "Go a little further": [1.05],
     "one to five numbers": [9.0],
     "each between -3 and 3": [],
-    "no accident": [np.nan],
+    "no extreme ones": [np.nan],
+    "3 comes back as 0.87: it has wrapped around once and landed one step": [3],
+    "-3 comes back as -0.87": [-3.0, 0.2],
+    "More than one step is asked for": [2.95],
     "must hold numbers": "1.2",
 }
 
@@ -670,6 +705,13 @@ def test_fault_of_a_quantizer_tells_wrong_answers(part, same_numbers):
 def test_fault_of_a_quantizer_takes_whatever_shows_it(numbers, language):
     verdict = mathematics.fault_of_a_quantizer.check(numbers)
     assert verdict.state == "right" and bool(CHINESE.search(verdict.message)) == (language == "zh")
+
+
+@pytest.mark.parametrize(("number", "wrong_sign"), [(1.2, True), (-1.5, True), (2.1, True), (2.2, False), (-2.6, False)])
+def test_fault_of_a_quantizer_says_a_wrong_sign_only_where_it_is_wrong(number, wrong_sign, language):
+    message = mathematics.fault_of_a_quantizer.check([number]).message
+    told = {"en": ("a wrong sign", "as a small one"), "zh": ("正负相反", "成了很小的")}[language]
+    assert (told[0] in message, told[1] in message) == (wrong_sign, not wrong_sign)
 
 
 def test_the_chapter_shows_the_quantizer_that_the_checker_tries():
@@ -1220,5 +1262,9 @@ def test_half_a_pair_is_no_attempt():
 
 
 @pytest.mark.training
-def test_a_quantizer_alone_is_within_the_budget_where_its_bits_are_not_whole():
-    assert mathematics.codec_for_a_budget.check(fl.EntropyQuantize(0.2)).state == "right"
+def test_a_quantizer_alone_is_within_the_budget_where_its_bits_are_not_whole(language):
+    verdict = mathematics.codec_for_a_budget.check(fl.EntropyQuantize(0.2))
+    told = {"en": ("no list of places is needed", "the sign is"), "zh": ("不必另外发位置", "正负号")}[language]
+    assert verdict.state == "right" and told[0] in verdict.message and told[1] not in verdict.message
+    verdict = mathematics.codec_for_a_budget.check(fl.TopK(0.03) | fl.Sign())
+    assert verdict.state == "right" and told[1] in verdict.message and told[0] not in verdict.message

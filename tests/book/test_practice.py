@@ -107,6 +107,8 @@ WRONG_ROUNDS = {
     "could be read: divide by these": without(
         lambda w, new, size, whole, s: (w + sum(n * x for x, n, _ in whole) / s.sum(), size)),
     "its bytes count": without(lambda w, new, size, whole, s: (new, sum(len(p) for _, _, p in whole))),
+    "none could be read": lambda w, p, s: (
+        w + np.average([x for x, _, _ in read(p, s)], axis=0, weights=[n for _, n, _ in read(p, s)]), length(p)),
     "then the weights stay": without(lambda w, new, size, whole, s: (new if whole else 0 * w, size)),
     "plus the mean of the others": without(lambda w, new, size, whole, s: (new + 1, size)),
     "also where payloads are damaged": without(lambda w, new, size, whole, s: new),

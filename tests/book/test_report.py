@@ -3,6 +3,7 @@
 import csv
 import inspect
 import json
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +14,8 @@ import pytest
 
 import fedlab_utils as fl
 from fedlab_utils.book import class_table, student
-from fedlab_utils.book.exercises import base, journal
+from fedlab_utils.book.chapters import MODULES
+from fedlab_utils.book.exercises import base, journal, memory, overview, places, placing
 from fedlab_utils.book.exercises.asking import Guess
 from fedlab_utils.book.report import collect
 
@@ -125,11 +127,73 @@ def test_a_report_holds_what_was_done_in_both_languages(tmp_path, language):
     items = {item["name"]: item for chapter in held["chapters"] for item in chapter["items"]}
     assert items["mathematics.rice_parameter"]["tries"] == 2 and items["mathematics.rice_parameter"]["state"] == "right"
     assert items["practice.two_bits"]["answer"] == base.say(*fl.exercises.practice.two_bits.choices[0][:2])
-    assert items[guess.name]["answer"] == "12.5" and items["mathematics.levels_in_a_range"]["state"] == "open"
-    assert held["finished"] == 1 + (fl.exercises.practice.two_bits.right == 0) and held["codecs"] == []
+    assert items[guess.name]["answer"] == f"12.5{base.say(*guess.unit)}"
+    assert items["mathematics.levels_in_a_range"]["state"] == "open"
+    assert held["finished"] == 1 and held["answered"] == 1 and held["codecs"] == []
+    assert items["practice.two_bits"]["state"] == "tried"
     assert "def rice_parameter(gaps):" in text and {"en": "(right, 2 tries)", "zh": "（正确，2 次）"}[language] in text
-    for item in items.values():  # what was not asked yet is not told
-        assert item["kind"] != "guess" or item["tries"] or f"{item['label']}**{base.say(' (open)', '（未做）')}\n" in text
+    begun = [c["items"] for c in held["chapters"] if any(item["state"] != "open" for item in c["items"])]
+    assert len(begun) == 3 and len(held["chapters"]) > 3
+    for item in (item for items in begun for item in items):  # what was not asked yet is not told
+        line = f"{item['label']}** · {item['asks']}{base.say(' (open)', '（未做）')}\n"
+        assert item["kind"] != "guess" or item["tries"] or line in text
+    once = {
+        "en": ("Chapter 1: not begun\n", "1 right or written, 1 more answered, of ", "minutes of work (the gaps between answers",
+               "5.2 question two_bits** · float32 reaches about 93 % in ten rounds. (answered)",
+               "4.3 rice_parameter** · Which r? (right, 2 tries)"),
+        "zh": ("第 1 章：还没有开始\n", "项中，1 项做对或写完，另有 1 项已作答。", "分钟（相邻两次作答的间隔之和）",
+               "5.2 思考题 two_bits** · 用 float32 训练十轮，准确率约 93%。（已作答）",
+               "4.3 rice_parameter** · 选哪个 r？（正确，2 次）"),
+    }[language]  # fmt: skip
+    assert not [words for words in once if text.count(words) != 1], text
+    assert all(words in repr(shown) for words in once[1:3])
+
+
+def test_tries_after_the_first_that_is_right_are_not_counted_and_numbers_are_told_as_elsewhere(tmp_path, language):
+    check, two_bits = fl.exercises.mathematics.rice_parameter.check, fl.exercises.practice.two_bits
+    for answer in (too_few, rice_parameter, too_few, rice_parameter):
+        check(answer)
+    for choice in (0, two_bits.right, 2):
+        two_bits.ask().children[1].value = choice
+    for text in ("A first draft of it.", "A second one, better."):
+        writing = fl.exercises.practice.your_federation.ask()
+        writing.field.value = text
+        writing.button.click()
+    exact = fl.exercises.mathematics.three_quarters.ask()
+    exact.guess.value = "49151.0"
+    memory.note_guess("widgets.live_lab", 40.0)  # kept by an earlier version, which had no journal
+    journal.record("widgets.cost_calculator", "guess", 4.0)
+    memory.note_guess("concepts.zip_of_delta", 64.0)
+    journal.record("practice.aggregation", "guess", "nonsense")
+    fl.report(tmp_path / "r.md", codecs=False)
+    text, held = (tmp_path / "r.md").read_text("utf8"), json.loads((tmp_path / "r.json").read_text("utf8"))
+    items = {item["name"]: item for chapter in held["chapters"] for item in chapter["items"]}
+    tries = {"mathematics.rice_parameter": 2, "practice.two_bits": 2, "practice.your_federation": 1, "widgets.live_lab": 0}
+    assert {name: items[name]["tries"] for name in tries} == tries
+    assert items["practice.two_bits"]["answer"] == base.say(*two_bits.choices[two_bits.right][:2])
+    assert items["practice.your_federation"]["answer"] == "A second one, better."
+    assert items["mathematics.three_quarters"]["answer"] == "49,151" and "49151.0" not in text
+    assert items["concepts.zip_of_delta"]["answer"] == {"en": "64 %", "zh": "64%"}[language]
+    assert [items[name]["answer"] for name in ("widgets.live_lab", "widgets.cost_calculator")] == ["40", "4"]
+    assert {"en": "1.3 guess in the app cost_calculator**", "zh": "1.3 交互演示中先猜 cost_calculator**"}[language] in text
+
+
+def test_the_places_are_those_of_the_chapters():
+    assert placing.TABLE.read_text("utf8") == placing.table(), "run python -m fedlab_utils.book.exercises.placing"
+    names = {item.name for module in MODULES for item in (*overview.of_chapter(module), *overview.guesses_of(module))}
+    assert names <= set(places.PLACES)
+    asking = "".join(path.read_text("utf8") for path in (ROOT / "fedlab_utils" / "book" / "widgets").glob("*.py"))
+    apps = set(re.findall(r'name ?= ?"(widgets\.\w+)"', asking))
+    assert {name for name in places.PLACES if name.startswith("widgets.")} == apps and len(apps) >= 10
+
+
+def test_what_an_item_asks_is_told_in_some_sixty_signs(language):
+    for module in MODULES:
+        for item in (*overview.of_chapter(module), *overview.guesses_of(module)):
+            asks, chinese = overview.about(item), re.search("[\u4e00-\u9fff]", overview.about(item))
+            assert asks and sum(map(overview._width, asks)) <= 60 and "\n" not in asks
+            assert bool(chinese) == (language == "zh") or not re.search("[A-Za-z]{3}", asks), asks
+    assert overview.shortened("one two three", 9) == "one two…" and overview.shortened("一二三四五", 7) == "一二三…"
 
 
 @pytest.mark.training
@@ -198,7 +262,7 @@ def test_a_folder_without_reports_is_told(tmp_path):
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_students_edition_shows_no_solution_and_no_answer(language, tmp_path):
     files = student.hand_out(language, tmp_path / "out")
-    assert len(files) == 8 and not any("teacher" in file.name for file in files)
+    assert len(files) == 9 and not any("teacher" in file.name for file in files)
     for file in files:
         book, given = (json.loads(path.read_text("utf8")) for path in (ROOT / "notebooks" / language / file.name, file))
         solutions = [cell for cell in book["cells"] if "solution" in cell["metadata"].get("tags", [])]

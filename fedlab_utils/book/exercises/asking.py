@@ -58,16 +58,20 @@ class Prediction(Asking):
     A number counts when Enter is pressed, the button clicked, or the field left: then it comes from the browser whole.
 
     text: the question, HTML. answer: the reply, a function of the guess (None if skipped). asked: for an app that trains, the
-    position that the question asks about: only a training of exactly that, to its last round, answers it.
+    position that the question asks about: only a training of exactly that, to its last round, answers it. most: refuse more,
+    in these words.
     """
 
-    def __init__(self, text: str, answer: Callable[[float | None], str], asked: Any = None, name: str = ""):
+    def __init__(
+        self, text: str, answer: Callable[[float | None], str], asked: Any = None, name: str = "",
+        most: tuple[float, str] = (math.inf, ""),
+    ):  # fmt: skip
         plain = html.unescape(re.sub("<[^>]+>", "", text))  # what a screen reader calls the field
         self.guess = w.Text(
             placeholder=say("a number", "一个数"), tooltip=plain, layout=w.Layout(width="110px"), continuous_update=False
         )
         self.button = w.Button(description=say("This is my guess", "就猜这个数"), button_style="primary")
-        self._answer, self.asked, self._answered = answer, asked, False
+        self._answer, self.asked, self._most, self._answered = answer, asked, most, False
         self._listeners: list[Callable[[float | None], None]] = []
         self._row = w.HBox()
         super().__init__(name, f"<b>{say('Predict first', '先猜一猜')}</b> · {text}", [self._row])
@@ -87,6 +91,8 @@ class Prediction(Asking):
         guess = number(self.guess.value)
         if guess is None:
             self.tell(say("Please type a number, such as 2.5.", "请输入一个数，例如 2.5。"))
+        elif guess > self._most[0]:
+            self.tell(self._most[1])
         else:
             self._done(guess)
 
@@ -102,7 +108,8 @@ class Prediction(Asking):
 class Guess:
     """A number to guess before the next cells show it. text, unit: (en, zh); truth: what these cells show, rounded.
 
-    why: what to say besides, (en, zh). unit " %": apart by points, not by a factor.
+    why: what to say besides, (en, zh). unit " %": apart by points, not by a factor. most: of a count of so many things, which no
+    guess may exceed.
     """
 
     name: str
@@ -110,11 +117,12 @@ class Guess:
     truth: float
     unit: tuple[str, str] = ("", "")
     why: tuple[str, str] = ("", "")
+    most: float | None = None
 
     def reply(self, guess: float | None) -> str:
         """What is said of a guess, HTML; None where she skipped."""
         below = say("Run the next cells to see it.", "运行下面的单元格，亲眼看一看。")
-        return sentences(compare(guess, self.truth, say(*self.unit)), html.escape(say(*self.why)), below)
+        return sentences(compare(guess, self.truth, say(*self.unit), count=self._counts), html.escape(say(*self.why)), below)
 
     def solution(self) -> Verdict:
         """The number, and what there is to say of it."""
@@ -123,7 +131,16 @@ class Guess:
 
     def ask(self) -> Prediction:
         """The question as a widget: a number and Enter, or one click on "skip"."""
-        return Prediction(html.escape(say(*self.text)), self.reply, name=self.name)
+        text = html.escape(say(*self.text))
+        if self.most is None:
+            return Prediction(text, self.reply, name=self.name)
+        refusal = say(f"At most {shown(self.most)}{self.unit[0]}.", f"最多 {shown(self.most)}{self.unit[1]}。")
+        return Prediction(text, self.reply, name=self.name, most=(self.most, refusal))
+
+    @property
+    def _counts(self) -> bool:
+        """Whether the number is a small count: two of these are apart by a difference, not by a factor."""
+        return self.most is not None or (self.truth == int(self.truth) and abs(self.truth) < 20)
 
 
 @dataclass(frozen=True)
@@ -197,11 +214,16 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:,.4g}"
 
 
-def compare(guess: float | None, truth: float, unit: str = "") -> str:
-    """What to say of a guess: the truth, and the factor between the two; of shares (unit " %") the points between them."""
+def compare(guess: float | None, truth: float, unit: str = "", count: bool = False) -> str:
+    """What to say of a guess: the truth, and the factor between the two; of shares (unit " %") the points between them.
+
+    count: of a small count the difference.
+    """
     told = f"<b>{shown(truth)}{unit}</b>"
-    if guess is None or (guess <= 0 and unit.strip() != "%"):
+    if guess is None or (guess <= 0 and unit.strip() != "%" and not count):
         return say(f"It is {told}.", f"答案是 {told}。")
+    if shown(guess) == shown(truth):
+        return say(f"It is {told}: exactly right.", f"答案是 {told}：完全正确。")
     if unit.strip() == "%":  # shares are apart by points, not by a factor
         points = guess - truth
         if abs(points) < 2:
@@ -211,11 +233,17 @@ def compare(guess: float | None, truth: float, unit: str = "") -> str:
             f"It is {told}. Your {shown(guess)} % was {abs(points):.1f} points too {way}.",
             f"答案是 {told}。你猜了 {shown(guess)}%，{zh}了 {abs(points):.1f} 个百分点。",
         )
+    if count:
+        apart, few = shown(abs(guess - truth)), guess < truth
+        return say(
+            f"It is {told}. Your {shown(guess)}{unit} was {apart} too {'few' if few else 'many'}.",
+            f"答案是 {told}。你猜了 {shown(guess)}{unit}，{'少' if few else '多'}猜了 {apart}。",
+        )
     factor = max(guess / truth, truth / guess)
     if factor < 1.25:
         return say(f"It is {told}: you were close.", f"答案是 {told}：你猜得很准。")
     high = guess > truth
     return say(
         f"It is {told}. Your {shown(guess)}{unit} was {factor:,.3g} times too {'high' if high else 'low'}.",
-        f"答案是 {told}。你猜了 {shown(guess)}{unit}，是它的 {f'{factor:,.3g} 倍' if high else f'1/{factor:,.3g}'}。",
+        f"答案是 {told}。你猜了 {shown(guess)}{unit}，{f'是它的 {factor:,.3g} 倍' if high else f'只有它的 1/{factor:,.3g}'}。",
     )

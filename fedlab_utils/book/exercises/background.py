@@ -1,4 +1,4 @@
-"""Exercises of chapter 1: whose gradient holds an image, an average with a client missing, rounds of a phone plan; questions."""
+"""Exercises of chapter 1: an average with a client missing, rounds of a phone plan; questions. (1.1 stands in `holding`.)"""
 
 from __future__ import annotations
 
@@ -6,99 +6,7 @@ import numpy as np
 
 from .asked.background import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt
-
-
-def _update(images, signals):
-    """The mean gradient of a dense layer for some images, where image i has ∂L/∂z = signals[i]: kernel [pixels, units], bias."""
-    images, signals = np.atleast_2d(images), np.atleast_2d(np.asarray(signals, np.float64))
-    return images.T @ signals / len(images), signals.mean(axis=0)
-
-
-def _who_holds_it(function) -> None:
-    rng = np.random.default_rng(0)
-    a, b, c, d = rng.random((4, 6))
-    a[0] = 0  # a black pixel
-    alike = a.copy()
-    alike[2] += 0.2
-    own_unit = [[0.5, 0.4, 0.0, 0.02], [0.3, -0.6, 0.1, 0.0]]  # of two images: only the last unit saw the first alone
-    cases = [
-        (a, [_update(b, [0.5, -0.2, 0.1]), _update(a, [0.4, 0.3, -0.1]), _update(c, [0.2, 0.1, 0.3])], 1),
-        (a, [_update(a, [0, 0, -0.3, 0]), _update(b, [0, 0.2, 0, 0.1])], 0),  # three units are dead
-        (a, [_update([b, c], own_unit), _update([d, b], own_unit), _update([a, c], own_unit)], 2),
-        (a, [_update(alike, [0.3, -0.2]), _update(b, [0.1, 0.4])], -1),
-        (a, [_update(c, [0.5, -0.5]), _update(a, [0.25, -0.75, 0.5])], 1),  # softmax: they add up to 0
-    ]
-    for number, (image, updates, expected) in enumerate(cases):
-        got = as_number(attempt(function, image, updates), ("the client", "客户端编号"))
-        if got == expected:
-            continue
-        if got not in range(-1, len(updates)):
-            raise Wrong(
-                f"return the number of a client, 0 to {len(updates) - 1}, or -1 for nobody; yours is {got:g}.",
-                f"请返回客户端的编号（0 到 {len(updates) - 1}），谁都没有就返回 -1；你返回的是 {got:g}。",
-            )
-        if expected == -1:
-            raise Wrong(
-                f"client {got:g} holds an image that is only alike: one pixel differs by 0.2, and nobody has this one. "
-                "Ask for equal up to rounding, not for the best match.",
-                f"客户端 {got:g} 的图片只是相像，有一个像素差 0.2；这一张谁也没有。要的是相等（只差舍入误差），不是最像。",
-            )
-        if number == 2:
-            raise Wrong(
-                f"client {expected} mixes 2 images, and the strongest unit saw both. One of its units saw this image alone: "
-                "try every unit, not the strongest only.",
-                f"客户端 {expected} 混合了 2 张图片，最强的单元两张都见过；但有一个单元只见过这一张。请每个单元都试，"
-                f"不要只试最强的。",
-            )
-        if number == 4:
-            raise Wrong(
-                f"the bias gradients of client {expected} add up to 0, as those of a softmax layer do: take its units one by "
-                f"one.",
-                f"客户端 {expected} 的偏置梯度之和是 0（softmax 层总是如此）：请逐个单元地看。",
-            )
-        unit = int(np.flatnonzero(updates[expected][1])[0])
-        ratio = np.round(updates[expected][0][:3, unit] / updates[expected][1][unit], 2).tolist()
-        pixels = np.round(image[:3], 2).tolist()
-        raise Wrong(
-            f"client {expected} holds it, yours says {got:g}: column {unit} of its kernel gradient over its bias gradient begins "
-            f"{ratio}, as the image does, {pixels}.",
-            f"持有它的是客户端 {expected}，你返回的是 {got:g}：它的权重梯度第 {unit} 列除以偏置梯度，开头是 {ratio}，"
-            f"图片的开头正是 {pixels}。",
-        )
-
-
-who_holds_it = Exercise(
-    "background.who_holds_it",
-    "1.1",
-    _who_holds_it,
-    (
-        (
-            "Read images off each client's gradient, and compare them with the one that is sought.",
-            "从每个客户端的梯度里读出图片，再与要找的那张比较。",
-        ),
-        (
-            "Two loops: over the clients, and over the units whose bias gradient is not 0. A mixture of two images equals "
-            "neither.",
-            "两重循环：外层是客户端，内层是偏置梯度不为 0 的单元。两张图片的混合，与哪一张都不相等。",
-        ),
-        (
-            "np.allclose(candidate, image) asks whether two arrays are equal up to rounding; return -1 after all loops.",
-            "np.allclose(candidate, image) 判断两个数组是否相等（只差舍入误差）；所有循环都走完，再返回 -1。",
-        ),
-    ),
-    """
-def who_holds_it(image, updates):
-    for client, (kernel_gradient, bias_gradient) in enumerate(updates):
-        for unit in np.flatnonzero(bias_gradient):
-            if np.allclose(kernel_gradient[:, unit] / bias_gradient[unit], image):
-                return client
-    return -1
-""",
-    (
-        "No data were ever sent, and yet one image can be traced to its client.",
-        "数据从未离开过客户端，一张图片的来处却查得出来。",
-    ),
-)
+from .holding import who_holds_it  # noqa: F401
 
 
 def _average_of_answers(function) -> None:
@@ -184,8 +92,9 @@ average_of_answers = Exercise(
             "先挑出交回了增量的客户端：它们的增量、它们的样本数，两个一样长的列表。",
         ),
         (
-            "Of these the average is as before, weights=sizes of these. Think of an empty list before you divide.",
-            "对它们求平均，办法和原来一样，权重是它们自己的样本数。除之前，先想想列表为空的情形。",
+            "Average these as before, each weighted by its own number of samples (the argument weights= of np.average; not the "
+            "model's weights). Think of an empty list before you divide.",
+            "对它们求加权平均，各自的比重是自己的样本数（np.average 的 weights= 参数）。除之前，先想想列表为空的情形。",
         ),
     ),
     """
@@ -230,8 +139,17 @@ def _rounds_of_a_plan(function) -> None:
                 f"{plan[0]}: the first model comes as float32, 32 bits a weight, not {down}; that leaves {expected} rounds.",
                 f"{plan[1]}：第一个模型是 float32，每个权重 32 位，不是 {down} 位；于是只够 {expected} 轮。",
             )
-        if got == int(1e6 * megabytes / n / (up + down)) or got == max(0, int((1e6 * megabytes / n - 32 + down) / (up + down))):
-            raise Wrong("a byte has eight bits: the plan is in bytes.", "一个字节有八位：套餐是按字节算的。")
+        if exact > 20 and any(abs(got - off) <= 1 + 0.1 * off for off in (exact / 8, 8 * exact)):
+            raise Wrong(
+                f"{plan[0]}: {expected} rounds, yours says {got:g}, about 8 times off: the plan is in bytes, the formula in "
+                "bits.",
+                f"{plan[1]}：{expected} 轮，你的结果是 {got:g}，大约差 8 倍：套餐按字节计，公式按位计。",
+            )
+        if got == max(0, int((8e6 * megabytes / n - 32) / (up + down))):
+            raise Wrong(
+                f"{plan[0]}: {expected} rounds, yours says {got:g}: the first round receives no update, only the model.",
+                f"{plan[1]}：{expected} 轮，你的结果是 {got:g}：第一轮不收更新，只收模型。",
+            )
         if np.isclose(got, exact):
             raise Wrong(
                 f"{got:.3f} is no whole number: a round that does not fit in full is no round.",

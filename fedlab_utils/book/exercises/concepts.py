@@ -156,14 +156,14 @@ def _lossless(pair) -> None:
     awkward = np.array([0.0, -0.0, 1.5, np.float32(1e-42), -3.4e38, 0.1], np.float32)
     vectors, messages = (awkward, np.zeros(5, np.float32), delta), []
     for x in vectors:
-        message = attempt(pack, x)
+        message = _called("pack", pack, x)
         if not isinstance(message, (bytes, bytearray)):
             raise Wrong(
                 f"pack must return bytes, got {type(message).__name__}", f"pack 应当返回 bytes，得到的是 {type(message).__name__}"
             )
         messages.append(bytes(message))
     for x, message in zip(vectors[::-1], messages[::-1], strict=True):  # so that nothing can be remembered beside the bytes
-        answer = attempt(unpack, message)
+        answer = _called("unpack", unpack, message)
         back = np.asarray(answer)
         if any(np.array_equal(back, other) for other in vectors if other is not x):
             raise Wrong(
@@ -186,6 +186,11 @@ def _lossless(pair) -> None:
                 f"放进去的数组形状是 {x.shape}，取出来的是 {back.shape}。",
             )
         if not np.array_equal(back.view(np.uint32), x.view(np.uint32)):
+            if sorted(back.tobytes()) == sorted(x.tobytes()):
+                raise Wrong(
+                    "all bytes are there, in another order: unpack has to undo what pack did.",
+                    "字节都在，只是次序没有换回来：unpack 要把 pack 的排列倒过来。",
+                )
             worst = int(np.flatnonzero(back.view(np.uint32) != x.view(np.uint32))[0])
             raise Wrong(
                 f"not lossless: {x[worst]!s} came back as {back[worst]!s}. Every bit must return, the sign of -0.0 too.",
@@ -198,6 +203,17 @@ def _lossless(pair) -> None:
             f"确实无损，但 {4 * delta.size:,} 字节还剩 {len(messages[-1]):,} 字节，要求不超过 {LOSSLESS_BUDGET:,}。"
             "请先把相似的字节排到一起，再压缩。",
         )
+
+
+def _called(name: str, function, argument):
+    """`attempt` of one of the two; where it raises, told by its name."""
+    try:
+        return attempt(function, argument)
+    except Wrong as wrong:
+        if (cause := wrong.__cause__) is None:  # it did not raise
+            raise
+        text = f"{type(cause).__name__}: {cause}"
+        raise Wrong(f"{name} raised {text}", f"{name} 抛出了异常：{text}") from cause
 
 
 lossless = Exercise(

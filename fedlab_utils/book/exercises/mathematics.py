@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...codecs import Codec, Identity
+from ...codecs import Codec, Identity, TopK
 from .asked.mathematics import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt, shown, told
 from .conditional import classes_of_next_row, conditional_entropy  # noqa: F401
@@ -188,8 +188,25 @@ def _codec_for_a_budget(codec) -> tuple[str, str]:
             f"the delta of this chapter takes {size:,} bytes, but the messages of the training up to {largest:,.0f}.",
             f"本章的增量只要 {size:,} 字节，但训练中的消息多达 {largest:,.0f} 字节。",
         )
-    spent = f"{size:,} bytes a message are", f"每条消息 {size:,} 字节，"
-    return hold_accuracy(spent, history.validation_accuracy[-1], history.accuracy[-1], WANTED_ACCURACY)
+    why, spent = _why_it_serves(codec), (f"{size:,} bytes a message are", f"每条消息 {size:,} 字节，")
+    told_of = hold_accuracy(spent, history.validation_accuracy[-1], history.accuracy[-1], WANTED_ACCURACY)
+    return told_of[0] + " " * bool(why[0]) + why[0], told_of[1] + why[1]
+
+
+def _why_it_serves(codec: Codec) -> tuple[str, str]:
+    """Why a codec is enough for exercise 4.6; nothing of one that is neither sparse nor entropy-coded."""
+    if any(isinstance(stage, TopK) for stage in codec.stages):
+        return (
+            "Of values the sign is nearly all that counts; bytes are better spent on more places.",
+            "数值里要紧的几乎只是正负号；字节花在多留几个位置上更值。",
+        )
+    if "ntropy" in repr(codec):  # EntropyQuantize, Quantize(…, entropy=True)
+        return (
+            "A coarse step sends most weights to the level 0, and entropy coding makes that level almost free: no list of places "
+            "is needed.",
+            "步长一粗，多数权重都落在 0 级，熵编码让这一级几乎不花位数：不必另外发位置。",
+        )
+    return "", ""
 
 
 codec_for_a_budget = Exercise(
@@ -206,14 +223,10 @@ codec_for_a_budget = Exercise(
             "保留的权重，位置约要 6 位，数值要 b 位。数值的位数少些，就能多保留几个。",
         ),
         (
-            "Section 4.3 has two that pay less than whole bits for a value: only a sign for each that is kept, or entropy "
-            "coding.",
+            "Section 4.3 has two that pay very little for a value: one bit (only the sign), or a fraction of a bit (entropy "
+            "coding).",
             "4.3 节里有两种办法，数值花得更少：留下的只发正负号，或者熵编码。",
         ),
     ),
     "codec = fl.TopK(0.03) | fl.Sign()",
-    (
-        "Of values the sign is nearly all that counts; bytes are better spent on more places.",
-        "数值里要紧的几乎只是正负号；字节花在多留几个位置上更值。",
-    ),
 )

@@ -41,6 +41,11 @@ def last_guess(name: str) -> float | None:
     return _present().guesses.get(name) if name else None
 
 
+def guesses() -> dict[str, float]:
+    """What the reader answered last, by the names of the prompts; {} where nothing can be read."""
+    return _present().guesses
+
+
 def last_text(name: str) -> str:
     """What the reader wrote last to the open question of this name; "" if nothing."""
     return _present().texts.get(name, "")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import html
+import re
+import unicodedata
 from dataclasses import dataclass
 from importlib import import_module
 
 from ...language import say
-from ..chapters import MODULES
+from ..chapters import MODULES, Chapter
 from .asking import Guess, Question
 from .base import Exercise, withheld
 from .designing import Design
-from .memory import finished
+from .journal import entries
+from .memory import finished, guesses
+from .places import PLACES
 
 
 @dataclass(frozen=True)
@@ -50,32 +54,84 @@ def _named(chapter: str) -> list[Item]:
 
 
 def label(item: Item) -> str:
-    """What the reader finds an item by: "5.1 server_round", "question two_bits", "guess the_downlink", "design a_keyboard"."""
+    """What the reader finds an item by: "5.1 server_round", "5.2 question two_bits", "5.2 guess the_downlink"."""
     kinds = {Guess: ("guess", "先猜"), Question: ("question", "思考题"), Design: ("design", "设计题"), Exercise: ("", "")}
-    kind = say(*kinds[type(item)])
-    return f"{item.number if isinstance(item, Exercise) else kind} {item.name.partition('.')[2]}"
+    number = item.number if isinstance(item, Exercise) else section(item.name)
+    return " ".join(filter(None, (number, say(*kinds[type(item)]), item.name.partition(".")[2])))
+
+
+def section(name: str) -> str:
+    """The number of the section in which an item or an app stands; of one between sections that of its chapter."""
+    module, number, *_ = PLACES.get(name, ("", ""))
+    return number or (MODULES[module].number if module else "")
+
+
+def about(item: Item) -> str:
+    """What an item asks, in some sixty signs: the title of an exercise, the first sentence of anything else."""
+    if isinstance(item, Exercise):
+        return title(item.name)
+    text = say(*item.text)
+    sentence = re.match(r".*?(?:[?.](?= |$)|[？。]|$)", text, re.DOTALL)
+    return shortened(sentence[0] if sentence else text)
+
+
+def title(name: str) -> str:
+    """The title of an exercise, or of the part in which an app stands, as plain text; "" where there is none."""
+    return shortened(re.sub(r"[$`^]", "", say(*PLACES[name][2:]))) if name in PLACES else ""
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """The text, or as much of it as fits; Chinese signs are twice as wide."""
+    if sum(map(_width, text)) <= most:
+        return text
+    kept, width = "", 1
+    for sign in text:
+        if (width := width + _width(sign)) > most:
+            break
+        kept += sign
+    return (kept.rpartition(" ")[0] or kept if kept.isascii() else kept).rstrip(" ,，、") + "…"
+
+
+def _width(sign: str) -> int:
+    return 1 + (unicodedata.east_asian_width(sign) in "WF")
+
+
+def head(chapter: Chapter) -> str:
+    """ "Chapter 5 (Flower)"."""
+    note = chapter.note and say(f" ({chapter.note})", f"（{chapter.note}）")
+    return say(f"Chapter {chapter.number}", f"第 {chapter.number} 章") + note
+
+
+def not_begun(chapter: Chapter) -> str:
+    """The line of a chapter in which nothing has been answered."""
+    return say(f"{head(chapter)}: not begun", f"{head(chapter)}：还没有开始")
 
 
 def progress() -> Report:
-    """What the reader has finished, by chapter; remembered from one session to the next."""
+    """What the reader has finished, by chapter; remembered from one session to the next. A chapter not begun is one line."""
     done = set(finished())
+    begun = {name for name in (*done, *guesses(), *(entry.name for entry in entries())) if not name.startswith("widgets.")}
     lines, rows, n_done, n_all = [], [], 0, 0
     for module, chapter in MODULES.items():
         items = of_chapter(module)
         right = [item for item in items if item.name in done]
         n_done, n_all = n_done + len(right), n_all + len(items)
-        marks = [("✓ " if item in right else "· ") + label(item) for item in items]
-        note = chapter.note and say(f" ({chapter.note})", f"（{chapter.note}）")
-        head = say(f"Chapter {chapter.number}", f"第 {chapter.number} 章") + note
-        lines.append(f"{head}{say(': ', '：')}{len(right)}/{len(items)}  " + "  ".join(marks))
-        cells = (head, f"{len(right)}/{len(items)}", "  ".join(marks))
-        style = ("white-space:nowrap", "white-space:nowrap", "text-align:left")  # notebooks align to the right
-        rows.append("<tr>" + "".join(f'<td style="{s}">{html.escape(c)}</td>' for s, c in zip(style, cells, strict=True)))
-    title = say(
+        if not begun & {item.name for item in (*items, *guesses_of(module))}:
+            lines.append(not_begun(chapter))
+            rows.append(f'<tr><td colspan="3" style="text-align:left">{html.escape(lines[-1])}</td>')
+            continue
+        marks = [("✓ " if item in right else "· ") + f"{label(item)}{say(': ', '：')}{about(item)}" for item in items]
+        count = f"{len(right)}/{len(items)}"
+        lines += [f"{head(chapter)}{say(': ', '：')}{count}", *(f"  {mark}" for mark in marks)]
+        style = "vertical-align:top;text-align:left"  # notebooks align to the right
+        cells = (html.escape(head(chapter)), count, "<br>".join(map(html.escape, marks)))
+        widths = (";white-space:nowrap", ";white-space:nowrap", "")
+        rows.append("<tr>" + "".join(f'<td style="{style}{s}">{c}</td>' for s, c in zip(widths, cells, strict=True)))
+    told = say(
         f"You have finished {n_done} of {n_all} exercises and questions.", f"你已完成 {n_done}/{n_all} 道练习、思考题和设计题。"
     )
     table = "<table>" + "".join(f"{row}</tr>" for row in rows) + "</table>"
-    return Report("\n".join([title, *lines]), f"<b>{html.escape(title)}</b>{table}")
+    return Report("\n".join([told, *lines]), f"<b>{html.escape(told)}</b>{table}")
 
 
 def answers(chapter: str) -> Report:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from .base import Exercise, Wrong, as_array, attempt, hold_levels
@@ -18,8 +20,8 @@ def _fault(answer) -> tuple[str, str]:
     x = as_array(answer).ravel()
     if not 0 < x.size <= 5 or not np.isfinite(x).all() or np.abs(x).max() > 3:
         raise Wrong(
-            "give one to five numbers, each between -3 and 3: a weight that has moved far, no accident.",
-            "请给出一到五个数，都在 -3 到 3 之间：要的是变化较大的权重，不是意外。",
+            "give one to five numbers, each between -3 and 3: values that a weight may really take, no extreme ones.",
+            "请给出一到五个数，都在 -3 到 3 之间：要的是真实权重可能取到的值，不是极端情况。",
         )
     step = (HI - LO) / (2**BITS - 1)
     back = LO + hasty_levels(x, LO, HI, BITS) * step
@@ -32,14 +34,30 @@ def _fault(answer) -> tuple[str, str]:
             "ones. Where else could a value lie?",
             f"你给的数都在 -1 到 1 之间，还原后最多差 {off.max():.2f} 步；十万个随机数也是如此。还有别的地方可放吗？",
         )
+    if 0.5 < off[worst] <= 1 + 1e-9:  # at 3 or -3, and half a step around
+        raise Wrong(
+            f"{x[worst]:g} comes back as {back[worst]:.2f}: it has wrapped around once and landed one step from the right end. "
+            "More than one step is asked for; try another value outside the range.",
+            f"{x[worst]:g} 还原成了 {back[worst]:.2f}：绕了一圈，离正确的端点恰好一步。要的是错出一步以上，"
+            "换一个范围之外的数试试。",
+        )
     if off[worst] <= 1:
         raise Wrong(
             "outside of the range, but so little that it still rounds to the end of it. Go a little further.",
             "出了范围，但只出去一点点，还是舍入到了端点上。再走远一点。",
         )
+    why = (
+        "The largest change of all arrives as the opposite: no rounding error, a wrong sign.",
+        "变化最大的那个，到了对方手里正负相反：这不是舍入误差，是方向错了。",
+    )
+    if x[worst] * back[worst] > 0:
+        why = (
+            "A large change arrives as a small one: no rounding error, it has wrapped around.",
+            "很大的变化，到了对方手里成了很小的：这不是舍入误差，是绕了一圈。",
+        )
     return (
-        f"{x[worst]:g} comes back as {back[worst]:.2f}: {off[worst]:.0f} steps from the nearer end of the range.",
-        f"{x[worst]:g} 还原成了 {back[worst]:.2f}：离它那一头的端点有 {off[worst]:.0f} 步。",
+        f"{x[worst]:g} comes back as {back[worst]:.2f}: {off[worst]:.0f} steps from the nearer end of the range. {why[0]}",
+        f"{x[worst]:g} 还原成了 {back[worst]:.2f}：离它那一头的端点有 {off[worst]:.0f} 步。{why[1]}",
     )
 
 
@@ -58,10 +76,6 @@ fault_of_a_quantizer = Exercise(
         ),
     ),
     "numbers = [1.2]",
-    (
-        "The largest change of all arrives as the opposite: no rounding error, a wrong sign.",
-        "变化最大的那个，到了对方手里正负相反：这不是舍入误差，是方向错了。",
-    ),
 )
 
 
@@ -118,8 +132,11 @@ def _levels_in_a_range(function) -> None:
             f"{bits} 位、范围 {lo:g} 到 {hi:g} 时，x = {x[place]:g} 的量化级应当是 {expected[place]:.0f}，你的结果是 "
             f"{got[place]:g}。",
         )
-    flat = as_array(attempt(function, np.array([2.5, 2.5, 3.0, 1.0]), 2.5, 2.5, 4), (4,), ("the levels", "量化级"))
-    if not np.array_equal(flat, np.zeros(4)):
+    with np.errstate(invalid="warn"), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")  # 0/0 cast to integers may come out as 0, by the machine's chance
+        answer = attempt(function, np.array([2.5, 2.5, 3.0, 1.0]), 2.5, 2.5, 4)
+    flat = as_array(answer, (4,), ("the levels", "量化级"))
+    if not np.array_equal(flat, np.zeros(4)) or any("in cast" in str(warning.message) for warning in warned):
         raise Wrong(
             "where lo equals hi, formula 4.1 is 0/0: give level 0 to all.", "lo 等于 hi 时，公式 4.1 是 0/0：请让量化级全为 0。"
         )

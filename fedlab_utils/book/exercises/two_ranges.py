@@ -21,12 +21,23 @@ def _length(x, bits, head=RANGE_BYTES):
     return head + -(-x.size * bits // 8)
 
 
+def _without_bits(both, first, second, bits):
+    """The two lengths where layers whose values are all equal take no bits; nothing where none is so."""
+    fewer = [b if np.ptp(x) else 0 for x, b in zip((both, first, second), bits, strict=True)]
+    if fewer == [*bits]:
+        return ()
+    together = 2 * RANGE_BYTES - (-(first.size * fewer[1] + second.size * fewer[2]) // 8)
+    return _length(both, fewer[0]), _length(first, fewer[1]) + _length(second, fewer[2]), together
+
+
 def _shorter_message(function) -> None:
     rng = np.random.default_rng(0)
     wide, narrow = rng.uniform(-1, 1, 40), rng.uniform(-0.05, 0.05, 1000)
     alike, few = rng.uniform(-1, 1, 300), np.array([0.5, 0.51])
     cases = [(alike, rng.uniform(-1, 1, 200), 0.02), (wide, narrow, 0.02), (alike, few, 0.02)]
     cases += [(rng.uniform(0, 1, 11), rng.uniform(5, 6, 13), 0.1), (np.full(9, 2.0), np.linspace(0, 7.5, 41), 1.0)]
+    cases += [(np.zeros(805), np.linspace(-1, 1, 1203), 0.01), (np.zeros(5), np.zeros(3), 0.01)]
+    cases += [(np.linspace(-1, 1, 43), np.linspace(-0.05, 0.05, 1003), 0.022)]  # both leave part of a byte
     for first, second, largest in cases:
         answer = attempt(function, first, second, largest)
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
@@ -49,6 +60,10 @@ def _shorter_message(function) -> None:
                 f"the bytes are right, but the other way is shorter: {told[0]}.",
                 f"字节数没错，但另一种更短：{told[1]}。",
             )
+        if size == lengths[better]:
+            raise Wrong(
+                f"the bytes are right, the number of ranges is not: {told[0]}.", f"字节数没错，范围的个数不对：{told[1]}。"
+            )
         if size in (lengths[1] - RANGE_BYTES, lengths[2] - 2 * RANGE_BYTES):
             raise Wrong(
                 f"the ranges are missing: each takes {RANGE_BYTES} bytes, two float32 and the number of bits.",
@@ -59,13 +74,19 @@ def _shorter_message(function) -> None:
                 f"with a range of its own a layer has its own number of bits: here {bits[1]} and {bits[2]}, not {bits[0]}.",
                 f"有了自己的范围，每层也有自己的位数：这里是 {bits[1]} 和 {bits[2]}，不是 {bits[0]}。",
             )
+        if size in _without_bits(both, first, second, bits):
+            raise Wrong("a layer whose values are all equal still takes 1 bit a weight.", "数值全都相等的层，每个权重也要 1 位。")
         many = [_bits(x, largest, steps=0) for x in (both, first, second)]
-        if size in (_length(both, many[0]), _length(first, many[1]) + _length(second, many[2])):
+        if many != [*bits] and size in (_length(both, many[0]), _length(first, many[1]) + _length(second, many[2])):
             raise Wrong(
                 "there are 2**bits - 1 steps between the ends, not 2**bits.", "两端之间有 2**bits - 1 步，不是 2**bits 步。"
             )
         if size in (8 * lengths[1], 8 * lengths[2]) or size > 4 * max(lengths.values()):
             raise Wrong("these are bits; a byte has eight.", "这里算的是位数；8 位才是一个字节。")
+        if size == 2 * RANGE_BYTES - (-(first.size * bits[1] + second.size * bits[2]) // 8):
+            raise Wrong(
+                "each range is packed into whole bytes by itself: round up twice.", "每个范围各自装进整字节：要分别向上取整。"
+            )
         down = [x.size * b // 8 for x, b in zip((both, first, second), bits, strict=True)]
         if size in (RANGE_BYTES + down[0], 2 * RANGE_BYTES + down[1] + down[2]):
             raise Wrong(

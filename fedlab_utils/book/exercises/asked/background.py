@@ -42,6 +42,7 @@ images_read = Guess(
     ),
     6.2,
     ("", " 张"),
+    most=8,
 )
 
 does_compression_hide = Question(

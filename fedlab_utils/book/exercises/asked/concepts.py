@@ -46,14 +46,15 @@ how_many_labels = Question(
 which_kind = Question(
     "concepts.which_kind",
     (
-        "A supermarket chain and a bank of the same city want a common credit model. Most of their customers are the same. "
-        "Which kind of federated learning is it?",
-        "同一座城市的连锁超市和银行想共同训练一个信用模型。它们的顾客大多是同一批人。这属于哪一种联邦学习？",
+        "A cinema and an online shop of the same city want a common model that tells who will like a new film. Most of their "
+        "customers are the same. Which kind of federated learning is it?",
+        "同一座城市的一家影院和一家网店想共同训练一个模型，预测谁会喜欢一部新片。它们的顾客大多是同一批人。"
+        "这属于哪一种联邦学习？",
     ),
     (
-        ("horizontal", "横向", "Their columns differ: purchases here, payments there.",
-         "两家的特征不同：一边是购物，一边是收支。"),
-        ("vertical", "纵向", "The same people, other features, and two institutions.", "同一批人，特征不同，而且是两家机构。"),
+        ("horizontal", "横向", "Their columns differ: films seen here, purchases there.",
+         "两家的特征不同：一边是观影，一边是购物。"),
+        ("vertical", "纵向", "The same people, other features, and two companies.", "同一批人，特征不同，而且是两家公司。"),
         ("transfer", "迁移", "The customers overlap, so the tables can be aligned by ID.", "顾客是重叠的，可以按 ID 对齐。"),
     ),
     1,
@@ -116,8 +117,10 @@ which_byte = Question(
         "从增量的每个权重里只取其中一个字节，单独用 ZIP 压缩：取哪一个压得最小？",
     ),
     (
-        ("the first", "第一个", "The lowest bits of the fraction: but for the weights that are zero, not far from noise.",
-         "这是尾数的最低位：除了那些等于零的权重，与噪声相差不远。"),
+        ("the first", "第一个",
+         "It shrinks more than the middle two (a delta is the difference of two near numbers, its last bits are often zero), "
+         "but less than the last.",
+         "它比中间两个好压（增量是两个相近的数之差，最末几位常常是零），但仍不如最后一个。"),
         ("the last", "最后一个", "Weights of like size have the same exponent, so that this byte takes a few values only.",
          "大小相近的权重指数相同，所以这个字节只有几种取值。"),
         ("all about the same", "都差不多", "The four mean very different things: only neighbours of one kind are alike.",

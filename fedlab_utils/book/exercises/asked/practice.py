@@ -8,8 +8,9 @@ from ..designing import Design
 aggregation = Question(
     "practice.aggregation",
     (
-        "Three clients send 8-bit levels. May the server average the integers first, and decode their mean once?",
-        "三个客户端各发来 8 位的量化级。服务器能不能先对整数求平均，再对平均值解码一次？",
+        "Three clients send 8-bit levels, each over its own range, as Quantize(8) does. May the server average the integers "
+        "first, and decode their mean once?",
+        "三个客户端各发来 8 位的量化级，范围各用各的（Quantize(8) 就是这样）。服务器能不能先对整数求平均，再对平均值解码一次？",
     ),
     (
         (
