@@ -32,7 +32,7 @@ ALLOWED = {
     ),
     "book": (
         {"ground", "codecs", "measuring", "training", "data", "federation", "methods", "engines"},
-        {"numpy", "matplotlib", "PIL", "ipywidgets", "tqdm"},
+        {"numpy", "matplotlib", "PIL", "ipywidgets", "IPython", "tqdm"},
     ),
 }
 

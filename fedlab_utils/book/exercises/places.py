@@ -8,6 +8,7 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
     "widgets.tff_bits": ("tff", "5.2", "The quantization that the document promised", "文档答应的量化"),
     "tff.aggregator": ("tff", "5.2", "4 MB", "4 MB"),
     "tff.an_aggregator": ("tff", "5.2", "", ""),
+    "flower.not_in_a_simulation": ("flower", "5.3", "", ""),
     "flower.three_ways": ("flower", "5.4", "", ""),
     "flower.engine_share": ("flower", "5.5", "", ""),
     "flower.least_payload": ("flower", "5.5", "How large must a payload be?", "载荷要多大？"),

@@ -5,6 +5,32 @@ from __future__ import annotations
 from ..asking import Guess, Question
 from ..designing import Design
 
+not_in_a_simulation = Question(
+    "flower.not_in_a_simulation",
+    (
+        "Which of these can fl.simulate not show you, whatever arguments you pass?",
+        "下面哪一件事，无论传什么参数，fl.simulate 都演不出来？",
+    ),
+    (
+        (
+            "that a client does not answer in some rounds", "某个客户端在有些轮里不回复",
+            "It can: no_answer=0.1 lets one of ten be silent, and the others go on.",
+            "能：no_answer=0.1 就让十个里有一个不回复，其余照常。",
+        ),
+        (
+            "that a client has missed rounds and has to catch up", "某个客户端错过了几轮，要补上",
+            "It can: with clients_per_round below the number of clients this happens in every round, and the account shows it.",
+            "能：clients_per_round 小于客户端总数时，轮轮如此，账上也看得见。",
+        ),
+        (
+            "that somebody who is not client 2 answers in its place", "有人冒充 2 号客户端来回复",
+            "Right. A number in a loop cannot be impersonated: no argument can bring it about.",
+            "对。循环里的一个编号，没有谁能冒充：哪个参数也变不出来。",
+        ),
+    ),
+    2,
+)  # fmt: skip
+
 three_ways = Question(
     "flower.three_ways",
     (
