@@ -36,6 +36,7 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
 - **Prose.** `+++ {"lang": "zh"}` or `+++ {"lang": "en"}` opens a cell of one edition. Its twin stands directly before
   or after it, with headings of the same levels and numbers. A bare `+++` opens a cell of both editions: a formula,
   a picture, a row of links. A code cell ends the prose cell before it: what follows needs its own `+++`.
+- **Links to a section** of another chapter name its number, `[4.2](04_mathematics.ipynb#4.2)`; the build finds the cell.
 - **Code** stands once and is the same in both editions, comments in English. The first code cell calls
   `use_language("…")` and the build puts the edition's language there. The only other differences are the first line of a
   folded solution, which the build translates, and the language that `fl.start_at` is given: the cell below the heading of a
@@ -58,6 +59,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -85,6 +87,7 @@ SOLUTION = {"en": "# One solution; the three dots open it.", "zh": "# 一种参�
 LANGUAGE_CALL = re.compile(r"""use_language\(\s*(["'])\w*\1\s*\)""")
 START_CALL = re.compile(r'''^(fl\.start_at\("\w+", "[\d.]+", )"\w+"\)$''', re.MULTILINE)  # a section read by itself
 CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+TO_SECTION = re.compile(r"(?<=\]\()((\d\d_\w+)\.ipynb)#(\d+(?:\.\d+)*)(?=\))")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\([^)]*\)")
 NOT_MARKDOWN = re.compile(r"^\s*(\+\+\+|[`~:]{3,}\s*\{).*", re.MULTILINE)
 IMG_WITHOUT_ALT = re.compile(r"<img\b(?![^>]*\balt=)", re.IGNORECASE)
@@ -98,7 +101,23 @@ class BuildError(RuntimeError):
 
 def editions(source: str, chapter: str) -> dict[str, NotebookNode]:
     """The editions of one chapter by language, not executed. ValueError says which cell is at fault and what to do."""
-    return _read(source, chapter)[0]
+    result = _read(source, chapter)[0]
+    for notebook in result.values():
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = TO_SECTION.sub(lambda link: f"{link[1]}#cell-id={_cell_of(link[2], link[3])}", cell.source)
+    return result
+
+
+@cache
+def _cell_of(chapter: str, number: str) -> str:
+    """The id of the cell with the heading of a section: JupyterLab goes to a cell of another notebook, not to a heading."""
+    cells = _read((HERE / "source" / f"{chapter}.md").read_text("utf-8"), chapter)[0]["en"].cells
+    heading = re.compile(rf"^#+ {re.escape(number)} ", re.MULTILINE)
+    found = [cell.id for cell in cells if cell.cell_type == "markdown" and heading.search(cell.source)]
+    if len(found) != 1:
+        raise ValueError(f"a link leads to section {number} of {chapter}, and {len(found)} cells have its heading")
+    return str(found[0])
 
 
 def answers(source: str, chapter: str) -> dict[str, dict[str, str]]:

@@ -458,3 +458,17 @@ def test_a_folded_solution_shows_a_comment_and_not_the_answer(path):
         for cell in edition.cells:
             if cell.cell_type == "code" and "solution" in cell.metadata.get("tags", []):
                 assert cell.source.startswith(build.SOLUTION[language])
+
+
+def test_a_link_to_a_section_leads_to_the_cell_of_its_heading():
+    """In the errata, of which each entry names the section that proves it; and a section that there is not is named."""
+    links = 0
+    for language in build.LANGUAGES:
+        for cell in committed(language, "80_errata").cells:
+            for number, chapter, target in re.findall(r"\[([\d.]+)\]\((\w+)\.ipynb#cell-id=(\w+)\)", cell.source):
+                (there,) = (c for c in committed(language, chapter).cells if c.id == target)
+                assert re.search(rf"^#+ {re.escape(number)} ", there.source, re.MULTILINE)
+                links += 1
+    assert links >= 60
+    with pytest.raises(ValueError, match=r"a link leads to section 4\.9 of 04_mathematics, and 0 cells have its heading"):
+        build._cell_of("04_mathematics", "4.9")
