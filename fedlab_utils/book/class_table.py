@@ -16,21 +16,21 @@ from .report import CODECS, FORMAT
 LARGEST = 2**24  # bytes of a report
 
 
-def read(path: Path) -> dict[str, Any]:
-    """One report. ValueError in one sentence for anything else, OSError for what cannot be read."""
+def read(path: Path, folder: Path | None = None) -> dict[str, Any]:
+    """One report, named as it lies in the folder. ValueError in one sentence for anything else, OSError if it cannot be read."""
     if path.stat().st_size > LARGEST:
         raise ValueError(say("larger than any report", "比任何报告都大"))
     try:
         held = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(say(f"no JSON ({error})", f"不是 JSON（{error}）")) from error
+        raise ValueError(say(f"not JSON ({error})", f"不是 JSON（{error}）")) from error
     if not isinstance(held, dict) or "fedlab_report" not in held:
         raise ValueError(say("not written by fl.report()", "不是 fl.report() 写的"))
     if held["fedlab_report"] != FORMAT:
         raise ValueError(say(f"a report of format {held['fedlab_report']}, this book reads {FORMAT}",
                              f"报告的格式是 {held['fedlab_report']}，本书只读格式 {FORMAT}"))  # fmt: skip
     try:
-        return {"file": path.name, **_row(held)}
+        return {"file": str(path.relative_to(folder) if folder else path.name), **_row(held)}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(say(f"a damaged report ({error!r})", f"报告已损坏（{error!r}）")) from error
 
@@ -39,7 +39,9 @@ def _row(held: dict[str, Any]) -> dict[str, Any]:
     by_chapter = {}
     for chapter in held["chapters"]:
         items = [item for item in chapter["items"] if item["kind"] != "guess"]
-        by_chapter[say(f"chapter {chapter['number']}", f"第 {chapter['number']} 章")] = (
+        number, _, note = str(chapter["number"]).partition(" ")  # "5 (TFF)"
+        noted = say(f" {note}", note.replace("(", "（").replace(")", "）")) if note else ""
+        by_chapter[say(f"chapter {number}", f"第 {number} 章") + noted] = (
             f"{sum(item['state'] == 'right' for item in items)}/{len(items)}"
         )
     codecs = {codec["name"]: codec for codec in held["codecs"]}
@@ -62,9 +64,10 @@ def collect(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     rows, passed_over = [], []
     for path in sorted(folder.rglob("*.json")):
         try:
-            rows.append(read(path))
+            rows.append(read(path, folder))
         except (OSError, ValueError) as error:
-            passed_over.append(say(f"{path.name} is passed over: {error}", f"跳过 {path.name}：{error}"))
+            name = path.relative_to(folder)
+            passed_over.append(say(f"{name} is passed over: {error}", f"跳过 {name}：{error}"))
     return rows, passed_over
 
 
@@ -87,6 +90,9 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     if given.language:
         choose(given.language)
+    if not given.folder.is_dir():
+        print(say(f"there is no folder {given.folder}", f"没有文件夹 {given.folder}"), file=sys.stderr)
+        return 2
     rows, passed_over = collect(given.folder)
     for sentence in passed_over:
         print(sentence, file=sys.stderr)
