@@ -27,7 +27,7 @@ SAID = (
     (re.compile(r"; only then comes a model answer, with three criteria to tick for yourself"), ", and tick three criteria"),
     (re.compile(r"，再看参考答案，自己打勾"), "，再自己打勾"),
     (re.compile(r"先写下你的方案，才看得到参考答案，再自己打勾：做到了哪几条。"), "先写下你的方案，再自己打勾：做到了哪几条。"),
-    (re.compile(r" ?Teachers: see the [^.]*\(it holds the answers\)\.|教师请看[^。]*（内有答案）。"), ""),
+    (re.compile(r" ?Teachers: see the \[[^\]]*\]\([^)]*\) \(it holds the answers\)\.|教师请看[^。]*（内有答案）。"), ""),
     (re.compile(r"The answers to the questions and guesses, [^.]*on the \[teacher's page\][^.]*\.ipynb\)\."), ""),
     (re.compile(r"思考题和先猜的数的答案、[^。]*教师页\][^。]*。"), ""),
     (re.compile(r" `make lab` opens your own copy in `my/`: change what you like\.[^\n]*"), " Change what you like."),

@@ -244,16 +244,21 @@ def test_the_reports_of_a_class_are_one_table_and_other_files_are_named(tmp_path
     rows = list(csv.DictReader((tmp_path / "class.csv").read_text("utf-8-sig").splitlines()))
     head = {"en": ("student", "finished", "tries"), "zh": ("学生", "完成", "次数")}[language]
     n_items = newer["items"]
+    assert [row["file"] for row in rows] == ["ada.json", "group/bo.json"]  # two of one name are told apart
     assert [tuple(row[name] for name in head) for row in rows] == [("ada", f"1/{n_items}", "1"), ("bo", f"0/{n_items}", "1")]
     assert "ada" in told.out and all(name in told.err for name in strange) and len(told.err.splitlines()) == len(strange)
 
 
 @pytest.mark.slow
-def test_a_folder_without_reports_is_told(tmp_path):
+def test_a_folder_without_reports_is_told(tmp_path, capsys):
     done = subprocess.run(
         [sys.executable, "-m", "fedlab_utils", "collect", tmp_path, "--language", "en"], capture_output=True, text=True
     )
     assert done.returncode == 2 and done.stderr == f"no report in {tmp_path}\n" and not done.stdout
+    assert class_table.main([str(tmp_path / "nowhere"), "--language", "en"]) == 2
+    assert capsys.readouterr().err == f"there is no folder {tmp_path / 'nowhere'}\n"
+    help_asked = subprocess.run([sys.executable, "-m", "fedlab_utils", "--help"], capture_output=True, text=True)
+    assert help_asked.returncode == 0 and "{measure,collect}" in help_asked.stdout
 
 
 # What is handed out
@@ -273,7 +278,8 @@ def test_the_students_edition_shows_no_solution_and_no_answer(language, tmp_path
         assert not any(cell["outputs"] for cell in given["cells"] if "reveal" in cell["metadata"].get("tags", []))
         assert sum("fl.exercises.withhold()" in source for source in sources) == 1
         text = "\n".join(sources)
-        told = "90_teacher", "folded away", "model answer", "折叠着", "`….solution()`", "看参考答案", "看得到参考答案"
+        told = ("90_teacher", "folded away", "model answer", "折叠着", "`….solution()`", "看参考答案", "看得到参考答案", "holds the answers",
+                "all solutions are", "内有答案", "全部练习的参考答案", "opens your own copy", "你自己的副本，")  # fmt: skip
         assert not any(said in text for said in told)
     with pytest.raises(FileExistsError, match="holds notebooks, in which somebody may have worked"):
         student.hand_out(language, tmp_path / "out")
