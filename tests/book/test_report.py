@@ -278,8 +278,9 @@ def test_the_students_edition_shows_no_solution_and_no_answer(language, tmp_path
         assert not any(cell["outputs"] for cell in given["cells"] if "reveal" in cell["metadata"].get("tags", []))
         assert sum("fl.exercises.withhold()" in source for source in sources) == 1
         text = "\n".join(sources)
-        told = ("90_teacher", "folded away", "model answer", "折叠着", "`….solution()`", "看参考答案", "看得到参考答案", "holds the answers",
-                "all solutions are", "内有答案", "全部练习的参考答案", "opens your own copy", "你自己的副本，")  # fmt: skip
+        told = ("90_teacher", "folded away", "model answer", "折叠着", "`….solution()`", "看参考答案", "看得到参考答案",
+                "holds the answers", "all solutions are", "内有答案", "全部练习的参考答案", "opens your own copy",
+                "你自己的副本，")  # fmt: skip
         assert not any(said in text for said in told)
     with pytest.raises(FileExistsError, match="holds notebooks, in which somebody may have worked"):
         student.hand_out(language, tmp_path / "out")
