@@ -277,8 +277,9 @@ def test_a_mod_on_arrays_lets_through_what_is_no_update_and_refuses_error_feedba
         up = [row for row in csv.DictReader(file) if row["direction"] == "up"]
     assert 0 < len(up) < 9 and (out / "dropped.txt").read_text() == ""
     said = []
-    on_flower(clients=2, rounds=1, uplink=fl.TopK(0.01), mods=noisy(0.0, 1.0),
-              on_reply=lambda client, reply: [said.append(reply) or reply])  # fmt: skip
+    with pytest.raises(RuntimeError, match=r"no answer of any client could be used; client 0: .*error feedback"):
+        on_flower(clients=2, rounds=1, uplink=fl.TopK(0.01), mods=noisy(0.0, 1.0),
+                  on_reply=lambda client, reply: [said.append(reply) or reply])  # fmt: skip
     told = [reply.error.reason for reply in said if reply.has_error()]
     assert len(told) == 2 and all("error feedback sends later what was clipped now" in reason for reason in told)
 

@@ -187,7 +187,9 @@ def test_stopped_by_hand_it_leaves_nothing_behind(how, code, tmp_path):
     log = tmp_path / "log"
     with open(log, "wb") as file:
         command = [sys.executable, "-m", "fedlab_utils.engines.flower_run", "deployment", "--out", str(tmp_path / "out")]
-        running = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        # As from a terminal: where the tests themselves run in the background, a shell has them ignore Ctrl-C, and so would this.
+        running = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # fmt: skip
     end = time.monotonic() + 180
     while b"SuperNodes" not in log.read_bytes() and time.monotonic() < end and running.poll() is None:
         time.sleep(0.2)
