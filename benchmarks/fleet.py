@@ -2,10 +2,9 @@
 
     .venv/bin/python benchmarks/fleet.py server           # decoding and averaging: processor and memory a client; two minutes
     .venv-flower/bin/python benchmarks/fleet.py ray       # 10, 30, 100 clients in Flower's simulation; ten minutes
-    .venv-flower/bin/python benchmarks/fleet.py idle      # what nodes send while they wait; three minutes
     .venv/bin/python benchmarks/fleet.py paper            # the rows of the tables in docs/fleet.md
 
-The first three write their rows into data/results/fleet.csv, from which docs/fleet.md is reckoned. The document's model, MNIST,
+The first two write their rows into data/results/fleet.csv, from which docs/fleet.md is reckoned. The document's model, MNIST,
 600 images a client, one local epoch.
 """
 
@@ -27,6 +26,7 @@ from unittest import mock
 import numpy as np
 
 import fedlab_utils as fl
+from fedlab_utils.engines import flower_log
 from fedlab_utils.measuring.names import codec_named
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,22 +162,6 @@ def write(part: str, rows: list[dict[str, Any]]) -> None:
 
 
 
-def idle(seconds: float = 120) -> tuple[float, float]:
-    """Bytes a minute, up and down, that a node which waits for work sends and gets, measured at the sockets of a deployment."""
-    from fedlab_utils.engines.flower_deploy import Deployment
-    from fedlab_utils.engines.flower_lab import Lab
-
-    with Lab(ROOT / "flower" / "out" / "fleet") as lab:
-        deployment = Deployment(lab, 3)
-        deployment.start()
-        time.sleep(10)
-        before = deployment.wire()
-        time.sleep(seconds)
-        after = deployment.wire()
-    up, down = (sum(after[node][way] - before[node][way] for node in after) / len(after) * 60 / seconds for way in (0, 1))
-    return up, down
-
-
 def server_rows() -> list[dict[str, Any]]:
     """A row a codec: what one client more costs the server, from rounds of 10 and of 100."""
     rows = []
@@ -205,12 +189,6 @@ def ray_rows() -> list[dict[str, Any]]:
                          "peak_mb": f"{megabytes:.0f}"})  # fmt: skip
             print(rows[-1], flush=True)
     return rows
-
-
-def idle_rows() -> list[dict[str, Any]]:
-    """One row: what a node that waits sends (uplink_bytes) and gets (broadcast_bytes) in a minute."""
-    up, down = idle()
-    return [{"codec": "waiting, a minute", "clients": 3, "uplink_bytes": round(up), "broadcast_bytes": round(down)}]
 
 
 ROUNDS_A_DAY = 500  # one in three minutes
@@ -246,8 +224,6 @@ def paper() -> dict[str, list[list[str]]]:
         if row["part"] == "ray":
             seconds = f"{float(row['round_seconds']):.1f}"
             tables["ray"].append([codec, row["clients"], seconds, row["processor_seconds"], row["peak_mb"]])
-        elif row["part"] == "idle":
-            tables["idle"].append([amount(up), amount(broadcast), amount(24 * 60 * (up + broadcast))])
         else:
             milliseconds = float(row["server_ms_a_client"])
             down = fl.fleet.catch_up_bytes(1 / ROUNDS_A_DAY, broadcast, dense)
@@ -257,6 +233,9 @@ def paper() -> dict[str, list[list[str]]]:
                 amount(clients * up), amount(clients * down), f"{clients * milliseconds / 3.6e6:.2g} h"))])  # fmt: skip
             origin = ROUNDS_A_DAY * (broadcast + (dense if kept < ROUNDS_A_DAY and broadcast < dense else 0))
             tables["layer"].append([codec, amount(origin), str(fl.fleet.middle_layer_pays_from(up, n_weights))])
+    waiting = flower_log.load()["idle"][-1]  # three nodes, recorded by data/results/flower.py
+    up, down = (carried / 3 / (waiting.seconds / 60) for carried in (waiting.socket_up, waiting.socket_down))
+    tables["idle"].append([amount(up), amount(down), amount(24 * 60 * (up + down))])
     return tables
 
 
@@ -270,9 +249,9 @@ def print_paper() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("part", choices=["server", "ray", "idle", "paper"])
+    parser.add_argument("part", choices=["server", "ray", "paper"])
     asked = parser.parse_args().part
     if asked == "paper":
         print_paper()
     else:
-        write(asked, {"server": server_rows, "ray": ray_rows, "idle": idle_rows}[asked]())
+        write(asked, {"server": server_rows, "ray": ray_rows}[asked]())

@@ -16,7 +16,7 @@ from .report import CODECS, FORMAT
 LARGEST = 2**24  # bytes of a report
 
 
-def read(path: Path, folder: Path | None = None) -> dict[str, Any]:
+def read(path: Path, folder: Path) -> dict[str, Any]:
     """One report, named as it lies in the folder. ValueError in one sentence for anything else, OSError if it cannot be read."""
     if path.stat().st_size > LARGEST:
         raise ValueError(say("larger than any report", "比任何报告都大"))
@@ -30,7 +30,7 @@ def read(path: Path, folder: Path | None = None) -> dict[str, Any]:
         raise ValueError(say(f"a report of format {held['fedlab_report']}, this book reads {FORMAT}",
                              f"报告的格式是 {held['fedlab_report']}，本书只读格式 {FORMAT}"))  # fmt: skip
     try:
-        return {"file": str(path.relative_to(folder) if folder else path.name), **_row(held)}
+        return {"file": str(path.relative_to(folder)), **_row(held)}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(say(f"a damaged report ({error!r})", f"报告已损坏（{error!r}）")) from error
 
