@@ -196,6 +196,8 @@ SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the trainin
     "100 clients, top 1 %, 8 bits both": (10, partial(of_a_hundred, uplink=TOP1, downlink=TOP1)),
     "100 clients, top 0.1 %, 8 bits": (10, partial(of_a_hundred, uplink=TOP01)),
     "two shards, top 1 %, 8 bits": (10, partial(of_a_hundred, clients=SHARDS, uplink=TOP1)),
+    "two shards, top 10 %, 8 bits": (10, partial(of_a_hundred, clients=SHARDS, uplink=TOP10)),
+    "two shards, float32": (10, partial(of_a_hundred, clients=SHARDS)),
     "ten of the hundred, 8 bits": (10, partial(train, clients=HUNDRED[:10], uplink=EIGHT)),
     "ten of the hundred, 8 bits both": (10, partial(train, clients=HUNDRED[:10], uplink=EIGHT, downlink=EIGHT)),
     "ten by seed, top 1 %": (10, partial(ten_by_seed, error_feedback=True)),
@@ -237,6 +239,11 @@ SETTINGS: dict[str, tuple[int, Training]] = {  # how many seeds, and the trainin
     # Twenty local epochs a client in all, in more rounds or in fewer: a way to send less without a codec.
     **{f"100 clients, float32, {epochs} epochs, {20 // epochs} rounds": (
         10, partial(of_a_hundred, local_epochs=epochs, rounds=20 // epochs)) for epochs in (1, 2, 5, 10)},
+    "100 clients, top 10 %, 8 bits, 10 epochs, 2 rounds": (
+        10, partial(of_a_hundred, uplink=TOP10, local_epochs=10, rounds=2)),
+    # A hundred messages up, from few clients a round or from many.
+    **{f"100 clients, float32, {cohort} a round, {100 // cohort} rounds": (
+        10, partial(of_a_hundred, clients_per_round=cohort, rounds=100 // cohort)) for cohort in (5, 20)},
     "100 clients, contexts both, first model as its seed": (
         15, partial(of_a_hundred, uplink=fl.EntropyQuantize(0.09, "context"), downlink=fl.EntropyQuantize(0.29, "context"),
                     first_model="seed")),

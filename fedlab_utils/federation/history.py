@@ -37,7 +37,7 @@ class History:
     brings clients a model to begin with, when they come for the first time: the dense model of the day, or the first one
     coded or as its seed, with what goes with it once (a mask, frozen weights); the rest brings updates. train_seconds,
     codec_seconds, eval_seconds: wall clock, which together are the round's. setup_seconds: before the first round (graphs
-    not built yet are built in it). seed, versions: what the numbers depend on. weights: the global weights after the last
+    not built yet are built in it). seed, versions, compiled (local training by XLA): what the numbers depend on. weights: the global weights after the last
     round, as model.get_weights().
     """
 
@@ -53,6 +53,7 @@ class History:
     weights: list[np.ndarray] = field(default_factory=list, repr=False)
     setup_seconds: float = 0.0
     seed: int = 0
+    compiled: bool = False
     versions: dict[str, str] = field(default_factory=lambda: dict(_versions()))
 
     def total_bytes(self) -> np.ndarray:
@@ -60,8 +61,8 @@ class History:
         return np.cumsum(np.add(self.uplink_bytes, self.downlink_bytes, dtype=np.int64))
 
     def save(self, path: str | Path) -> None:
-        """Write a CSV table, a line a round; seed, versions and set-up time stand in every line. Not the weights."""
-        constant: dict[str, float | str] = {"setup_seconds": self.setup_seconds, "seed": self.seed}
+        """Write a CSV table, a line a round; seed, versions, set-up time and whether XLA compiled stand in every line. Not the weights."""
+        constant: dict[str, float | str] = {"setup_seconds": self.setup_seconds, "seed": self.seed, "compiled": int(self.compiled)}
         constant |= {f"version_{name}": version for name, version in self.versions.items()}
         names = [name for name in self._columns() if name not in _OPTIONAL or getattr(self, name)]
         with open(path, "w", newline="", encoding="utf-8") as file:
@@ -84,6 +85,7 @@ class History:
             for name in names:
                 setattr(history, name, [kinds[name](row[name]) for row in rows])
             history.setup_seconds, history.seed = float(rows[0]["setup_seconds"]), int(rows[0]["seed"])
+            history.compiled = bool(int(rows[0].get("compiled", 0)))  # earlier versions never did
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{Path(path).name} is no table of a History: {error}") from error
         history.versions = {key.removeprefix("version_"): text for key, text in rows[0].items() if key.startswith("version_")}

@@ -149,18 +149,18 @@ class Trained(NamedTuple):
 
 def train_locally(
     learner: Learner, samples: tuple[Any, Any], weights: Arrays, members: Sequence[Client], seed: int, number: int,
-    local_epochs: int, batch_size: int,
+    local_epochs: int, batch_size: int, compiled: bool = False,
 ) -> list[Trained]:  # fmt: skip
     """Local training of some clients in round `number` (from 0), all from the same weights.
 
-    samples: tensors x, y that the clients' indices point into. The same bits for a client whether it trains with `chunk=1` or
+    samples: tensors x, y that the clients' indices point into. compiled: by XLA. Without it, the same bits for a client whether it trains with `chunk=1` or
     alone, on a machine of its own kind.
     """
     parts, numbers = [client.samples for client in members], [client.number for client in members]
     batches = plan_batches(parts, [stream(seed, Purpose.BATCHES, number, n) for n in numbers], local_epochs, batch_size)
     seeds = layer_seeds([stream(seed, Purpose.LAYERS, number, n) for n in numbers], learner.n_seeds)
     own = {place: np.stack([client.own[place] for client in members]) for place in learner.own}
-    arrays, losses = learner.train_on(*samples, weights, *batches, seeds, own)
+    arrays, losses = learner.train_on(*samples, weights, *batches, seeds, own, compiled=compiled)
     deltas = learner.deltas(arrays, weights)
     return [
         Trained(deltas[at], learner.gather_state([array[at] for array in arrays]),

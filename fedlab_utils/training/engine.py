@@ -1,14 +1,12 @@
 """The compiled TensorFlow functions behind `trainer`: a cohort's local steps, and evaluation.
 
-Small dense models are vectorised over clients: the matrices of all clients are multiplied in one operation a layer.
-Models with convolutions, recurrent layers or batch normalization gain nothing from that, and what is not wholly Keras's own
-cannot be known to suit it; they are trained client by client, several at once, in one graph as well, each batch exactly as
-long as it is.
+Small dense models are vectorised over clients: the matrices of all clients are multiplied in one operation a layer, and XLA
+can compile that. Models with convolutions, recurrent layers or batch normalization gain nothing from either, and what is not
+wholly Keras's own cannot be known to suit it; they are trained client by client, each batch exactly as long as it is.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -30,10 +28,12 @@ _DENSE = {
 
 
 class Graphs(NamedTuple):
-    """train, evaluate, outputs: see `_build`. n_seeds: of random layers. kinds: of each array of model.get_weights(), whether
-    gradients train it ("trained"), training changes it otherwise ("state"), or nobody does ("frozen")."""
+    """train, evaluate, outputs: see `_build`. compiled: `train` by XLA, the same to float noise; None where clients are trained
+    one by one. n_seeds: of random layers. kinds: of each array of model.get_weights(), whether gradients train it ("trained"),
+    training changes it otherwise ("state"), or nobody does ("frozen")."""
 
     train: Callable
+    compiled: Callable | None
     evaluate: Callable
     outputs: Callable
     n_seeds: int
@@ -159,8 +159,8 @@ def _build(model, loss: Loss, optimizer, x, y, vectorized: bool) -> Graphs:
         after = dict(zip(map(id, others), after, strict=True))
         return moved, [after[id(variables[p])] for p in places["state"]], [after[i] for i in seed_ids], moved_slots, total
 
-    def all_at_once(weights, own, seeds, slots, images, labels, indices, sample_weights, masks, rates):
-        n_clients, steps = tf.shape(indices)[0], tf.shape(indices)[1]
+    def all_at_once(weights, own, seeds, slots, images, labels, indices, sample_weights, steps, masks, rates):
+        n_clients = tf.shape(indices)[0]
 
         def one_step(number, weights, state, seeds, slots, total):
             batch = indices[:, number]  # int32 [n_clients, batch_size]
@@ -184,7 +184,7 @@ def _build(model, loss: Loss, optimizer, x, y, vectorized: bool) -> Graphs:
         _, weights, state, _, _, total = tf.while_loop(lambda number, *_: number < steps, one_step, start)
         return changed(weights, state), total
 
-    def one_by_one(weights, own, seeds, slots, images, labels, indices, sample_weights, masks, rates):
+    def one_by_one(weights, own, seeds, slots, images, labels, indices, sample_weights, _, masks, rates):
         lengths = tf.math.count_nonzero(sample_weights, axis=2, dtype=tf.int32)  # [n_clients, steps]
 
         def one_client(arguments):
@@ -206,23 +206,22 @@ def _build(model, loss: Loss, optimizer, x, y, vectorized: bool) -> Graphs:
         weights_given = weights
         moving = [variables[place] for place in places["trained"] + places["state"]]
         signature = ([tf.TensorSpec(v.shape, v.dtype) for v in moving], tf.TensorSpec([], dtype))
-        at_once = os.cpu_count() or 1
-        return tf.map_fn(one_client, (indices, lengths, own, seeds), fn_output_signature=signature, parallel_iterations=at_once)
+        return tf.map_fn(one_client, (indices, lengths, own, seeds), fn_output_signature=signature, parallel_iterations=1)
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def train(weights, own, seeds, slots, images, labels, indices, sample_weights, masks, rates):
+    def train(weights, own, seeds, slots, images, labels, indices, sample_weights, steps, masks, rates):
         """Local training of a cohort: its trained arrays and its state, each [n_clients, …], and its mean losses [n_clients].
 
         weights: arrays in the order of model.weights. own: by the place in that order, arrays [n_clients, …] with which
         each client begins instead. seeds int64 [n_clients, n_seeds, 2]. slots: the optimizer's variables. indices int32,
-        sample_weights float32: [n_clients, steps, batch_size]. masks: in the order of weights, 0 where a trained one is
-        held at zero; or an empty list. rates float32 [steps]: the learning rate, unless the optimizer has a schedule.
+        sample_weights float32: [n_clients, n, batch_size], of which the first `steps` are done. masks: in the order of
+        weights, 0 where a trained one is held at zero; or an empty list. rates float32 [n]: the learning rate, unless the
+        optimizer has a schedule.
         """
         sample_weights = tf.cast(sample_weights, dtype)
         weights = [tf.cast(array, v.dtype) for array, v in zip(weights, variables, strict=True)]
         run = all_at_once if vectorized else one_by_one
         masks = split(masks)[0] if masks else []
-        arrays, total = run(weights, own, seeds, slots, images, labels, indices, sample_weights, masks, rates)
+        arrays, total = run(weights, own, seeds, slots, images, labels, indices, sample_weights, steps, masks, rates)
         return arrays, total / tf.reduce_sum(sample_weights, axis=(1, 2))
 
     def call(weights, images):
@@ -240,4 +239,6 @@ def _build(model, loss: Loss, optimizer, x, y, vectorized: bool) -> Graphs:
     def outputs(weights, images):
         return call(weights, images)
 
-    return Graphs(train, evaluate, outputs, len(seed_ids), kinds)
+    graph = tf.function(train, reduce_retracing=True, autograph=False)
+    compiled = tf.function(train, reduce_retracing=True, autograph=False, jit_compile=True) if vectorized else None
+    return Graphs(graph, compiled, evaluate, outputs, len(seed_ids), kinds)

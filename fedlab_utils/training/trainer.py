@@ -12,6 +12,7 @@ from ..validation import require_choice, require_mask
 from . import losses
 from .arrays import Arrays, require_dataset, tensor
 from .engine import graphs
+from .grouping import CORE_THREADS, CORES, filled, groups, rounded_up
 from .identity import is_seed, nothing_drawn
 from .keras_private import flatten_layers, mask_of
 from .models import keras, tf
@@ -104,7 +105,7 @@ class Learner:
     shared, averaged, own, frozen: the places in model.get_weights() of the arrays that gradients train, of the state that is
     averaged, of the state that each client keeps, and of those that nobody changes.
     sent_shapes: of the arrays that `gather` lays one after the other; with a mask only what it keeps of each, flat.
-    state_shapes: of those that `gather_state` does.
+    state_shapes: of those that `gather_state` does. compiles: whether XLA suits the model.
     """
 
     def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, optimizer: keras.optimizers.Optimizer, loss: losses.Loss,
@@ -114,6 +115,7 @@ class Learner:
         require_optimizer(optimizer)
         self._graphs = graphs(model, loss, optimizer, x, y, together)
         self.n_seeds, kinds = self._graphs.n_seeds, self._graphs.kinds
+        self.compiles = self._graphs.compiled is not None
         weights = [v for v in model.weights if not is_seed(v)]
         for v, kind in zip(weights, kinds, strict=True):
             if kind == "state" and not str(v.dtype).startswith("float"):
@@ -149,24 +151,42 @@ class Learner:
 
     def train_on(
         self, x: Any, y: Any, weights: Arrays, indices: np.ndarray, sample_weights: np.ndarray, seeds: np.ndarray,
-        own: dict[int, np.ndarray] | None = None, rates: np.ndarray | None = None,
+        own: dict[int, np.ndarray] | None = None, rates: np.ndarray | None = None, compiled: bool = False,
     ) -> tuple[list[np.ndarray], np.ndarray]:  # fmt: skip
         """Local training of every client of a cohort, from the same weights.
 
         x, y: tensors of samples. weights: as model.get_weights(). indices int32, sample_weights float32: [n_clients, steps,
         batch_size], see `plan_batches`. seeds: int64 [n_clients, n_seeds, 2], for the random layers. own: by place, arrays
-        [n_clients, …] that the clients kept. rates: float32 [steps], by default the optimizer's learning rate. Returns the
-        arrays of all clients after their last step, each [n_clients, …] in the order of `weights`, and the mean loss of each
-        client's samples, [n_clients].
+        [n_clients, …] that the clients kept. rates: float32 [steps], by default the optimizer's learning rate. compiled: by
+        XLA, which the model must suit (`compiles`). Returns the arrays of all clients after their last step, each
+        [n_clients, …] in the order of `weights`, and the mean loss of each client's samples, [n_clients].
         """
-        kept = {str(place): array for place, array in (own or {}).items()}
-        rates = np.full(indices.shape[1], self._rate, np.float32) if rates is None else np.asarray(rates, np.float32)
-        arguments = (list(weights), kept, seeds, self._slots, x, y, indices, sample_weights, self._masks, rates)
-        changed, losses_ = self._graphs.train(*arguments)
-        arrays = [np.broadcast_to(array, (len(indices), *np.shape(array))) for array in weights]
-        for place, array in zip(self.shared + self._state, changed, strict=True):
-            arrays[place] = array.numpy()
-        return arrays, losses_.numpy()
+        n_clients, steps, _ = indices.shape
+        rates = np.full(steps, self._rate, np.float32) if rates is None else np.asarray(rates, np.float32)
+        graph = self._graphs.compiled if compiled else self._graphs.train
+
+        def train(group: slice) -> tuple[list[Any], Any]:
+            count = group.stop - group.start
+            parts = [seeds[group], indices[group], sample_weights[group], *(array[group] for array in (own or {}).values())]
+            all_rates = rates
+            if compiled:  # few shapes: XLA makes a program for each
+                clients, longest = rounded_up(-(-n_clients // CORES), 3), rounded_up(steps, 1)
+                parts = [filled(parts[0], clients), *(filled(part, clients, longest) for part in parts[1:3]),
+                         *(filled(array, clients) for array in parts[3:])]  # fmt: skip
+                all_rates = filled(rates, longest)
+            kept = {str(place): array for place, array in zip(own or {}, parts[3:], strict=True)}
+            changed, losses_ = graph(
+                list(weights), kept, parts[0], self._slots, x, y, parts[1], parts[2], np.int32(steps), self._masks, all_rates
+            )
+            return [array.numpy()[:count] for array in changed], losses_.numpy()[:count]
+
+        # One core for each group; a batched product without XLA has all cores as it is.
+        dealt = groups(n_clients, CORES if compiled or not self.compiles else 1)
+        trained = list(CORE_THREADS.map(train, dealt)) if len(dealt) > 1 else [train(dealt[0])]
+        arrays = [np.broadcast_to(array, (n_clients, *np.shape(array))) for array in weights]
+        for place, changed in zip(self.shared + self._state, zip(*(arrays for arrays, _ in trained), strict=True), strict=True):
+            arrays[place] = np.concatenate(changed)
+        return arrays, np.concatenate([losses_ for _, losses_ in trained])
 
     def gather(self, weights: Arrays) -> np.ndarray:
         """What travels of a model through codecs: its trained arrays, or of these what the mask keeps, float32 [n_weights]."""
@@ -238,10 +258,10 @@ class Trainer(Learner):
 
     def train(
         self, weights: Arrays, indices: np.ndarray, sample_weights: np.ndarray, seeds: np.ndarray,
-        own: dict[int, np.ndarray] | None = None,
+        own: dict[int, np.ndarray] | None = None, compiled: bool = False,
     ) -> tuple[list[np.ndarray], np.ndarray]:  # fmt: skip
         """`train_on` the training set."""
-        return self.train_on(*self.train_set, weights, indices, sample_weights, seeds, own)
+        return self.train_on(*self.train_set, weights, indices, sample_weights, seeds, own, compiled=compiled)
 
     def training_samples(self, indices: np.ndarray) -> tuple[Any, Any]:
         """Some samples of the training set, as `evaluate` takes them: tensors x, y."""

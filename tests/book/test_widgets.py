@@ -23,6 +23,7 @@ def lab_stops():
     return {
         "partition": lab.PARTITIONS,
         "n_clients": lab.CLIENTS,
+        "cohort": lab.COHORTS,
         "k": lab.FRACTIONS,
         "bits": lab.BITS,
         "rounding": ("floor", "nearest", "stochastic"),
@@ -236,9 +237,12 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
     """The training is a stub that encodes a real delta with the codecs it was given; a real one is below."""
     asked = []
 
-    def stub(model, data, clients, *, rounds, local_epochs, clients_per_round, uplink, downlink, error_feedback, seed, on_round):
+    def stub(
+        model, data, clients, *, rounds, local_epochs, clients_per_round, uplink, downlink, error_feedback, compile, seed, on_round
+    ):
+        assert compile is True
         asked.append({"clients": clients, "rounds": rounds, "epochs": local_epochs, "uplink": uplink, "downlink": downlink})
-        asked[-1]["feedback"] = error_feedback
+        asked[-1] |= {"feedback": error_feedback, "cohort": clients_per_round}
         history, rng = fl.History(), np.random.default_rng(seed)
         for number in range(rounds):
             sent = [clients_per_round * len(codec.encode(fl.load_client_delta(), rng)) for codec in (uplink, downlink)]
@@ -249,7 +253,7 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
                 break
 
     monkeypatch.setattr(lab_training, "simulate", stub)
-    defaults = {"partition": "iid", "n_clients": 10, "k": 0.01, "bits": 8, "rounding": "nearest", "rounds": 5}
+    defaults = {"partition": "iid", "n_clients": 50, "k": 0.01, "bits": 8, "rounding": "nearest", "rounds": 5}
     for name, stops in lab_stops().items():
         options = getattr(live.controls[name], "options", None)
         if options is not None:
@@ -262,6 +266,7 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
             last = asked[-1]
             assert len(last["clients"]) == parameters.n_clients and last["rounds"] == parameters.rounds
             assert last["feedback"] is parameters.error_feedback and last["epochs"] == parameters.local_epochs
+            assert last["cohort"] == parameters.cohort
             stages = [] if parameters.k == 1 else [fl.TopK(parameters.k)]
             stages += (
                 [] if parameters.bits == 32 else [fl.Quantize(parameters.bits, parameters.rounding, ranges=parameters.ranges)]
@@ -307,11 +312,31 @@ def test_a_training_starts_by_moving_a_control_and_its_curve_grows(live):
     shown = []
     live.image.observe(lambda change: shown.append(change["new"]), "value")
     run = settle(live, k=0.1, bits=8, rounds=5, seeds=1, n_clients=100)
-    assert len(run.accuracy[0]) == 5 and len(set(shown)) >= 5, "one picture a round"
+    assert len(run.accuracy[0]) == 5 and 2 <= len(set(shown)) <= 5, "pictures while it trains; a slow one passes rounds over"
     assert live.stop_button.disabled and live.message.value == ""
     assert live.bar.n == 5
     live.controls["bits"].value = 4  # by itself, as a reader does it
     assert live.wait(120).parameters.bits == 4
+
+
+@pytest.mark.training
+def test_no_more_clients_a_round_than_there_are(monkeypatch):
+    trained = []
+
+    def train(position, _on_round=None):
+        trained.append(position)
+        return lab.Run(position, [[0.5]], [[1.0]], [[2.0]])
+
+    monkeypatch.setattr(lab, "train_lab", train)
+    app = widgets.live_lab(predict=False)
+    moves = (("cohort", 50, 50), ("n_clients", 20, 20), ("n_clients", 100, 20), ("n_clients", 10, 10))
+    for name, value, cohort in moves:
+        app.controls[name].value = value
+        app.wait(60)
+        offered = [value for _, value in app.controls["cohort"].options]
+        assert app.controls["cohort"].value == cohort == app.parameters().cohort == trained[-1].cohort
+        assert offered == [n for n in lab.COHORTS if n <= app.parameters().n_clients]
+    assert len(trained) == 1 + len(moves), "the graph, and a training a move"
 
 
 @pytest.mark.training

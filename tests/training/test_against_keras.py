@@ -184,7 +184,7 @@ def trained_alone(keras, name, batches, data, optimizer):
 
 
 def cohort(keras, name, optimizer):
-    """The trainer, what each client's weights are after an epoch, and the batches."""
+    """The trainer, what each client's weights are after an epoch (by XLA too, where it suits the model), and the batches."""
     from fedlab_utils.training.arrays import plan_batches
     from fedlab_utils.training.trainer import Trainer
 
@@ -192,6 +192,11 @@ def cohort(keras, name, optimizer):
     indices, weights = plan_batches(CLIENTS, [np.random.default_rng(c) for c in range(3)], 1, 5)
     trainer = Trainer(model, data, optimizer(keras.optimizers))
     arrays, losses = trainer.train(model.get_weights(), indices, weights, np.zeros((3, trainer.n_seeds, 2), int))
+    if trainer.compiles:
+        compiled = trainer.train(model.get_weights(), indices, weights, np.zeros((3, trainer.n_seeds, 2), int), compiled=True)
+        np.testing.assert_allclose(compiled[1], losses, rtol=1e-5)
+        for mine, theirs in zip(compiled[0], arrays, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-12 if name == "float64" else 2e-6)
     batches = [[batch[w > 0] for batch, w in zip(*plan, strict=True) if w.any()] for plan in zip(indices, weights, strict=True)]
     return model, data, trainer, arrays, losses, batches
 

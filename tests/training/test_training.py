@@ -98,12 +98,13 @@ def keras_alone(model, data, batches, optimizer, loss="sparse_categorical_crosse
     return alone.get_weights()
 
 
-EVERY = [(kind, "sgd") for kind in MODELS]
-EVERY += [(kind, optimizer) for kind in ("dense", "batch norm") for optimizer in OPTIMIZERS if optimizer != "sgd"]
+EVERY = [(kind, "sgd", compiled) for kind, (_, vectorized) in MODELS.items() for compiled in (False, True)[: 1 + vectorized]]
+EVERY += [("batch norm", optimizer, False) for optimizer in OPTIMIZERS if optimizer != "sgd"]
+EVERY += [("dense", optimizer, compiled) for optimizer in OPTIMIZERS if optimizer != "sgd" for compiled in (False, True)]
 
 
-@pytest.mark.parametrize(("kind", "optimizer"), EVERY)
-def test_every_client_trains_as_plain_keras_does(small, kind, optimizer):
+@pytest.mark.parametrize(("kind", "optimizer", "compiled"), EVERY)
+def test_every_client_trains_as_plain_keras_does(small, kind, optimizer, compiled):
     """Two epochs of unequal clients, in float64: weights and batch normalization's means equal to 1e-5."""
     make, vectorized = MODELS[kind]
     model = make(dtype="float64")
@@ -111,7 +112,8 @@ def test_every_client_trains_as_plain_keras_does(small, kind, optimizer):
     rngs = [np.random.default_rng(c) for c in range(3)]
     indices, weights = planning.plan_batches(UNEQUAL, rngs, local_epochs=2, batch_size=10)
     trainer = training.Trainer(model, small, OPTIMIZERS[optimizer]())
-    arrays, losses = trainer.train(model.get_weights(), indices, weights, np.zeros((3, trainer.n_seeds, 2), int))
+    seeds = np.zeros((3, trainer.n_seeds, 2), int)
+    arrays, losses = trainer.train(model.get_weights(), indices, weights, seeds, compiled=compiled)
     assert arrays[0].dtype == np.float64 and losses.shape == (3,) and (losses > 0).all()
     for client in range(3):
         alone = keras_alone(model, small, batches_of(indices[client], weights[client]), OPTIMIZERS[optimizer]())
@@ -120,8 +122,8 @@ def test_every_client_trains_as_plain_keras_does(small, kind, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
-@pytest.mark.parametrize("kind", ["dense", "cnn"])
-def test_a_mask_is_held_at_every_step(small, kind, optimizer):
+@pytest.mark.parametrize(("kind", "compiled"), [("dense", False), ("dense", True), ("cnn", False)])
+def test_a_mask_is_held_at_every_step(small, kind, optimizer, compiled):
     """Against plain Keras whose weights are multiplied by the mask before training and after every batch."""
     make, _ = MODELS[kind]
     model, rng = make(dtype="float64"), np.random.default_rng(1)
@@ -129,7 +131,7 @@ def test_a_mask_is_held_at_every_step(small, kind, optimizer):
     start = [w * m for w, m in zip(model.get_weights(), mask, strict=True)]
     indices, weights = planning.plan_batches(UNEQUAL, [np.random.default_rng(c) for c in range(3)], 2, 10)
     trainer = training.Trainer(model, small, OPTIMIZERS[optimizer](), mask=mask)
-    arrays, _ = trainer.train(start, indices, weights, np.zeros((3, trainer.n_seeds, 2), int))
+    arrays, _ = trainer.train(start, indices, weights, np.zeros((3, trainer.n_seeds, 2), int), compiled=compiled)
     for client in range(3):
         alone = keras.models.clone_model(model)
         alone.compile(OPTIMIZERS[optimizer](), "sparse_categorical_crossentropy")

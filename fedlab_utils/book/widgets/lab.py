@@ -16,7 +16,7 @@ from .lab_picture import LabPicture, means
 from .lab_training import (
     BITS,
     CLIENTS,
-    COHORT,
+    COHORTS,
     DOWNLINKS,
     FRACTIONS,
     LOCAL_EPOCHS,
@@ -56,6 +56,7 @@ class LiveLab(TrainingApp):
             "partition": w.Dropdown(options=[(names[p], p) for p in PARTITIONS], value=start.partition,
                                     description=say("data", "数据分布"), layout=CONTROL, style=LABEL),
             "n_clients": slider([(str(n), n) for n in CLIENTS], start.n_clients, say("clients", "客户端数")),
+            "cohort": slider([(str(n), n) for n in COHORTS], start.cohort, say("clients a round", "每轮客户端数")),
             "k": slider([(f"{100 * k:g}{percent_sign()}", k) for k in FRACTIONS], start.k, say("keep k", "保留 k")),
             "bits": slider([(str(b), b) for b in BITS], start.bits, say("bits", "量化位数")),
             "rounding": w.Dropdown(options=[(rounding_name(r), r) for r in ROUNDINGS], value=start.rounding,
@@ -71,13 +72,14 @@ class LiveLab(TrainingApp):
             "seeds": w.Dropdown(options=[("1", 1), ("3", 3)], value=start.seeds, description=say("seeds", "种子数"),
                                 layout=CONTROL, style=LABEL),
         }  # fmt: skip
+        controls["n_clients"].observe(self._limit_cohort, "value")  # before the frame's own observer, which trains
         self.frame(controls, LabPicture(), self._question() if predict else None)
         self.clear_button = w.Button(
             description=say("Forget runs", "清除旧的运行"), icon="eraser", layout=w.Layout(width="150px")
         )
         self.clear_button.on_click(self._forget)
         groups = {
-            "data": ("partition", "n_clients"),
+            "data": ("partition", "n_clients", "cohort"),
             "codec": ("k", "bits", "rounding", "ranges", "error_feedback", "downlink"),
             "training": ("local_epochs", "rounds", "seeds"),
         }
@@ -96,6 +98,15 @@ class LiveLab(TrainingApp):
         asked = LabParameters(k=0.01)
         what = describe(asked) + say(f"; {asked.rounds} rounds", f"；{asked.rounds} 轮")
         return Prediction(text, lambda guess: waiting(guess, what), asked, name="widgets.live_lab")
+
+    def _limit_cohort(self, change) -> None:
+        """No more clients a round than there are. New options put a slider to its first stop: that is no position to train."""
+        cohort = self.controls["cohort"]
+        value = min(cohort.value, change.new)
+        cohort.unobserve(self.start, "value")
+        cohort.options = [(str(n), n) for n in COHORTS if n <= change.new]
+        cohort.value = value
+        cohort.observe(self.start, "value")
 
     def to_question(self) -> None:
         self.controls["k"].value = 0.01
@@ -126,13 +137,13 @@ class LiveLab(TrainingApp):
 
 
 def formula(run: Run) -> str:
-    averaging = r"w_{t+1}=w_t+\sum_{i\in S_t}\frac{n_i}{\sum_j n_j}\,\mathrm{decode}(\mathrm{encode}(\Delta_i+e_i))"
-    legend = say("Δ: a client's delta (not the step of 4.1), e: its residual.", "Δ：客户端的增量（非 4.1 的步长）；e：它的残差。")
+    averaging = r"w_{t+1}=w_t+\sum_{i\in S_t}\frac{n_i}{\sum_j n_j}\,\mathrm{decode}(\mathrm{encode}(d_i+e_i))"
+    legend = say("d: a client's delta, e: its residual.", "d：客户端的增量；e：它的残差。")
     if not run.accuracy or not run.uplink_mb[0]:
         return f"$${averaging}$$ {legend}"
-    rounds = len(run.uplink_mb[0])
+    rounds, cohort = len(run.uplink_mb[0]), run.parameters.cohort
     megabytes = run.uplink_mb[0][-1]
-    quotient = rf"\frac{{{megabytes:.4f}\ \mathrm{{MB}}}}{{{rounds}\cdot{COHORT}}}={megabytes * 1e6 / rounds / COHORT:,.0f}"
+    quotient = rf"\frac{{{megabytes:.4f}\ \mathrm{{MB}}}}{{{rounds}\cdot{cohort}}}={megabytes * 1e6 / rounds / cohort:,.0f}"
     words = say("bytes a message", "字节/消息")
     return rf"$${averaging}$$ {legend} $${quotient}\ \text{{{words}}}$$"
 

@@ -241,7 +241,8 @@ def short(run: Run) -> tuple[str, str]:
     more = [
         {"float32": "", "8 bits": say("↓8 bit", "↓8 位"), "uplink": "↓=↑"}[p.downlink],
         clients,
-        say(f"{p.n_clients} cl.", f"{p.n_clients} 户") if p.n_clients != start.n_clients else "",
+        say(f"{p.cohort} of {p.n_clients}", f"{p.n_clients} 抽 {p.cohort}")
+        if (p.n_clients, p.cohort) != (start.n_clients, start.cohort) else "",
         rounding_name(p.rounding)[: int(say("5", "2"))] if coded and p.rounding != start.rounding else "",
         say("arrays", "逐数组") if coded and p.ranges != start.ranges else "",
         say("no EF", "无反馈") if not p.error_feedback and (coded or p.k < 1) else "",

@@ -18,7 +18,7 @@ from ...training.models import document_mlp
 from ..plotting import rounding_name
 
 IMAGES_PER_CLIENT = 600
-COHORT = 10
+COHORTS = (5, 10, 20, 50)
 CLIENTS = (10, 20, 50, 100)
 BITS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 32)
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -29,13 +29,14 @@ DOWNLINKS = ("float32", "8 bits", "uplink")
 
 
 class LabParameters(NamedTuple):
-    """One position of all controls. bits: 32 means float32. k: fraction kept, 1.0 means all. downlink "uplink": as the uplink.
+    """One position of all controls. cohort: clients a round, of n_clients. bits: 32 means float32. k: fraction kept, 1.0 means all. downlink "uplink": as the uplink.
 
     error_feedback: kept for every lossy direction, also where it does harm: section 5.2 asks to see that.
     """
 
     partition: str = "iid"
     n_clients: int = 100
+    cohort: int = 10
     k: float = 1.0
     bits: int = 8
     rounding: str = "nearest"
@@ -85,7 +86,8 @@ def clients_of(partition: str, n_clients: int) -> list[np.ndarray]:
 
 
 def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] = lambda run: None) -> Run:
-    """Train. on_round(run) is called after every round; returning False stops, and what is there is returned."""
+    """Train, compiled by XLA: a reader trains many times. on_round(run) is called after every round with a copy of the run so
+    far; returning False stops, and what is there is returned."""
     run = Run(parameters, [], [], [])
     stopped = False
     for seed in range(parameters.seeds):
@@ -97,16 +99,16 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
             run.accuracy[-1].append(history.accuracy[-1])
             run.uplink_mb[-1].append(sum(history.uplink_bytes) / 1e6)
             run.total_mb[-1].append(int(history.total_bytes()[-1]) / 1e6)
-            stopped = on_round(run) is False
+            stopped = on_round(Run(parameters, *([list(of_seed) for of_seed in series] for series in run[1:]))) is False
             return not stopped
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".* error feedback makes its error grow")  # the picture shows it
             simulate(
                 document_mlp(seed=seed), load_mnist(), clients_of(parameters.partition, parameters.n_clients),
-                rounds=parameters.rounds, local_epochs=parameters.local_epochs, clients_per_round=COHORT,
-                uplink=codec_of(parameters),
-                downlink=downlink_of(parameters), error_feedback=parameters.error_feedback, seed=seed, on_round=note,
+                rounds=parameters.rounds, local_epochs=parameters.local_epochs, clients_per_round=parameters.cohort,
+                uplink=codec_of(parameters), downlink=downlink_of(parameters), error_feedback=parameters.error_feedback,
+                compile=True, seed=seed, on_round=note,
             )  # fmt: skip
         if stopped:
             break
@@ -133,6 +135,7 @@ def describe(parameters: LabParameters) -> str:
         {"iid": "", "shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"}[parameters.partition],
         "" if exact or rounding == "nearest" else rounding_name(rounding),
         "" if exact or parameters.ranges == "model" else say("range an array", "逐数组范围"),
+        "" if parameters.cohort == 10 else say(f"{parameters.cohort} a round", f"每轮 {parameters.cohort} 个"),
         "" if epochs == 1 else say(f"{epochs} local epochs", f"本地 {epochs} 个周期"),
         "" if parameters.error_feedback or (exact and parameters.k == 1) else say("no feedback", "无误差反馈"),
     ]

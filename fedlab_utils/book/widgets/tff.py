@@ -170,7 +170,7 @@ class BitsApp(TrainingApp):
 
         def note(training: tff.Training) -> bool:
             run.accuracy.append(training.accuracy[-1])
-            return on_round(run) is not False
+            return on_round(run._replace(accuracy=list(run.accuracy))) is not False
 
         tff.train(tff.quantized(bits), self._data, self._clients, rounds=ROUNDS, on_round=note)
         return run

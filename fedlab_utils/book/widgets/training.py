@@ -13,7 +13,7 @@ from ...language import percent_sign, say
 from ..exercises.asking import Prediction, compare
 from ..plotting import DRAWING, image_tag, png
 from .base import buttons, error_box, frame_layout, panel, set_disabled
-from .worker import Worker
+from .worker import Newest, Worker
 
 
 def waiting(guess: float | None, what: str) -> str:
@@ -31,12 +31,13 @@ class TrainingApp(w.VBox):
     """Every position of the controls is a training, drawn round by round, off the main thread.
 
     A subclass calls `frame`, then `lay_out`, and gives `parameters()`, the present position; `rounds_of(position)`;
-    `train(position, on_round)`, which calls on_round(run so far) after every round, stops where that returns False, and
-    returns the run; `rounds_done(run)`; `percent(run)`, its last accuracy; `formula(run)`; and `to_question()`, which moves
+    `train(position, on_round)`, which calls on_round(run so far) after every round, with what it does not change any more,
+    stops where that returns False, and returns the run; `rounds_done(run)`; `percent(run)`, its last accuracy; `formula(run)`; and `to_question()`, which moves
     a control to what the question asks, and so starts that training.
 
     What the picture, the bar and the texts hold is changed under `DRAWING` only, and by a training only while no newer
-    position waits: so an older run is never drawn over a newer position.
+    position waits; its last picture is drawn before the next training begins: so an older run is never drawn over a newer
+    position. A round does not wait for the picture of the one before: where drawing is slower, rounds are passed over.
     """
 
     def frame(
@@ -50,6 +51,7 @@ class TrainingApp(w.VBox):
         self.controls, self.picture, self.question = controls, picture, question
         self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
         self.worker = Worker(self._train, self._failed, around)
+        self._rounds = Newest(self._show_round)
         self.stop_button = self.worker.stop_button
         self.stop_button.on_click(self._stopped)
         form = "{n_fmt}/{total_fmt} " + say("rounds", "轮") + " {bar} {elapsed}"
@@ -119,18 +121,24 @@ class TrainingApp(w.VBox):
                 self.message.value = ""
             self.bar.container.layout.visibility = "visible"
             self.bar.reset(total=self.rounds_of(position))
-        run = self.train(position, self._on_round)
+        try:
+            run = self.train(position, self._on_round)
+        finally:
+            self._rounds.finish()
         with DRAWING:
             self._judge(position, run)
             # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
             self._last = None if self.worker.overtaken else run
 
     def _on_round(self, run: Any) -> bool:
+        self._rounds.put(run)
+        return self.worker.go_on()
+
+    def _show_round(self, run: Any) -> None:
         with DRAWING:
             if not self.worker.overtaken:
                 self.bar.update(self.rounds_done(run) - self.bar.n)
                 self.show(run)
-        return self.worker.go_on()
 
     def _judge(self, position: Any, run: Any) -> None:
         """Answer an open guess by the training that it was asked of, to its last round, and by no other."""

@@ -1,4 +1,7 @@
-"""Training off the main thread, for apps: the newest position of the controls wins, and Stop works."""
+"""Training off the main thread, for apps: the newest position of the controls wins, and Stop works.
+
+Drawing has a thread of its own beside it: a round does not wait for the picture of the round before.
+"""
 
 from __future__ import annotations
 
@@ -86,3 +89,44 @@ class Worker:
                         self._work(position)
                 except Exception as error:  # shown where the reader looks; nothing is swallowed
                     self._failed(error)
+
+
+class Newest:
+    """Does something in a thread of its own with the newest of what it is given; what it did not get to is passed over."""
+
+    def __init__(self, do: Callable[[Any], None]):
+        self._do = do
+        self._lock = threading.Lock()
+        self._next: tuple[Any] | None = None
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+
+    def put(self, item: Any) -> None:
+        """Returns at once. item: must not change any more."""
+        with self._lock:
+            self._next = (item,)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+
+    def finish(self) -> None:
+        """Block until the newest is done. Raises what doing it has raised."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                item, self._next = self._next, None
+                if item is None:
+                    self._thread = None
+                    return
+            try:
+                self._do(*item)
+            except Exception as error:  # told by `finish`
+                self._error = error
