@@ -20,7 +20,7 @@ from .entropy import decode_levels, encode_levels
 from .seeds import SEED_BYTES, draw_seed, random_bytes
 from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits
 
-STRIP = 128  # columns that are transformed at a time
+STRIP = 64  # columns that are transformed at a time
 ROUNDS = 2  # of signs and transforms
 PADDED, WHOLE = 0x80, 0x81  # tags of `Rotate`: to the next power of two, as earlier versions wrote it, or as many as there are
 CODED = 8  # in the tag of Lloyd–Max levels: they are entropy coded
@@ -46,20 +46,19 @@ def _transform(x: np.ndarray) -> np.ndarray:
     for turned in (table, table.T):
         for start in range(0, turned.shape[1], STRIP):
             part = turned[:, start : start + STRIP]
-            strip = part.copy("C")
-            _butterflies(strip)
-            part[...] = strip
+            part[...] = _butterflies(part.copy("C"))
     return x
 
 
-def _butterflies(table: np.ndarray) -> None:
-    half = 1
+def _butterflies(table: np.ndarray) -> np.ndarray:
+    """Sums and differences of rows 1, 2, 4, … apart, from one table into another and back, so that nothing is copied."""
+    other, half = np.empty_like(table), 1
     while half < table.shape[0]:
-        pairs = table.reshape(-1, 2, half * table.shape[1])
-        difference = pairs[:, 0] - pairs[:, 1]
-        pairs[:, 0] += pairs[:, 1]
-        pairs[:, 1] = difference
-        half *= 2
+        pairs, made = table.reshape(-1, 2, half * table.shape[1]), other.reshape(-1, 2, half * table.shape[1])
+        np.add(pairs[:, 0], pairs[:, 1], out=made[:, 0])
+        np.subtract(pairs[:, 0], pairs[:, 1], out=made[:, 1])
+        table, other, half = other, table, 2 * half
+    return table
 
 
 def _flip(x: np.ndarray, bits: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from .base import FLOAT32_MAX, Inner
 from .ending import _Ending
 from .entropy import MAX_SPAN
 from .levels import MODELS, decode_levels, encode_levels
-from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits, varint
+from .wire import BLOCK, Reader, look_up, pack_bits, packed_bytes, unpack_bits, varint
 
 MAX_LEVEL = 2**15  # on either side of zero
 _KINDS = {0x10: (False, False), 0x30: (True, False), 0xB0: (False, True), 0xD0: (True, True)}  # entropy coded, range an array
@@ -156,6 +156,7 @@ def _dead_zone(x: np.ndarray) -> float:
 
 
 def _round(x: np.ndarray, dead: float) -> np.ndarray:
+    """Rising with x, whatever `dead`: the ends of x are rounded to the ends of the levels."""
     return np.rint(x) if not dead else np.trunc(x + np.copysign(0.5 - dead, x))
 
 
@@ -188,8 +189,14 @@ def _find_step(x: np.ndarray, bits: float, dead: float) -> float:
 
 def _entropy(x: np.ndarray, exponent: float, dead: float) -> float:
     """Bits a weight of the levels of x at the step 2**exponent."""
-    levels = _round(x / 2**exponent, dead).astype(np.int64)
-    counts = np.bincount(levels - levels.min())
+    step = 2**exponent
+    least, most = (int(_round(np.array([end / step]), dead)[0]) for end in (x.min(), x.max()))
+    counts = np.zeros(most - least + 1, np.int64)
+    block = max(BLOCK, counts.size)  # what is worked on stays in the processor's cache
+    for start in range(0, x.size, block):
+        levels = _round(x[start : start + block] / step, dead).astype(np.int64)
+        levels -= least
+        counts += np.bincount(levels, minlength=counts.size)
     counts = counts[counts > 0]
     # What few weights do not show of their entropy: 1 / (2 n ln 2) for every level that was seen (Miller and Madow 1955).
     unseen = (counts.size - 1) / (2 * math.log(2)) if x.size <= SHORT else 0.0

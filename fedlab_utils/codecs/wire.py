@@ -45,13 +45,19 @@ def _pack(levels: np.ndarray, bits: int) -> bytes:
     if bits == 8:
         return levels.astype(np.uint8).tobytes()
     # Eight levels of b bits are b whole bytes: gather them in one 64-bit word and keep its last b bytes.
-    groups = np.zeros((-(-levels.size // 8), 8), np.uint64)
-    groups.ravel()[: levels.size] = levels
-    word = groups[:, 0].copy()
-    for column in range(1, 8):
-        word = (word << np.uint64(bits)) | groups[:, column]
-    tail = word.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - bits :]
-    return tail.tobytes()[: packed_bytes(levels.size, bits)]
+    out = bytearray(-(-levels.size // 8) * bits)
+    for start in range(0, levels.size, BLOCK):
+        part = levels[start : start + BLOCK]
+        if part.size % 8:
+            part = np.concatenate([part, np.zeros(-part.size % 8, part.dtype)])
+        groups = part.reshape(-1, 8)
+        word = groups[:, 0].astype(np.uint64)
+        for column in range(1, 8):
+            word <<= np.uint64(bits)
+            word |= groups[:, column]
+        tail = word.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - bits :]
+        out[start // 8 * bits : start // 8 * bits + tail.size] = tail.tobytes()
+    return bytes(out[: packed_bytes(levels.size, bits)])
 
 
 def unpack_bits(data: bytes | memoryview, bits: int, count: int) -> np.ndarray:
