@@ -225,6 +225,6 @@ def positions(name):
     for number, (picture, data) in enumerate({**QUICK, **TRAINING}[name]()):
         picture.draw(data)
         if number == 0:
-            plotting.png(picture.figure)  # fixes the layout
+            plotting.webp(picture.figure)  # fixes the layout
             picture.draw(data)
         yield f"{name}, position {number + 1}", laid_out(picture.figure)

@@ -1,7 +1,8 @@
 """Pictures by what changed: axes, ticks and their labels are drawn once and kept; curves and words are drawn anew.
 
 Exact to the pixel against a full drawing, since each artist is drawn by itself in the order in which Matplotlib draws it, and
-only what lies at the bottom is kept. What is kept of a panel goes by its key: limits, scales, labels, the makers of ticks.
+only what lies at the bottom is kept. What is kept of a panel goes by its key: limits, scales, labels, the makers of ticks; the
+last few are kept, since a slider goes to and fro.
 A legend, which lies on top, is kept together with what lay beneath it, and goes by that.
 """
 
@@ -19,7 +20,9 @@ from matplotlib.legend import Legend
 from matplotlib.spines import Spine
 
 MARGIN = 12  # pixels beyond a legend that its marks may reach
-NOTHING = np.empty((0, 4), np.uint8)  # kept of a panel whose axes must be drawn in their turn
+KEYS = 12  # of each panel
+Ink = tuple[np.ndarray, np.ndarray]  # which pixels of the page, int [n], and their colours, uint8 [n, 4]
+NOTHING: Ink = np.empty(0, np.intp), np.empty((0, 4), np.uint8)  # of a panel whose axes must be drawn in their turn
 _layers: WeakKeyDictionary[Figure, Layers] = WeakKeyDictionary()
 
 
@@ -57,13 +60,15 @@ def key(ax: Axes) -> tuple[Any, ...]:
 
 
 class Layers:
-    """What is kept of a figure: of each panel whose axes can be (key, mask, pixels), of its legend what it made of what."""
+    """What is kept of a figure: its ground; of each panel whose axes can be, their ink by key; of its legends their ink."""
 
     def __init__(self, figure: Figure):
         self.figure = figure
-        self._kept: dict[Axes, tuple[tuple[Any, ...], np.ndarray, np.ndarray]] = {}
-        self._page: np.ndarray | None = None  # the ground with all that is kept
-        self._legends: dict[Legend, tuple[Any, tuple[slice, slice], np.ndarray, np.ndarray]] = {}
+        self._ground: np.ndarray | None = None
+        self._kept: dict[Axes, dict[tuple[Any, ...], Ink]] = {}  # the last key is the one of last use
+        self._page: tuple[list[Any], np.ndarray] | None = None  # the ground with the ink of these panels and keys
+        # By legend: what it says, where, which pixels there it inks, what lay beneath these, and what it made of it.
+        self._legends: dict[Legend, tuple[Any, tuple[slice, slice], np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def draw(self) -> np.ndarray:
         canvas: Any = self.figure.canvas
@@ -75,21 +80,20 @@ class Layers:
         pixels = np.asarray(canvas.buffer_rgba())
         for ax in panels:
             ax.apply_aspect()
-        candidates = [ax for ax in panels if keepable(ax)]
-        changed = self._page is None or {*self._kept} != {*candidates}
-        for ax in candidates:
-            now = key(ax)
-            if ax not in self._kept or self._kept[ax][0] != now:
-                self._kept[ax] = now, *self._ink(ax, renderer, pixels)
-                changed = True
-        if changed or self._page is None:
-            self._kept = {ax: self._kept[ax] for ax in candidates}
-            self._page = self._ground(renderer, pixels)
-            for _, mask, layer in self._kept.values():
-                self._page[mask] = layer
-        np.copyto(pixels, self._page)
+        if self._ground is None:
+            renderer.clear()
+            self.figure.patch.draw(renderer)
+            self._ground = pixels.copy()
+        found = {ax: (now := key(ax), self._ink(ax, now, renderer, pixels)) for ax in panels if keepable(ax)}
+        stands = [(ax, now) for ax, (now, _) in found.items()]
+        if self._page is None or self._page[0] != stands:
+            page = self._ground.copy()
+            for _, (where, colours) in found.values():
+                page.reshape(-1, 4)[where] = colours
+            self._page = stands, page
+        np.copyto(pixels, self._page[1])
         for ax in panels:
-            kept = ax in self._kept and self._kept[ax][2] is not NOTHING
+            kept = ax in found and found[ax][1] is not NOTHING
             if not kept and ax.axison:
                 ax.patch.draw(renderer)
             for artist in order(ax):
@@ -102,35 +106,46 @@ class Layers:
     def _legend(self, legend: Legend, renderer: Any, pixels: np.ndarray) -> None:
         """Draw a legend (of a fixed place), or lay down what it made before where it says the same and the same lies beneath."""
         parts = zip(legend.get_texts(), legend.legend_handles, strict=True)
-        says = legend.get_visible(), *((t.get_text(), t.get_visible(), h is not None and h.get_visible()) for t, h in parts)
+        place = legend.axes.get_position().bounds
+        says = place, legend.get_visible(), *((t.get_text(), t.get_visible(), h is not None and h.get_visible()) for t, h in parts)
         if (before := self._legends.get(legend)) is not None:
-            said, there, beneath, made = before
-            if said == says and np.array_equal(pixels[there], beneath):
-                pixels[there] = made
+            said, there, ink, beneath, made = before
+            if said == says and np.array_equal(pixels[there][ink], beneath):
+                pixels[there][ink] = made
                 return
         box, height = legend.get_window_extent(renderer), len(pixels)
         rows = slice(max(0, int(height - box.y1) - MARGIN), int(height - box.y0) + MARGIN)
         there = rows, slice(max(0, int(box.x0) - MARGIN), int(box.x1) + MARGIN)
-        beneath = pixels[there].copy()
+        ground = pixels[there].copy()
+        pixels[there][..., :3] ^= 255  # on a ground of no colour that lies beneath, all that it inks shows
+        turned = pixels[there].copy()
         legend.draw(renderer)
-        self._legends[legend] = says, there, beneath, pixels[there].copy()
+        shows = (pixels[there] != turned).any(axis=2)
+        pixels[there] = ground
+        legend.draw(renderer)
+        ink = shows | (pixels[there] != ground).any(axis=2)
+        self._legends[legend] = says, there, ink, ground[ink], pixels[there][ink]
 
-    def _ground(self, renderer: Any, pixels: np.ndarray) -> np.ndarray:
-        renderer.clear()
-        self.figure.patch.draw(renderer)
-        return pixels.copy()
+    def _ink(self, ax: Axes, now: tuple[Any, ...], renderer: Any, pixels: np.ndarray) -> Ink:
+        """The pixels that a panel's axes colour; NOTHING where an image lies below them."""
+        kept = self._kept.setdefault(ax, {})
+        ink = kept.pop(now) if now in kept else self._draw_ink(ax, renderer, pixels)
+        kept[now] = ink
+        if len(kept) > KEYS:
+            del kept[next(iter(kept))]
+        return ink
 
-    def _ink(self, ax: Axes, renderer: Any, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels that a panel's axes colour: mask [height, width], colours [n, 4]; NOTHING where an image lies below them."""
-        ground = self._ground(renderer, pixels)
+    def _draw_ink(self, ax: Axes, renderer: Any, pixels: np.ndarray) -> Ink:
+        assert self._ground is not None
+        np.copyto(pixels, self._ground)
         ax.patch.draw(renderer)
         for artist in order(ax):
             if isinstance(artist, Axis):
                 artist.draw(renderer)
-        mask = (pixels.view(np.uint32) != ground.view(np.uint32))[..., 0]
+        mask = (pixels.view(np.uint32) != self._ground.view(np.uint32))[..., 0]
         if ax.images:
             box, height = ax.bbox, len(mask)
             rows = slice(max(0, int(height - box.y1) - 2), int(height - box.y0) + 3)
             if mask[rows, max(0, int(box.x0) - 2) : int(box.x1) + 3].any():
-                return np.zeros_like(mask), NOTHING
-        return mask, pixels[mask]
+                return NOTHING
+        return np.flatnonzero(mask), pixels[mask]

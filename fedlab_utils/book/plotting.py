@@ -90,8 +90,9 @@ def new_figure(
     return figure, axes
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file, written for speed: an app does this at every move of a slider.
+def webp(figure: Figure) -> bytes:
+    """The figure as the bytes of a lossless WebP file: an app does this at every move of a slider, and a PNG of the same pixels
+    takes half as long again to write and is half as large again.
 
     The first call, in the reader's thread, lays the figure out and makes its ticks, in the style of the book. Later ones, in
     any thread, keep that layout, which keeps the axes still, and draw what has changed; they leave Matplotlib's settings alone.
@@ -106,15 +107,15 @@ def png(figure: Figure) -> bytes:
             pixels = np.asarray(canvas.buffer_rgba())
         else:
             pixels = redraw(figure)
-        Image.fromarray(pixels[:, :, :3]).save(buffer, "png", compress_level=1)
+        Image.fromarray(pixels[:, :, :3]).save(buffer, "webp", lossless=True, quality=0, method=0)
     return buffer.getvalue()
 
 
 def image_tag(data: bytes, alt: str) -> str:
-    """An HTML <img> that holds a PNG itself. Decoded before it is shown, so that replacing it does not flicker."""
+    """An HTML <img> that holds a WebP file itself. Decoded before it is shown, so that replacing it does not flicker."""
     source = base64.b64encode(data).decode()
     style = f"display:block;width:100%;max-width:{WIDEST}px;height:auto"
-    return f'<img decoding="sync" style="{style}" alt="{html.escape(alt)}" src="data:image/png;base64,{source}">'
+    return f'<img decoding="sync" style="{style}" alt="{html.escape(alt)}" src="data:image/webp;base64,{source}">'
 
 
 class Still:

@@ -37,8 +37,8 @@ class History:
     brings clients a model to begin with, when they come for the first time: the dense model of the day, or the first one
     coded or as its seed, with what goes with it once (a mask, frozen weights); the rest brings updates. train_seconds,
     codec_seconds, eval_seconds: wall clock, which together are the round's. setup_seconds: before the first round (graphs
-    not built yet are built in it). seed, versions, compiled (local training by XLA): what the numbers depend on. weights: the global weights after the last
-    round, as model.get_weights().
+    not built yet are built in it). seed, versions, compiled (local training by XLA): what the numbers depend on. weights:
+    the global weights after the last round, as model.get_weights().
     """
 
     accuracy: list[float] = field(default_factory=list)
@@ -61,8 +61,9 @@ class History:
         return np.cumsum(np.add(self.uplink_bytes, self.downlink_bytes, dtype=np.int64))
 
     def save(self, path: str | Path) -> None:
-        """Write a CSV table, a line a round; seed, versions, set-up time and whether XLA compiled stand in every line. Not the weights."""
-        constant: dict[str, float | str] = {"setup_seconds": self.setup_seconds, "seed": self.seed, "compiled": int(self.compiled)}
+        """Write a CSV table, a line a round; set-up time, seed, compiled and versions in every line. Not the weights."""
+        constant: dict[str, float | str] = {"setup_seconds": self.setup_seconds, "seed": self.seed}
+        constant |= {"compiled": int(self.compiled)}
         constant |= {f"version_{name}": version for name, version in self.versions.items()}
         names = [name for name in self._columns() if name not in _OPTIONAL or getattr(self, name)]
         with open(path, "w", newline="", encoding="utf-8") as file:

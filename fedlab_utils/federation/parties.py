@@ -153,8 +153,8 @@ def train_locally(
 ) -> list[Trained]:  # fmt: skip
     """Local training of some clients in round `number` (from 0), all from the same weights.
 
-    samples: tensors x, y that the clients' indices point into. compiled: by XLA. Without it, the same bits for a client whether it trains with `chunk=1` or
-    alone, on a machine of its own kind.
+    samples: tensors x, y that the clients' indices point into. compiled: by XLA. Without it, the same bits for a client
+    whether it trains with `chunk=1` or alone, on a machine of its own kind.
     """
     parts, numbers = [client.samples for client in members], [client.number for client in members]
     batches = plan_batches(parts, [stream(seed, Purpose.BATCHES, number, n) for n in numbers], local_epochs, batch_size)

@@ -81,9 +81,9 @@ def simulate(
     every round the model is tried on them too (history.validation_accuracy), and the test set stays for the end. chunk: how
     many clients are trained at once, by default as many as fit in about 128 MiB. compile: whether XLA compiles local training,
     which takes half the time a round and some 0.4 s to begin; "auto" does so where the rounds asked for repay it and the
-    model allows it, that is, has dense layers only (history.compiled). Both ways agree to float noise. seed: fixes selection, batches, random layers
-    and stochastic rounding; the same seed gives the same history on one machine. on_round(history): called after each round,
-    stops by returning False. progress: show a bar. Returns a History. A round's downlink brings its clients up to date before
+    model allows it, that is, has dense layers only (history.compiled). Both ways agree to float noise. seed: fixes selection,
+    batches, random layers and stochastic rounding; the same seed gives the same history on one machine. on_round(history):
+    called after each round, stops by returning False. progress: show a bar. Returns a History. A round's downlink brings its clients up to date before
     they train; history.first_model_bytes is the part of it that first models cost. The update made by the last round is sent to
     nobody and costs nothing.
     ValueError or TypeError for an argument out of range, an empty client, more clients per round than clients, a validation

@@ -13,11 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..validation import require_choice
-
 CORES = os.cpu_count() or 1
 CORE_THREADS = ThreadPoolExecutor(CORES, thread_name_prefix="clients")  # its threads start when they are first needed
-COMPILE = ("auto", True, False)
 # Compiling takes 0.3 to 0.5 s longer than building a graph, and saves half a nanosecond a weight and step of a client.
 WORTH_COMPILING = 1_500_000_000
 
@@ -30,7 +27,8 @@ def is_compiled(compile: str | bool, can: bool, work: int, chunk: int) -> bool:
     cannot.
     """
     if not isinstance(compile, (bool, np.bool_)):
-        require_choice("compile", compile, COMPILE)
+        if compile != "auto":
+            raise ValueError(f'compile must be "auto", True or False, got {compile!r}')
         return can and chunk > CORES and work >= WORTH_COMPILING
     if compile and not can:
         raise ValueError('compile=True: XLA does not suit this model, whose clients are trained one by one: pass compile="auto"')

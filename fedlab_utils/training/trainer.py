@@ -164,6 +164,8 @@ class Learner:
         n_clients, steps, _ = indices.shape
         rates = np.full(steps, self._rate, np.float32) if rates is None else np.asarray(rates, np.float32)
         graph = self._graphs.compiled if compiled else self._graphs.train
+        if graph is None:
+            raise ValueError("XLA does not suit this model, whose clients are trained one by one: compiled=False")
 
         def train(group: slice) -> tuple[list[Any], Any]:
             count = group.stop - group.start

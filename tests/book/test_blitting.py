@@ -50,7 +50,7 @@ def differing(name):
             picture.guess = 0.7 if name == "lab" else 7.0
         picture.draw(one)
         if place == 0:
-            plotting.png(picture.figure)
+            plotting.webp(picture.figure)
         kept = blitting.redraw(picture.figure).copy()
         wrong += not np.array_equal(kept, full(picture.figure))
         assert (kept[..., :3] != 255).any()

@@ -4,29 +4,22 @@ Screenshots go to the folder named by FEDLAB_SCREENSHOTS, if it is set.
 """
 
 import base64
-import contextlib
 import io
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
-from urllib.request import urlopen
 
 import nbformat
 import numpy as np
 import pytest
 from PIL import Image
+from served import CHROMIUM, app, chromium, jupyterlab, open_and_run, unlocked
 
 from fedlab_utils.book import colours
 from fedlab_utils.book.bookshelf import shelve
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--no-first-run", "--disable-dev-shm-usage"]  # fmt: skip
 LOSSY, UPLINK, TOTAL, BROWN, VIOLET = (
     tuple(int(colour[place : place + 2], 16) for place in (1, 3, 5))
     for colour in (colours.LOSSY, colours.UPLINK, colours.TOTAL, colours.BROWN, colours.VIOLET)
@@ -73,33 +66,14 @@ def server(tmp_path_factory):
         apps.cells = [nbformat.v4.new_code_cell(code) for code in asking]
         nbformat.write(apps, root / "notebooks" / edition / "questions.ipynb")
         shelve(edition, root)
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
-               "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]  # fmt: skip
-    with open(home / "lab.log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HOME": str(home)}, cwd=root)
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(120):
-        try:
-            urlopen(f"{url}/api", timeout=1)
-            break
-        except OSError:
-            time.sleep(0.5)
-    yield url
-    process.terminate()
-    process.wait(20)
+    with jupyterlab(root, home) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
@@ -109,20 +83,6 @@ def page(browser):
     page.set_default_timeout(60_000)
     yield page
     context.close()
-
-
-def open_and_run(page, server, path: str) -> None:
-    page.goto(f"{server}/lab/tree/notebooks/{path}?reset")  # without the tabs of the test before
-    page.wait_for_selector(".jp-Notebook .jp-Cell")
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # the kernel has started by itself
-    assert page.locator(".jp-Dialog, .Toastify__toast").count() == 0, "the reader is asked something"
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    from playwright.sync_api import TimeoutError as NotSeen
-
-    with contextlib.suppress(NotSeen):  # a few cells, in a kernel that knows them, may be done sooner than one looks
-        page.get_by_text("Python 3 (ipykernel) | Busy").wait_for(timeout=15_000)
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=180_000)
 
 
 def shoot(page, name: str) -> None:
@@ -139,24 +99,6 @@ def pixels(image) -> np.ndarray:
 
 def count(picture: np.ndarray, colour) -> int:
     return int((np.abs(picture - colour).sum(axis=2) < 40).sum())
-
-
-def app(page, code: str):
-    """The app that a cell with this code shows: the output that holds sliders and a picture."""
-    cell = page.locator(".jp-CodeCell", has_text=code)
-    found = cell.locator(".jp-OutputArea-output:has(.jupyter-widgets img)").first
-    found.wait_for(timeout=120_000)
-    found.scroll_into_view_if_needed()
-    return found
-
-
-def unlocked(app, which: int = 1):
-    """The which-th slider of an app, once it can be moved, with the keyboard on it."""
-    slider = app.locator(".noUi-target").nth(which - 1)
-    slider.and_(app.locator(":not([disabled])")).wait_for()
-    handle = slider.locator(".noUi-handle")
-    handle.focus()
-    return handle
 
 
 def wait_for_alt(image, text: str, seconds: float) -> float:
@@ -267,12 +209,12 @@ def test_the_apps_of_chapter_4(page, server, language):
     picture = pixels(image)
     assert count(picture, UPLINK) > 100 and count(picture, TOTAL) > 100, "uplink and total are drawn apart"
     for k in range(3):  # leave a few runs in grey
-        handle = unlocked(lab, 2)
+        handle = unlocked(lab, 3)
         handle.press("ArrowRight")
         wait_for_alt(image, text["keep"].format([2, 5, 10][k]), 30)
         wait_for_alt(image, text["rounds"], 60)
     shoot(lab, f"lab_{language}")
-    handle = unlocked(lab, 5)  # clients, k, bits, local epochs, rounds: 10 → 20
+    handle = unlocked(lab, 6)  # clients, a round, k, bits, local epochs, rounds: 10 → 20
     handle.press("ArrowRight")
     stop = lab.get_by_role("button", name=text["stop"])
     page.wait_for_function("button => !button.disabled", arg=stop.element_handle())

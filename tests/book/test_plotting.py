@@ -83,7 +83,7 @@ def a_run(rounds):
 def test_while_an_app_draws_in_its_thread_the_reader_plots_with_her_own_settings(hers, monkeypatch):
     picture = tff.BitsPicture()
     picture.draw(a_run(1))
-    plotting.png(picture.figure)
+    plotting.webp(picture.figure)
     inside, leave, draw = threading.Event(), threading.Event(), plotting.redraw
 
     def slow(figure):
@@ -92,7 +92,7 @@ def test_while_an_app_draws_in_its_thread_the_reader_plots_with_her_own_settings
         return draw(figure)
 
     monkeypatch.setattr(plotting, "redraw", slow)
-    thread = threading.Thread(target=plotting.png, args=(picture.figure,))
+    thread = threading.Thread(target=plotting.webp, args=(picture.figure,))
     thread.start()
     assert inside.wait(30)
     ax = Figure().subplots()
@@ -111,7 +111,7 @@ def test_a_picture_keeps_its_style_whatever_the_reader_sets_later():
             picture.guess = 20.0 if rounds == 3 else None  # which makes the axis longer
             with matplotlib.rc_context(settings if rounds else {}):
                 picture.draw(a_run(rounds))
-                yield plotting.png(picture.figure)
+                yield plotting.webp(picture.figure)
 
     settings = {name: value for name, value in HERS.items() if name != "font.size"}  # of which the number of ticks depends
     assert list(pictures(settings)) == list(pictures({}))

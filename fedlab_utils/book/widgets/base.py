@@ -11,7 +11,7 @@ import ipywidgets as w
 from ...language import say
 from ..colours import ALERT, PAPER
 from ..exercises.asking import Prediction
-from ..plotting import WIDEST, image_tag, png
+from ..plotting import WIDEST, image_tag, webp
 
 CONTROL = w.Layout(width="auto", min_width="0")  # as wide as its column
 LABEL = {"description_width": "112px"}
@@ -108,7 +108,7 @@ class Explorer(w.VBox):
         try:
             data = self.compute(**self.parameters())
             self.picture.draw(data)
-            self.image.value = image_tag(png(self.picture.figure), self.picture.alt(data))
+            self.image.value = image_tag(webp(self.picture.figure), self.picture.alt(data))
             self.mathematics.value = self.formula(data)
             self.message.value = ""
         except Exception as error:

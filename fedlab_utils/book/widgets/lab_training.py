@@ -29,8 +29,9 @@ DOWNLINKS = ("float32", "8 bits", "uplink")
 
 
 class LabParameters(NamedTuple):
-    """One position of all controls. cohort: clients a round, of n_clients. bits: 32 means float32. k: fraction kept, 1.0 means all. downlink "uplink": as the uplink.
+    """One position of all controls. cohort: clients a round, of n_clients. bits: 32 means float32.
 
+    k: fraction kept, 1.0 means all. downlink "uplink": as the uplink.
     error_feedback: kept for every lossy direction, also where it does harm: section 5.2 asks to see that.
     """
 

@@ -11,7 +11,7 @@ from tqdm.notebook import tqdm_notebook
 
 from ...language import percent_sign, say
 from ..exercises.asking import Prediction, compare
-from ..plotting import DRAWING, image_tag, png
+from ..plotting import DRAWING, image_tag, webp
 from .base import buttons, error_box, frame_layout, panel, set_disabled
 from .worker import Newest, Worker
 
@@ -32,8 +32,8 @@ class TrainingApp(w.VBox):
 
     A subclass calls `frame`, then `lay_out`, and gives `parameters()`, the present position; `rounds_of(position)`;
     `train(position, on_round)`, which calls on_round(run so far) after every round, with what it does not change any more,
-    stops where that returns False, and returns the run; `rounds_done(run)`; `percent(run)`, its last accuracy; `formula(run)`; and `to_question()`, which moves
-    a control to what the question asks, and so starts that training.
+    stops where that returns False, and returns the run; `rounds_done(run)`; `percent(run)`, its last accuracy;
+    `formula(run)`; and `to_question()`, which moves a control to what the question asks, and so starts that training.
 
     What the picture, the bar and the texts hold is changed under `DRAWING` only, and by a training only while no newer
     position waits; its last picture is drawn before the next training begins: so an older run is never drawn over a newer
@@ -160,5 +160,5 @@ class TrainingApp(w.VBox):
         """Draw a run, and write its formula."""
         with DRAWING:
             self.picture.draw(run)
-            self.image.value = image_tag(png(self.picture.figure), self.picture.alt(run))
+            self.image.value = image_tag(webp(self.picture.figure), self.picture.alt(run))
             self.mathematics.value = self.formula(run)

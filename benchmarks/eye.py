@@ -1,0 +1,188 @@
+"""What the reader's eye waits for: from a move of a slider to new pixels, in JupyterLab in headless Chromium; and the lab.
+
+    .venv/bin/python benchmarks/eye.py                  # all apps, twenty moves each, and the live lab: three minutes
+    .venv/bin/python benchmarks/eye.py quantization lab # some
+
+Of each app: the kernel's share of a move (computing, drawing what changed, encoding), measured in this process, in time of the processor; a full
+drawing of the same figure beside it, in turns, which is the calibration of the machine; and the time from the key press to the new
+picture decoded and painted, measured in the browser. The load of the machine is printed with them.
+Of the lab: until it stands, until the first point after a move, until ten rounds are drawn; and a round of the same training
+without an app. What trains at each move (`pruning`) waits for its training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import nbformat
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+from served import app, chromium, jupyterlab, open_and_run, unlocked  # noqa: E402
+
+import fedlab_utils as fl  # noqa: E402
+
+SETUP = """import fedlab_utils as fl
+fl.use_language("en")
+data, model = fl.load_mnist(), fl.central.mlp(128)
+images = data.x_test[:3]
+weights = fl.central.train(model, data.x_train[:20_000], data.y_train[:20_000])"""
+# Of each app: the code of its cell, and which slider is moved. Apps that train round by round are like the lab.
+APPS = {
+    "reading": ("fl.widgets.images_per_update()", 1),
+    "cost": ("fl.widgets.cost_calculator(predict=False)", 1),
+    "lossless": ("fl.widgets.compression_explorer(predict=False)", 2),
+    "quantization": ("fl.widgets.quantization_explorer(predict=False)", 1),
+    "sparsification": ("fl.widgets.sparsification_explorer(predict=False)", 1),
+    "coding": ("fl.widgets.coding_explorer(predict=False)", 1),
+    "distillation": (
+        "fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3], predict=False)", 1),
+    "pruning": ("fl.widgets.pruning_explorer(weights, predict=False)", 1),
+}  # fmt: skip
+LAB = "fl.widgets.live_lab(predict=False)"
+MOVES = 20
+# Resolves with the milliseconds from the key press until a picture that was not there before is decoded and painted.
+WATCH = """output => new Promise(resolve => {
+  let pressed;
+  document.addEventListener("keydown", event => { pressed ??= event.timeStamp; }, {capture: true, once: true});
+  const before = output.querySelector("img").src;
+  const observer = new MutationObserver(async () => {
+    const image = output.querySelector("img");
+    if (!image || image.src === before) return;
+    observer.disconnect();
+    await image.decode().catch(() => null);
+    requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - pressed)));
+  });
+  observer.observe(output, {subtree: true, childList: true, attributes: true});
+  window.watching = true;
+})"""
+
+
+def in_the_kernel(code: str, which: int, names: dict[str, Any]) -> tuple[float, float]:
+    """Medians, in milliseconds of processor: a move of the which-th slider, and a full drawing of the same figure, in turns."""
+    import ipywidgets as w
+
+    made = eval(code, names)
+    kinds = w.SelectionSlider, w.IntSlider, w.FloatSlider, w.FloatLogSlider
+    slider = [control for control in made.controls.values() if isinstance(control, kinds)][which - 1]
+    slider.unobserve_all("value")  # the move is timed below
+    trait, *stops = neighbours(slider)
+    moves, drawings = [], []
+    for step in range(MOVES + 2):
+        setattr(slider, trait, stops[step % 2])
+        before = time.process_time()
+        made.refresh()
+        between = time.process_time()
+        made.picture.figure.canvas.draw()
+        moves.append(between - before)
+        drawings.append(time.process_time() - between)
+    return 1e3 * median(moves[2:]), 1e3 * median(drawings[2:])
+
+
+def neighbours(slider: Any) -> tuple[str, Any, Any]:
+    """The trait that moves a slider, the stop beside the one where it stands, and that one."""
+    if hasattr(slider, "options"):
+        return "index", slider.index - 1 if slider.index else 1, slider.index
+    return "value", slider.value + (slider.step if slider.value == slider.min else -slider.step), slider.value
+
+
+def in_the_page(page: Any, code: str, which: int) -> list[float]:
+    """Milliseconds from the key press to new pixels, of each move."""
+    output = app(page, code.partition("(")[0])
+    handle, waited = unlocked(output, which), []
+    at_the_end = float(handle.get_attribute("aria-valuenow")) >= float(handle.get_attribute("aria-valuemax"))
+    keys = ("ArrowLeft", "ArrowRight") if at_the_end else ("ArrowRight", "ArrowLeft")  # to and fro
+    for step in range(MOVES):
+        element = output.element_handle()
+        page.evaluate("() => { window.watching = false; }")
+        page.evaluate("output => { window.seen = (" + WATCH + ")(output); }", element)
+        page.wait_for_function("() => window.watching")
+        handle.press(keys[step % 2])
+        waited.append(float(page.evaluate("() => window.seen")))
+        page.wait_for_timeout(60)
+    return waited
+
+
+def lab_in_the_page(page: Any) -> dict[str, list[float]]:
+    """Seconds of several runs of ten rounds: until the first point, and until the last."""
+    lab = app(page, LAB.partition("(")[0])
+    first, last = [], []
+    page.wait_for_timeout(5000)  # the graph is built
+    for step in range(6):
+        handle, image = unlocked(lab, 3), lab.locator("img")
+        begun, was = time.perf_counter(), image.get_attribute("src")
+        handle.press("ArrowLeft" if step < 4 else "ArrowRight")
+        while image.get_attribute("src") == was:
+            time.sleep(0.005)
+        first.append(time.perf_counter() - begun)
+        while "after 10 rounds" not in (image.get_attribute("alt") or ""):
+            time.sleep(0.005)
+        last.append(time.perf_counter() - begun)
+        page.wait_for_timeout(500)
+    return {"first point": first[1:], "ten rounds": last[1:]}
+
+
+def lab_in_the_kernel() -> dict[str, float]:
+    """Seconds until the lab stands, in this process, which has trained already; a round of the same training without it."""
+    begun = time.perf_counter()
+    lab = fl.widgets.live_lab(predict=False)
+    stands = time.perf_counter() - begun
+    lab.wait(120)
+    data, clients = fl.load_mnist(), fl.partition_iid(fl.load_mnist().y_train, n_clients=100, seed=0)
+    rounds = {}
+    for compile in (False, True, False, True):
+        history = fl.simulate(fl.models.document_mlp(seed=0), data, clients, rounds=10, compile=compile)
+        rounds[compile] = median(history.train_seconds[1:])
+    return {"stands": stands, "round, XLA": rounds[True], "round, no XLA": rounds[False]}
+
+
+def load() -> str:
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[*APPS, "lab", []], help="of apps; all by default")
+    wanted = parser.parse_args().names or [*APPS, "lab"]
+    fl.use_language("en")
+    names: dict[str, Any] = {}
+    exec(SETUP, names)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {load()}")
+    kernel = {name: in_the_kernel(*APPS[name], names) for name in wanted if name != "lab"}
+    print(f"measured in the kernel, {load()}")
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as home:
+        notebook = nbformat.v4.new_notebook(metadata=nbformat.read(ROOT / "notebooks" / "en" / "00_start.ipynb", 4).metadata)
+        codes = [SETUP, *(APPS[name][0] for name in wanted if name != "lab"), *([LAB] if "lab" in wanted else [])]
+        notebook.cells = [nbformat.v4.new_code_cell(code) for code in codes]
+        (Path(folder) / "notebooks").mkdir()
+        nbformat.write(notebook, Path(folder) / "notebooks" / "eye.ipynb")
+        with jupyterlab(Path(folder), Path(home)) as server, chromium() as browser:
+            page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+            page.set_default_timeout(60_000)
+            open_and_run(page, server, "eye.ipynb")
+            print(f"{'app':<16}{'kernel':>8}{'full drawing':>14}{'ratio':>7}   to pixels: median, 95th percentile (ms)")
+            for name in kernel:
+                waited = in_the_page(page, *APPS[name])
+                share, full = kernel[name]
+                print(f"{name:<16}{share:>8.1f}{full:>14.1f}{share / full:>7.2f}   {np.median(waited):.0f}, "
+                      f"{np.percentile(waited, 95):.0f}   {load()}")  # fmt: skip
+            if "lab" in wanted:
+                found = lab_in_the_page(page)
+                for what, seconds in found.items():
+                    print(f"lab: {what} after {median(seconds):.2f} s, at most {max(seconds):.2f}   {load()}")
+    if "lab" in wanted:
+        for what, seconds in lab_in_the_kernel().items():
+            print(f"lab: {what} {seconds:.3f} s   {load()}")
+
+
+if __name__ == "__main__":
+    main()
