@@ -28,6 +28,7 @@ from .lab_training import (
     train_lab,
 )
 from .training import TrainingApp, waiting
+from .units import in_formula
 
 
 class LiveLab(TrainingApp):
@@ -132,7 +133,8 @@ def formula(run: Run) -> str:
         return f"$${averaging}$$ {legend}"
     rounds = len(run.uplink_mb[0])
     megabytes = run.uplink_mb[0][-1]
-    quotient = rf"\frac{{{megabytes:.4f}\ \mathrm{{MB}}}}{{{rounds}\cdot{COHORT}}}={megabytes * 1e6 / rounds / COHORT:,.0f}"
+    message = in_formula(megabytes * 1e6 / rounds / COHORT)
+    quotient = rf"\frac{{{megabytes:.4f}\ \mathrm{{MB}}}}{{{rounds}\cdot{COHORT}}}={message}"
     words = say("bytes a message", "字节/消息")
     return rf"$${averaging}$$ {legend} $${quotient}\ \text{{{words}}}$$"
 
