@@ -221,7 +221,7 @@ def formula(data: CostData) -> str:
         rf"={in_formula(data.total_bytes)}"
     )
     seconds, count = say("seconds", "秒"), say("bytes in all", "字节（总计）")
-    return rf"$${up}\ \text{{{seconds}}},\qquad {down}\ \text{{{seconds}}}$$ $${total}\ \text{{{count}}}$$"
+    return rf"$${up}\ \text{{{seconds}}}$$ $${down}\ \text{{{seconds}}}$$ $${total}$$ {count}"
 
 
 def cost_calculator(predict: bool = True) -> Explorer:
