@@ -148,7 +148,7 @@ class CostPicture:
         """On a logarithmic axis a bar's length would say nothing: it has no zero to begin at."""
         places = self._rows(ax, rows)
         texts = [ax.annotate("", (1, y), (9, 0), textcoords="offset points", va="center", fontsize=9) for y in places]
-        look = {"marker": "o", "ls": "none", "ms": 8, "mfc": "none", "mew": 1.8, "clip_on": False}  # whole at the ends of the axis as well
+        look = {"marker": "o", "ls": "none", "ms": 8, "mfc": "none", "mew": 1.8, "clip_on": False}  # whole at the axis ends
         dots = [ax.plot(1, y, mec=c, **look)[0] for y, c in zip(places, colours, strict=True)]
         ax.set(xscale="log", xlim=limits, ylim=(-0.5, len(rows) - 0.5))
         ax.set_xticks(10.0 ** np.arange(np.log10(limits[0]), np.log10(limits[1]) + 0.5, 3))
