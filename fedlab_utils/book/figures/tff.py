@@ -147,7 +147,7 @@ def against_simulator(theirs: np.ndarray, ours: np.ndarray) -> Still:
                 f"{last[0]:.1f}% 与 {last[1]:.1f}%，各 {len(theirs)} 个种子")
         )  # fmt: skip
         right.set(xlabel=say("round", "轮次"), ylabel=say("percentage points", "百分点"))
-        right.set_ylim(-1.35 * spread, 1.35 * spread)
+        right.set_ylim(-1.8 * spread, 1.8 * spread)
         right.set_title(say(f"Seed by seed: at most {apart:.1f} points apart", f"同一种子：最多相差 {apart:.1f} 个百分点"))
         left.legend(loc="lower right")
         right.legend(loc="lower right", fontsize=8)
