@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/eye.py                  # all apps, twenty moves each, and the live lab: three minutes
     .venv/bin/python benchmarks/eye.py quantization lab # some
 
-Of each app: the kernel's share of a move (computing, drawing what changed, encoding), measured in this process, in time of the processor; a full
-drawing of the same figure beside it, in turns, which is the calibration of the machine; and the time from the key press to the new
-picture decoded and painted, measured in the browser. The load of the machine is printed with them.
+Of each app: the kernel's share of a move (computing, drawing what changed, encoding), measured in this process, in time of
+the processor; a full drawing of the same figure beside it, in turns, which is the calibration of the machine; and the time
+from the key press to the new picture decoded and painted, measured in the browser. The load is printed with them.
 Of the lab: until it stands, until the first point after a move, until ten rounds are drawn; and a round of the same training
 without an app. What trains at each move (`pruning`) waits for its training.
 """

@@ -124,7 +124,7 @@ def quantization_app():
 
 def sparsification_app():
     picture = sparsification.SparsificationPicture()
-    yield from ((picture, sparsification.compute(k)) for k in (0.1, 0.01, 1.0))
+    yield from ((picture, sparsification.compute(k)) for k in (0.1, 0.01, 0.5, 1.0))
 
 
 def coding_app():
@@ -190,6 +190,11 @@ def lab_app():
             picture.keep(runs[number - 1])
         if number in (0, 3, 11):
             yield picture, one
+    falls = [0.77, 0.86, 0.84, 0.7]  # the curve ends from above
+    picture.forget()
+    picture.keep(run(lab_training.LabParameters(bits=1), 0.9, 1.27, 42))
+    steps = [[1.27 * n / 4 for n in range(1, 5)], [42 * n / 4 for n in range(1, 5)]]
+    yield picture, lab_training.Run(lab_training.LabParameters(bits=1, rounds=4), [falls], *([step] for step in steps))
 
 
 def partitions_app():
@@ -200,6 +205,7 @@ def partitions_app():
     yield picture, look(position(), done)
     picture.keep(look(position(), done))
     yield picture, look(position("shards"), done)
+    yield picture, look(position("shards", shards=1), partitions.Run(done.accuracy, 0.16))
 
 
 def pruning_app():

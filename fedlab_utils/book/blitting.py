@@ -104,7 +104,7 @@ class Layers:
         return pixels
 
     def _legend(self, legend: Legend, renderer: Any, pixels: np.ndarray) -> None:
-        """Draw a legend (of a fixed place), or lay down what it made before where it says the same and the same lies beneath."""
+        """Draw a legend (of a fixed place), or lay down what it made before where it says the same on the same ground."""
         parts = zip(legend.get_texts(), legend.legend_handles, strict=True)
         place = legend.axes.get_position().bounds
         says = place, legend.get_visible(), *((t.get_text(), t.get_visible(), h is not None and h.get_visible()) for t, h in parts)

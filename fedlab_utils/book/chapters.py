@@ -145,10 +145,9 @@ def _table(kind: str, language: str, book: Sequence[Chapter]) -> str:
         head = {"en": ("chapter", "in brief"), "zh": ("章", "简介")}[language]
         rows = [(_link(chapter, language, " ", f"notebooks/{language}/"), _brief(chapter, language)) for chapter in book]
     else:
-        head = {"en": ("Chapter", "What is in it", "Time"), "zh": ("章", "内容", "时间")}[language]
-        unit = {"en": "minutes", "zh": "分钟"}[language]
+        head = {"en": ("Chapter", "What is in it", "Minutes"), "zh": ("章", "内容", "分&NoBreak;钟")}[language]
         rows = [
-            (_link(chapter, language, ". ", ""), _brief(chapter, language), f"{chapter.minutes} {unit}")
+            (_link(chapter, language, ". ", ""), _brief(chapter, language), str(chapter.minutes))
             for chapter in book
             if chapter.module
         ]

@@ -2,7 +2,7 @@
 
 A role's colour stands for that role and nothing else; what is none of the roles (codecs that are compared, clients, layers)
 takes from `SERIES`. All of them but EARLIER may be text: at least 4.5 to 1 against white (WCAG 2.2, 1.4.3), and all are at
-least 3 to 1 (1.4.11). `tests/book/test_colours.py` computes this, looks for the roles in every figure and app, and lets
+least 3 to 1 (1.4.11). `tests/book` computes this, looks for the roles in every figure and app, and lets
 colours that a colour-blind reader confuses meet in one panel only where their marks differ as well.
 """
 

@@ -14,15 +14,17 @@ DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -
 ROUNDS_OUT = 6  # how often one more step away is tried before a label stays where it is nearest
 
 
-def spread(ax: Axes, labels: Sequence[Annotation], marker: float = 9, others: Sequence[tuple[float, float]] = ()) -> None:
+def spread(ax: Axes, labels: Sequence[Annotation], marker: float = 9, lines: Sequence[np.ndarray] = ()) -> None:
     """Move labels, made with textcoords="offset points", so that they cover neither each other nor a point.
 
-    labels: with their point in `xy`, in data coordinates, and their text. marker: size of the points in points. others:
-    further points that are to be seen. Limits and layout of the axes must be set. The first label has the first choice.
+    labels: with their point in `xy`, in data coordinates, and their text. marker: size of the points in points. lines: what a
+    label keeps clear of as well, where there is room: [points, 2] each, in data coordinates. Limits and layout of the axes
+    must be set. The first label has the first choice.
     """
     figure: Any = ax.figure
     unit = figure.dpi / 72
-    points = [ax.transData.transform(place) for place in (*(label.xy for label in labels), *others)]
+    points = [ax.transData.transform(place) for place in (label.xy for label in labels)]
+    along = np.concatenate([np.empty((0, 2)), *(_along(ax.transData.transform(line), unit) for line in lines if len(line) > 1)])
     half = marker * unit / 2
     taken = [(x - half, y - half, x + half, y + half) for x, y in points]
     left, bottom, right, top = ax.bbox.extents
@@ -32,24 +34,33 @@ def spread(ax: Axes, labels: Sequence[Annotation], marker: float = 9, others: Se
             continue
         box = label.get_window_extent(renderer)
         wide, high = box.width / 2, box.height / 2
-        chosen = None
-        for out in range(1, ROUNDS_OUT + 1):
+        free = []
+        for out in range(ROUNDS_OUT):
             for across, up in DIRECTIONS:
-                cx = x + across * (half + wide + 1 + (out - 1) * half)
-                cy = y + up * (half + high + 1 + (out - 1) * half)
+                cx = x + across * (half + wide + 1 + out * half)
+                cy = y + up * (half + high + 1 + out * half)
                 here = (cx - wide, cy - high, cx + wide, cy + high)
                 inside = here[0] >= left and here[1] >= bottom and here[2] <= right and here[3] <= top
                 if inside and not any(_meet(here, other) for other in taken):
-                    chosen = here
-                    break
-            if chosen is not None:
-                break
-        if chosen is None:
-            chosen = (x - wide, y + half, x + wide, y + half + 2 * high)
+                    free.append(here)
+        clear = (here for here in free if not _crossed(here, along))
+        chosen = next(clear, free[0] if free else (x - wide, y + half, x + wide, y + half + 2 * high))
         taken.append(chosen)
         middle = np.array([(chosen[0] + chosen[2]) / 2 - x, (chosen[1] + chosen[3]) / 2 - y]) / unit
         label.set(ha="center", va="center")
         label.xyann = (float(middle[0]), float(middle[1]))
+
+
+def _along(corners: np.ndarray, unit: float) -> np.ndarray:
+    """Places along a line, so near to each other that no label lies between two of them: [many, 2], pixels."""
+    lengths = np.hypot(*np.diff(corners, axis=0).T)
+    where = np.concatenate([[0.0], np.cumsum(lengths)])
+    many = np.arange(0, where[-1], 3 * unit)
+    return np.stack([np.interp(many, where, corners[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def _crossed(box: tuple[float, float, float, float], along: np.ndarray) -> bool:
+    return bool(((along > box[:2]) & (along < box[2:])).all(axis=1).any())
 
 
 def _meet(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:

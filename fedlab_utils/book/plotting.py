@@ -178,8 +178,8 @@ def whole_numbers(axis: Axis) -> None:
 
 
 def plain_log_axis(axis: Axis) -> None:
-    """Numbers on a logarithmic axis as people write them: 0.1, 1, 10."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    """Numbers on a logarithmic axis as people write them, and as the texts of the book do: 0.1, 1, 10,000."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.9g}"))
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -83,9 +83,9 @@ def simulate(
     which takes half the time a round and some 0.4 s to begin; "auto" does so where the rounds asked for repay it and the
     model allows it, that is, has dense layers only (history.compiled). Both ways agree to float noise. seed: fixes selection,
     batches, random layers and stochastic rounding; the same seed gives the same history on one machine. on_round(history):
-    called after each round, stops by returning False. progress: show a bar. Returns a History. A round's downlink brings its clients up to date before
-    they train; history.first_model_bytes is the part of it that first models cost. The update made by the last round is sent to
-    nobody and costs nothing.
+    called after each round, stops by returning False. progress: show a bar. Returns a History. A round's downlink brings its
+    clients up to date before they train; history.first_model_bytes is the part of it that first models cost. The update made by
+    the last round is sent to nobody and costs nothing.
     ValueError or TypeError for an argument out of range, an empty client, more clients per round than clients, a validation
     sample that a client trains on; `Diverged`, a FloatingPointError that holds the history so far, when weights or a loss are
     no longer finite, naming round and client.

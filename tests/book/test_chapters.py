@@ -165,10 +165,10 @@ TRIAL = (
 | [7 Trial](notebooks/en/07_trial.ipynb) | what; why (Linux, `make tff`) |
 | [8 Other](notebooks/en/08_other.ipynb) | more (`make flower-env`) |
 | [A page](notebooks/en/90_page.ipynb) | answers |"""),
-        ("map zh", """| 章 | 内容 | 时间 |
+        ("map zh", """| 章 | 内容 | 分&NoBreak;钟 |
 |---|---|---|
-| [7. 试](07_trial.ipynb) | 什么；为什么（Linux，`make tff`） | 50 分钟 |
-| [8. 别](08_other.ipynb) | 更多（`make flower-env`） | 40 分钟 |"""),
+| [7. 试](07_trial.ipynb) | 什么；为什么（Linux，`make tff`） | 50 |
+| [8. 别](08_other.ipynb) | 更多（`make flower-env`） | 40 |"""),
     ],
 )  # fmt: skip
 def test_a_table_is_written_between_its_marks_and_nothing_else(name, table):

@@ -1,14 +1,17 @@
-"""What is drawn can be read: no text on another, no bar without a zero, no name of what is not there. All figures, all apps."""
+"""Every figure, every app, drawn once: no text on another or on a line, no bar without a zero, no name of what is not there;
+and the law of colours (tests/colour_law.py)."""
 
 import itertools
 
 import drawn
 import numpy as np
 import pytest
+from colour_law import breaches, confused, faint
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.text import Text
 
 from fedlab_utils.book import figures
@@ -52,19 +55,24 @@ def overlaps(figure):
     for ax in figure.axes:
         legend = ax.get_legend()
         named = [*legend.get_texts(), legend.get_title()] if legend else []
-        shown = [text.get_window_extent(renderer) for text in named if text.get_visible() and text.get_text()]
+        shown = {text: text.get_window_extent(renderer) for text in named if text.get_visible() and text.get_text()}
         inside = {text for text in boxes if text.axes is ax and text not in named}
         for line in ax.lines:
             points = marked(line, ax)
             radius = line.get_markersize() * figure.dpi / 72 / 2 * 0.7
             for x, y in points:
-                for box in shown:
+                for box in shown.values():
                     if box.x0 - radius < x < box.x1 + radius and box.y0 - radius < y < box.y1 + radius:
                         found.append(f"a point of {line.get_label()} lies in the legend")
                 for text in inside & set(ax.texts):
                     box = boxes[text]
                     if box.x0 < x < box.x1 and box.y0 < y < box.y1:
                         found.append(f"{text.get_text()!r} lies on a point of {line.get_label()}")
+            stands = {text: boxes[text] for text in inside & set(ax.texts) if text.get_bbox_patch() is None}
+            opaque = legend is not None and legend.get_frame_on() and legend.get_frame().get_alpha() == 1
+            for text, box in (stands | ({} if opaque else shown)).items():
+                if crosses(line, box):
+                    found.append(f"{line.get_label()} runs through {text.get_text()!r}")
         for container in ax.containers:
             for bar in container if isinstance(container, BarContainer) else ():
                 edges = bar.get_window_extent(renderer)
@@ -74,6 +82,14 @@ def overlaps(figure):
                     if bar.get_visible() and not within and meet(box, edges, 2):
                         found.append(f"{text.get_text()!r} lies across the edge of a bar")
     return found
+
+
+def crosses(line, box):
+    """Whether a line that is drawn runs through the inner part of a box."""
+    if not is_drawn(line) or line.get_linestyle() in ("None", "none", "", " "):
+        return False
+    corners = line.get_transform().transform(np.column_stack([np.asarray(d, float) for d in line.get_data()]))
+    return Path(corners[np.isfinite(corners).all(axis=1)]).intersects_bbox(box.padded(-0.2 * box.height), filled=False)
 
 
 def marked(line, ax):
@@ -109,25 +125,24 @@ def phantoms(figure):
 
 
 def check(name, figure):
-    assert overlaps(figure) == [], name
-    assert bars_without_a_zero(figure) == [], name
-    assert phantoms(figure) == [], name
+    found = {fault.__name__: fault(figure) for fault in (overlaps, bars_without_a_zero, phantoms, breaches, confused, faint)}
+    assert {kind: places for kind, places in found.items() if places} == {}, name
 
 
 @pytest.mark.parametrize("name", drawn.NAMES)
-def test_a_figure_can_be_read(name, language):
+def test_a_figure_can_be_read_and_keeps_the_law_of_colours(name, language):
     check(name, drawn.figure(name))
 
 
 @pytest.mark.parametrize("name", drawn.QUICK)
-def test_an_app_can_be_read(name, language):
+def test_an_app_can_be_read_and_keeps_the_law_of_colours(name, language):
     for place, figure in drawn.positions(name):
         check(place, figure)
 
 
 @pytest.mark.training
 @pytest.mark.parametrize("name", drawn.TRAINING)
-def test_an_app_that_trains_can_be_read(name, language):
+def test_an_app_that_trains_can_be_read_and_keeps_the_law_of_colours(name, language):
     for place, figure in drawn.positions(name):
         check(place, figure)
 

@@ -475,7 +475,7 @@ def test_every_run_of_the_lab_has_its_number_its_name_and_its_place_in_the_words
     assert [label.get_text() for label in picture._numbers[0]] == [str(n) for n in range(1, 13)]
     listed = [left.get_text() for left, _ in picture._lines]
     assert all(text.startswith(f"{n}  ") for n, text in enumerate(listed, 1))
-    assert listed[0] == {"en": "1  1 % · 8 bit · 10×1", "zh": "1  1% · 8 位 · 10×1"}[language]
+    assert listed[0] == {"en": "1  1 % · 8 bits · 10×1", "zh": "1  1% · 8 位 · 10×1"}[language]
     said = picture.alt(runs[-1])
     best = {"en": "12, 10 by uplink, 9, 12, 10 by total", "zh": "按上行是 12、10，按总计是 9、12、10"}[language]
     assert best in said and all(text.split("  ")[1].split("\n")[0] in said for text in listed)

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 
 from ...distillation import soften
 from ...language import itemize, message_name, percent, say
-from ..colours import BROWN, DOWNLINK, EXACT, KIND_COLOURS, LOSSY, PAPER, TEAL, UPLINK, VIOLET
+from ..colours import BROWN, DOWNLINK, EXACT, KIND_COLOURS, LOSSY, TEAL, UPLINK, VIOLET
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
+from .boxes import arrow, row_of_boxes
 
 
 def _kind(kind: str) -> str:
@@ -56,7 +57,7 @@ def messages(parts: dict[tuple[float, int], tuple[int, int, int]]) -> Still:
 
 def who_stores_what() -> Still:
     """The state of both sides where messages are lossy in both directions: what each remembers, and what travels."""
-    figure, (ax,) = new_figure(1, width=9, height=2.6)
+    figure, (ax,) = new_figure(1, width=9, height=1.6)
     client = say(
         "client\ndata, never sent\nlast model received\nresidual e", "客户端\n数据（从不发送）\n上次收到的模型\n残差 e"
     )
@@ -67,14 +68,11 @@ def who_stores_what() -> Still:
     up = say("up: encode(Δ + e)", "上行：encode(Δ + e)")
     down = say("down: encode(mean Δ + e)", "下行：encode(平均 Δ + e)")
     with styled():
-        box = {"boxstyle": "round,pad=0.6", "facecolor": PAPER, "edgecolor": EXACT}
-        for place, text in ((0, client), (3, server)):
-            ax.text(place, 0, text, ha="center", va="center", fontsize=10, linespacing=1.7, bbox=box)
-        for height, start, end, colour, text in ((0.3, 0.75, 1.75, UPLINK, up), (-0.3, 1.75, 0.75, DOWNLINK, down)):
-            ax.annotate("", (end, height), (start, height), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.8})
-            ax.text(1.25, height + 0.1, text, ha="center", va="bottom", color=colour, fontsize=9)
-        ax.set(xlim=(-0.9, 4.3), ylim=(-1, 1))
+        ax.set(xlim=(0, 1), ylim=(-1, 1))
         ax.set_axis_off()
+        (_, left), (right, _) = row_of_boxes(ax, [client, server], linespacing=1.7)
+        arrow(ax, (left, 0.25), (right, 0.25), UPLINK, up)
+        arrow(ax, (right, -0.45), (left, -0.45), DOWNLINK, down)
     alt = say(
         "Two boxes. The client keeps its data, the last model it received and its residual; it sends up the sum of delta and "
         "residual, encoded. The server keeps the model, a residual of its own and the messages of past rounds; it sends down the "
@@ -130,7 +128,9 @@ def soft_targets(image: np.ndarray, logits: np.ndarray, temperatures: Sequence[f
             ax.bar(classes, soften(logits, temperature), color=VIOLET if temperature != 1 else EXACT, width=0.7)
             ax.set(ylim=(0, 1), xticks=classes, title=f"T = {temperature:g}")
             ax.tick_params(axis="x", labelsize=8)
+            ax.set_xlabel(say("class", "类别"))
             percent_axis(ax.yaxis)
+        axes[0].set_ylabel(say("probability", "概率"))
     first, second = np.argsort(-np.asarray(logits))[:2]
     shares = [percent(soften(logits, t)[second]) for t in temperatures]
     alt = say(

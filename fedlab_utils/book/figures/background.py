@@ -48,7 +48,7 @@ def _show(ax, picture, title="", colour=EXACT, frame=FRAME) -> None:
 
 def server_view(images: np.ndarray, labels: np.ndarray) -> Still:
     """What a server sees to which all data are sent: every image and its label. images: float [n, 28, 28], labels: int [n]."""
-    figure, axes = new_figure(len(images), width=9, height=1.25)
+    figure, axes = new_figure(len(images), width=9, height=1.05)
     with styled():
         for ax, image, label in zip(axes, images, labels, strict=True):
             _show(ax, image, str(label))

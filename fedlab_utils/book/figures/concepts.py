@@ -150,16 +150,18 @@ def joined_or_single(scores: dict[str, list[float]], by_codec: dict[str, tuple[f
 
 def kinds_of_digits(mnist: np.ndarray, shrunk: np.ndarray, target: np.ndarray) -> Still:
     """Source digits, the same brought into the target's frame, and target digits. float [m, 28, 28], [m, 8, 8], [m, 8, 8]."""
-    figure, axes = new_figure(3, height=1.9)
+    figure, axes = new_figure(3, height=1.6)
     titles = (say("source: MNIST, 28×28", "源：MNIST，28×28"), say("source, shrunk to 8×8", "源，缩小到 8×8"),
               say("target: other writers, 8×8", "目标：另一批人写的，8×8"))  # fmt: skip
     with styled():
         for ax, images, title in zip(axes, (mnist, shrunk, target), titles, strict=True):
             framed = np.pad(images, ((0, 0), (0, 1), (0, 1)), constant_values=0.4)
             rows = np.split(framed, 2)
-            ax.imshow(np.concatenate([np.concatenate(list(row), axis=1) for row in rows]), cmap="gray", vmin=0, vmax=1)
+            tiles = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])[:-1, :-1]  # frames between, none around
+            ax.imshow(tiles, cmap="gray", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
+            ax.spines[:].set_visible(False)
             ax.set_title(title)
     alt = say(
         "The same digits in MNIST and shrunk to 8×8 pixels; beside them the 8×8 digits of the target, by other writers.",
@@ -185,7 +187,7 @@ def transfer_gain(labels: Sequence[int], transferred: ArrayLike, scratch: ArrayL
         first, last = 100 * gain.mean(axis=0)[[0, -1]]
         right.set_title(
             say(f"gain: {first:+.0f} points with {labels[0]}, {last:+.1f} with {labels[-1]}",
-                f"提升：{labels[0]} 个标注 {first:+.0f} 点，{labels[-1]} 个 {last:+.1f} 点")
+                f"提升：{labels[0]} 个标注 {first:+.0f} 个百分点，{labels[-1]} 个 {last:+.1f}")
         )  # fmt: skip
         right.set_ylabel(say("difference, the same seeds", "相同种子之差"))
         left.legend(loc="lower right")

@@ -17,7 +17,8 @@ LINES = {15: (VIOLET, "-"), 60: (BROWN, "--"), 600: (TEAL, ":")}
 
 
 def _codec(name: str) -> str:
-    return say(name, {"8 bit": "8 位", "contexts": "按上下文", "top 1 %": "top 1%"}.get(name, name))
+    names = {"8 bit": ("8 bits", "8 位"), "contexts": ("by context", "按上下文"), "top 1 %": ("top 1 %", "top 1%")}
+    return say(*names.get(name, (name, name)))
 
 
 def _length(seconds: int) -> str:
@@ -52,7 +53,7 @@ def engine_share(wires: Mapping[str, Wire], exchange: float, a_minute: float) ->
         floor = f"{(exchange + a_minute * LENGTHS[0] / 60) / 1e3:.0f} kB"
         right.set_title(say(f"No round takes less than {floor}", f"载荷再小，一轮也不少于 {floor}"))
         for ax in (left, right):
-            ax.set(xscale="log", xlabel=say("payload of a node and round, both ways [kB]", "一个节点一轮的载荷，双向（kB）"))
+            ax.set(xscale="log", xlabel=say("payload of a node and round, both ways (kB)", "一个节点一轮的载荷，双向（kB）"))
             plain_log_axis(ax.xaxis)
         left.set(ylim=(0, 1.04), ylabel=say("share of all bytes", "占总字节数的比例"))
         percent_axis(left.yaxis)
@@ -120,12 +121,14 @@ def noise(runs: Mapping[str, Sequence[float]]) -> Still:
     figure, (ax,) = new_figure(1, width=7, height=3.4)
     names = {"none": say("neither", "都没有"), "clip": say("clipped only", "只裁剪")}
     styles = {"none": (INK, "-"), "clip": (VIOLET, "-")}
+    broad = {"lw": 5, "alpha": 0.7, "ms": 7}  # others are drawn upon it
     others = iter(((BROWN, ":"), (TEAL, "--"), (NAVY, "-.")))
     with styled():
         for key, accuracy in runs.items():
             colour, line = styles.get(key) or next(others)
             rounds = range(1, len(accuracy) + 1)
-            ax.plot(rounds, accuracy, line, marker="o", ms=4, color=colour, label=names.get(key, f"ε = {key}"))
+            wide = broad if key == "clip" else {"ms": 4}
+            ax.plot(rounds, accuracy, line, marker="o", color=colour, label=names.get(key, f"ε = {key}"), **wide)
         ax.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), ylim=(0, 1))
         percent_axis(ax.yaxis)
         whole_numbers(ax.xaxis)

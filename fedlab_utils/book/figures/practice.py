@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.patches import FancyArrowPatch
 
 from ...language import percent, say
-from ..colours import DOWNLINK, EXACT, GUIDE, LOSSY, MAROON, MUTED, PAPER, ROUNDING_COLOURS, TOTAL, UPLINK
+from ..colours import DOWNLINK, EXACT, GUIDE, LOSSY, MAROON, MUTED, ROUNDING_COLOURS, TOTAL, UPLINK
 from ..plotting import (
     Still,
     new_figure,
@@ -15,6 +14,7 @@ from ..plotting import (
     rounding_name,
     styled,
 )
+from .boxes import arrow, row_of_boxes
 
 STYLES = {8: "-", 4: "--", 2: ":"}  # by bits
 BY_ARRAY = MAROON  # nearest, with a range for each array
@@ -34,7 +34,7 @@ def _setting(bits: int, rounding: str) -> tuple[str, dict]:
 
 def four_parts() -> Still:
     """What a federated framework must give, as a ring: data, client work, aggregation, state. Document, section 5.1."""
-    figure, (ax,) = new_figure(1, width=9, height=2.3)
+    figure, (ax,) = new_figure(1, width=9, height=1.8)
     parts = (
         (say("1 data", "1 数据"), say("who holds what", "谁有什么")),
         (say("2 client work", "2 客户端的工作"), say("local training", "本地训练")),
@@ -42,19 +42,16 @@ def four_parts() -> Still:
         (say("4 state", "4 状态"), say("weights, residuals, account", "权重、残差、账目")),
     )
     with styled():
-        for place, (title, text) in enumerate(parts):
-            box = {"boxstyle": "round,pad=0.6", "facecolor": PAPER, "edgecolor": EXACT}
-            ax.text(place, 0, f"{title}\n{text}", ha="center", va="center", fontsize=10, linespacing=1.6, bbox=box)
-        arrows = ((0.36, 0.64, EXACT, ""), (1.32, 1.6, UPLINK, say("uplink", "上行")), (2.4, 2.55, EXACT, ""))
-        for start, end, colour, label in arrows:
-            ax.add_patch(FancyArrowPatch((start, 0), (end, 0), arrowstyle="-|>", mutation_scale=14, color=colour, lw=1.6))
-            ax.text((start + end) / 2, 0.16, label, ha="center", color=colour, fontsize=9)
-        back = FancyArrowPatch((3, -0.42), (1, -0.42), arrowstyle="-|>", mutation_scale=14, color=DOWNLINK, lw=1.6,
-                               connectionstyle="arc3,rad=-0.22")  # fmt: skip
-        ax.add_patch(back)
-        ax.text(2, -0.72, say("downlink: the next round", "下行：下一轮"), ha="center", va="bottom", color=DOWNLINK, fontsize=9)
-        ax.set(xlim=(-0.5, 3.5), ylim=(-1.15, 0.55))
+        ax.set(xlim=(0, 1), ylim=(-0.75, 0.4))
         ax.set_axis_off()
+        boxes = row_of_boxes(ax, [f"{title}\n{text}" for title, text in parts])
+        between = ((EXACT, ""), (UPLINK, say("uplink", "上行")), (EXACT, ""))
+        for (_, start), (end, _), (colour, words) in zip(boxes, boxes[1:], between, strict=False):
+            arrow(ax, (start, 0), (end, 0), colour, words)
+        work, state = (sum(boxes[place]) / 2 for place in (1, 3))
+        arrow(ax, (state, -0.34), (work, -0.34), DOWNLINK, bend=-0.2)
+        words = say("downlink: the next round", "下行：下一轮")
+        ax.text((work + state) / 2, -0.4, words, ha="center", va="top", color=DOWNLINK, fontsize=9)
     alt = say(
         "Four boxes in a ring: data, client work, aggregation, state. Updates go up from client work to aggregation; "
         "the new model goes down from state to client work for the next round.",

@@ -83,13 +83,14 @@ def bits_of_a_weight(sent: dict[int, int], ours: dict[int, int], n: int) -> Stil
         for place, bits in enumerate(sent):
             for shift, values, colour, name in ((0.2, theirs, THEIRS, "TFF"), (-0.2, book, OURS, say("this book", "本书"))):
                 ax.barh(place + shift, values[bits], 0.36, color=colour, label=None if place else name)
-                ax.text(values[bits] + 0.1, place + shift, f"{values[bits]:.2f}", va="center", fontsize=9)
+                ax.text(values[bits] + 0.2, place + shift, f"{values[bits]:.2f}", va="center", fontsize=9)
             nominal = None if place else say("nominal", "名义值")
             ax.plot([bits, bits], [place - 0.45, place + 0.45], color=EXACT, lw=1.4, ls=":", label=nominal)
         if all(theirs[bits] > book[bits] >= bits for bits in sent):
             ax.set_title(say("TFF sends more than it names", "TFF 实际发送的位数高于名义值"))
         ax.set_yticks(range(len(sent)), [say(f"{bits} bits", f"{bits} 位") for bits in sent])
         ax.set(xlabel=say("bits sent for each weight of the model", "模型每个权重实际发送的位数"), xlim=(0, 21))
+        ax.set_xticks([0, *sent])
         ax.grid(axis="y", visible=False)
         ax.legend(loc="lower right")
     alt = say("Bits sent for each weight: ", "每个权重实际发送的位数：") + say("; ", "；").join(
@@ -145,8 +146,9 @@ def against_simulator(theirs: np.ndarray, ours: np.ndarray) -> Still:
             say(f"{last[0]:.1f} % and {last[1]:.1f} %, {len(theirs)} seeds each",
                 f"{last[0]:.1f}% 与 {last[1]:.1f}%，各 {len(theirs)} 个种子")
         )  # fmt: skip
-        right.set(xlabel=say("round", "轮次"), ylabel=say("percentage points", "百分点"), ylim=(-2, 2))
-        right.set_title(say(f"Seed by seed: at most {apart:.1f} points apart", f"同一种子：最多相差 {apart:.1f} 点"))
+        right.set(xlabel=say("round", "轮次"), ylabel=say("percentage points", "百分点"))
+        right.set_ylim(-1.8 * spread, 1.8 * spread)
+        right.set_title(say(f"Seed by seed: at most {apart:.1f} points apart", f"同一种子：最多相差 {apart:.1f} 个百分点"))
         left.legend(loc="lower right")
         right.legend(loc="lower right", fontsize=8)
         percent_axis(left.yaxis)

@@ -88,7 +88,7 @@ class Explorer(w.VBox):
         self.controls, self.compute, self.picture, self.formula = controls, compute, picture, formula
         self.image = w.HTML(layout=w.Layout(min_height="120px"))
         self.message = w.HTML()
-        self.mathematics = w.HTMLMath()
+        self.mathematics = w.HTMLMath(layout=w.Layout(overflow="auto"))  # where a column is narrower than a formula
         fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         self.question = question
         shown = [*([question] if question else []), panel(controls, groups), self.message, self.image, fold]

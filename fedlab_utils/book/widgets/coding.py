@@ -22,6 +22,7 @@ from ..colours import BLANK, EARLIER, EXACT, VIOLET
 from ..exercises.asking import Prediction, compare
 from ..plotting import Still, name_drawn, new_figure, quick, styled
 from .base import CONTROL, LABEL, Explorer
+from .units import in_formula
 
 STOPS = ("none", *MODELS)  # packed, one histogram, a histogram an array, by context
 DELTAS = ("document", *SHIPPED)
@@ -204,7 +205,7 @@ def _symbol(stop: str, bits: int) -> str:
 def formula(data: CodingData) -> str:
     now = data.stops[data.stop]
     size = round(now.sent * data.n / 8)
-    real = rf"\frac{{8\cdot{size}}}{{{data.n}}}={now.sent:.4f}"
+    real = rf"\frac{{8\cdot{in_formula(size)}}}{{{in_formula(data.n)}}}={now.sent:.4f}"
     what = {
         "none": rf"\log_2 2^{{{data.bits}}}",
         "plain": r"H(X)=\sum_x p(x)\log_2\tfrac{1}{p(x)}",
@@ -213,7 +214,7 @@ def formula(data: CodingData) -> str:
     }[data.stop]
     words = say("bits a weight, everything counted; the same values at every stop, NMSE",
                 "位/权重（全部计入）；每一站还原的数值都相同，NMSE")  # fmt: skip
-    return rf"$${what}={now.entropy:.4f}\ \le\ {real}$$ $$\text{{{words}}}\ {data.nmse:.2g}$$"
+    return rf"$${what}={now.entropy:.4f}\ \le\ {real}$$ {words} {data.nmse:.2g}"
 
 
 def coding_explorer(predict: bool = True) -> Explorer:

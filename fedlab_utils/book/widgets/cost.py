@@ -19,7 +19,7 @@ from ..colours import DOWNLINK, EXACT, GUIDE, INK, MUTED, TOTAL, UPLINK
 from ..exercises.asking import Prediction, compare
 from ..plotting import Still, new_figure, styled
 from .base import CONTROL, LABEL, Explorer
-from .units import bytes_text, seconds_text, weights_text
+from .units import bytes_text, in_formula, seconds_text, weights_text
 
 # Round numbers in Mbit/s (up, down), as examples only: real lines differ widely by place, tariff and hour.
 LINES = {"4G": (10, 40), "5G": (50, 250), "home": (20, 100)}
@@ -122,7 +122,7 @@ class CostPicture:
             self._guess_word = self.time.text(0, 3.55, "", va="center", fontsize=8, color=EXACT)
             lines = (*map(line_name, LINES), say("speeds set here", "当前速率"))
             self._lines, self._line_texts = self._dots(self.lines, lines, (GUIDE, GUIDE, GUIDE, EXACT), SECONDS)
-            self.lines.set_title(say("Seconds, training (log axis)", "整个训练用时估算（秒，对数轴）"))
+            self.lines.set_title(say("Estimated seconds in all (log)", "整个训练用时估算（秒，对数轴）"))
 
     @staticmethod
     def _rows(ax, rows):
@@ -148,7 +148,8 @@ class CostPicture:
         """On a logarithmic axis a bar's length would say nothing: it has no zero to begin at."""
         places = self._rows(ax, rows)
         texts = [ax.annotate("", (1, y), (9, 0), textcoords="offset points", va="center", fontsize=9) for y in places]
-        dots = [ax.plot(1, y, "o", ms=8, mfc="none", mec=c, mew=1.8)[0] for y, c in zip(places, colours, strict=True)]
+        look = {"marker": "o", "ls": "none", "ms": 8, "mfc": "none", "mew": 1.8, "clip_on": False}  # whole at the axis ends
+        dots = [ax.plot(1, y, mec=c, **look)[0] for y, c in zip(places, colours, strict=True)]
         ax.set(xscale="log", xlim=limits, ylim=(-0.5, len(rows) - 0.5))
         ax.set_xticks(10.0 ** np.arange(np.log10(limits[0]), np.log10(limits[1]) + 0.5, 3))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: bytes_text(x * 1e6) if limits == MEGABYTES else _power(x)))
@@ -205,27 +206,22 @@ def _power(value: float) -> str:
     return "1" if exponent == "0" else "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def _digits(value: float) -> str:
-    """For LaTeX: whole numbers from a thousand on, thousands grouped; three digits below. Never 3.6e+12."""
-    return (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}").replace(",", "{,}")
-
-
 def formula(data: CostData) -> str:
-    weights = _digits(data.n_weights)
+    weights = in_formula(data.n_weights)
     up = (
         rf"t_\uparrow=\frac{{{weights}\cdot{data.uplink_bits:g}}}{{{data.uplink_mbit:g}\cdot10^6}}"
-        rf"={_digits(data.uplink_seconds)}"
+        rf"={in_formula(data.uplink_seconds)}"
     )
     down = (
         rf"t_\downarrow=\frac{{{weights}\cdot{data.downlink_bits:g}}}{{{data.downlink_mbit:g}\cdot10^6}}"
-        rf"={_digits(data.downlink_seconds)}"
+        rf"={in_formula(data.downlink_seconds)}"
     )
     total = (
         rf"{data.rounds}\cdot{data.clients}\cdot\frac{{{weights}\cdot({data.uplink_bits:g}+{data.downlink_bits:g})}}{{8}}"
-        rf"={_digits(data.total_bytes)}"
+        rf"={in_formula(data.total_bytes)}"
     )
     seconds, count = say("seconds", "秒"), say("bytes in all", "字节（总计）")
-    return rf"$${up}\ \text{{{seconds}}},\qquad {down}\ \text{{{seconds}}}$$ $${total}\ \text{{{count}}}$$"
+    return rf"$${up}\ \text{{{seconds}}}$$ $${down}\ \text{{{seconds}}}$$ $${total}$$ {count}"
 
 
 def cost_calculator(predict: bool = True) -> Explorer:

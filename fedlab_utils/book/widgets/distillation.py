@@ -14,6 +14,7 @@ from ..colours import EXACT, GUIDE, VIOLET
 from ..exercises.asking import Prediction, compare, shown
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
 from .base import CONTROL, LABEL, Explorer
+from .units import in_formula
 
 TEMPERATURES = (0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
 CURVE = np.geomspace(0.1, 20, 60)
@@ -116,7 +117,8 @@ def formula(data: SoftTargets) -> str:
     z, t = data.logits, data.temperature
     gap = float(z[first] - z[second])
     quotient = rf"\frac{{p_{{{first}}}}}{{p_{{{second}}}}}=e^{{(z_{{{first}}}-z_{{{second}}})/T}}=e^{{{gap:.2f}/{t:g}}}"
-    return rf"$$p_i=\frac{{e^{{z_i/T}}}}{{\sum_j e^{{z_j/T}}}},\qquad {quotient}={np.exp(min(gap / t, 200)):.4g}$$"
+    ratio = in_formula(np.exp(min(gap / t, 200)), 4, most=1e6)
+    return rf"$$p_i=\frac{{e^{{z_i/T}}}}{{\sum_j e^{{z_j/T}}}},\qquad {quotient}={ratio}$$"
 
 
 def distillation_explorer(images: ArrayLike, logits: ArrayLike, labels: ArrayLike, predict: bool = True) -> Explorer:

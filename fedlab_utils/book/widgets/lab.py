@@ -28,6 +28,7 @@ from .lab_training import (
     train_lab,
 )
 from .training import TrainingApp, waiting
+from .units import in_formula
 
 
 class LiveLab(TrainingApp):
@@ -143,7 +144,8 @@ def formula(run: Run) -> str:
         return f"$${averaging}$$ {legend}"
     rounds, cohort = len(run.uplink_mb[0]), run.parameters.cohort
     megabytes = run.uplink_mb[0][-1]
-    quotient = rf"\frac{{{megabytes:.4f}\ \mathrm{{MB}}}}{{{rounds}\cdot{cohort}}}={megabytes * 1e6 / rounds / cohort:,.0f}"
+    message = in_formula(megabytes * 1e6 / rounds / cohort)
+    quotient = rf"\frac{{{megabytes:.4f}\ \mathrm{{MB}}}}{{{rounds}\cdot{cohort}}}={message}"
     words = say("bytes a message", "字节/消息")
     return rf"$${averaging}$$ {legend} $${quotient}\ \text{{{words}}}$$"
 

@@ -78,10 +78,10 @@ class LabPicture:
             self.list.set(xlim=(0, 1), ylim=(0, 1))
             head = say("Your runs: kept · bits ·\nrounds × local epochs", "你的运行：保留 · 位数 ·\n轮数 × 本地周期数")
             self.list.text(0, 1, head, fontsize=8, va="top", color=MUTED, linespacing=1.3)
+            words = {"fontsize": 8, "va": "top", "color": INK, "linespacing": 1.25}  # which moves the first line as well
             self._lines = [
-                (self.list.text(0, 0, "", fontsize=8, va="top", color=INK, linespacing=1.25),
-                 self.list.text(1, 0, "", fontsize=8, va="top", ha="right", color=INK)) for _ in range(RUNS_KEPT + 1)
-            ]  # fmt: skip
+                (self.list.text(0, 0, "", **words), self.list.text(1, 0, "", ha="right", **words)) for _ in range(RUNS_KEPT + 1)
+            ]
 
     def keep(self, run: Run) -> None:
         """Leave a run on the picture: its curve in grey, its end under its number."""
@@ -153,7 +153,8 @@ class LabPicture:
                 label.set_text(name)
                 label.xy = place
             shown += labels[: len(places)]
-        spread(self.bytes, shown, marker=7)
+        drawn = (*(line for lines in self._grey for line in lines[1:]), self._uplink, self._total, *self._frontiers)
+        spread(self.bytes, shown, marker=7, lines=[line.get_xydata() for line in drawn])
         self._list(names, runs)
 
     def _list(self, names: Sequence[str], runs: Sequence[Run]) -> None:
@@ -235,11 +236,11 @@ def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
 def short(run: Run) -> tuple[str, str]:
     """A run's name: kept, bits, rounds × local epochs; and in few words what else differs from the start, or nothing."""
     p, start = run.parameters, LabParameters()
-    bits = "float32" if p.bits == 32 else say(f"{p.bits} bit", f"{p.bits} 位")
+    bits = "float32" if p.bits == 32 else say(f"{p.bits} bit{'s' * (p.bits > 1)}", f"{p.bits} 位")
     coded = p.bits < 32
     clients = {"iid": "", "shards": say("shards", "分片"), "dirichlet": "Dir 0.3"}[p.partition]
     more = [
-        {"float32": "", "8 bits": say("↓8 bit", "↓8 位"), "uplink": "↓=↑"}[p.downlink],
+        {"float32": "", "8 bits": say("↓8 bits", "↓8 位"), "uplink": "↓=↑"}[p.downlink],
         clients,
         say(f"{p.cohort} of {p.n_clients}", f"{p.n_clients} 抽 {p.cohort}")
         if (p.n_clients, p.cohort) != (start.n_clients, start.cohort) else "",

@@ -20,6 +20,7 @@ from ..colours import BROWN, EARLIER, EXACT, SIGNS, VIOLET
 from ..exercises.asking import Prediction, compare
 from ..plotting import Still, name_drawn, new_figure, quick, styled
 from .base import CONTROL, LABEL, Explorer
+from .units import in_formula
 
 QUALITIES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
 BITS = range(1, 13)
@@ -117,6 +118,7 @@ class CompressionPicture:
             for ax in (self.left, self.middle):
                 ax.set(xticks=[], yticks=[])
                 ax.grid(False)
+                ax.spines[:].set_visible(False)
                 ax.set_title(" \n ")
             shapes = {"picture": "s", "delta": "o"}
             names = {"picture": say("pictures, earlier", "图片，先前"), "delta": say("deltas, earlier", "增量，先前")}
@@ -135,7 +137,7 @@ class CompressionPicture:
             )
             self.trade.set(yscale="log", xlim=(0, 13), ylim=(1e-8, 1e4))
             self.trade.set(xlabel=say("bits per pixel, per weight", "位数（每像素或每个权重）"), ylabel="NMSE")
-            self.trade.set_title(say("the same trade, twice", "同一种取舍"))
+            self.trade.set_title(say("the same trade, twice", "同一种取舍，两处都有"))
             self._named = (self._jpeg, self._quantized, limit_line, *self._trails.values(), self._guess)
             self._legend = self.trade.legend(handles=self._named, loc="upper right", fontsize=8)
             quick(self.figure)
@@ -174,12 +176,12 @@ class CompressionPicture:
 
 
 def formula(data: CompressionData) -> str:
-    pixels, n = digits_picture().size, load_client_delta().size
-    left = rf"R_{{\mathrm{{JPEG}}}}=\frac{{8\cdot{data.picture.payload_bytes}}}{{{pixels}}}={data.picture.bits:.3f}"
-    right = rf"R_{{\Delta}}=\frac{{8\cdot{data.delta.payload_bytes}}}{{{n}}}={data.delta.bits:.3f}"
+    pixels, n = in_formula(digits_picture().size), in_formula(load_client_delta().size)
+    left = rf"R_{{\mathrm{{JPEG}}}}=\frac{{8\cdot{in_formula(data.picture.payload_bytes)}}}{{{pixels}}}={data.picture.bits:.3f}"
+    right = rf"R_{{\Delta}}=\frac{{8\cdot{in_formula(data.delta.payload_bytes)}}}{{{n}}}={data.delta.bits:.3f}"
     bound = r"D(R)=\sigma^2\,2^{-2R}"
     words = say("least error for independent Gaussian numbers", "独立高斯数据所能达到的最小误差")
-    return rf"$${left},\qquad {right}$$ $${bound}\quad\text{{({words})}}$$"
+    return rf"$${left},\qquad {right}$$ $${bound}$$ {words}"
 
 
 def compression_explorer(predict: bool = True) -> Explorer:

@@ -94,7 +94,7 @@ class PartitionsPicture:
             whole_numbers(self.rounds.xaxis)
             self.rounds.set_title(say("trained just now", "训练结果"))
             self._curves = (self._together, self._alone)
-            self._curve_names = self.rounds.legend(handles=self._curves, loc="lower right")
+            self._curve_names = self.rounds.legend(handles=self._curves, loc="upper left", ncols=2, columnspacing=1)
             names = (say("federated, earlier", "联邦，先前"), say("alone, earlier", "单独，先前"))
             self._earlier = [
                 self.trail.scatter([], [], s=18, color=EARLIER, marker=m, label=n) for m, n in zip("os", names, strict=True)
@@ -108,7 +108,7 @@ class PartitionsPicture:
             self.trail.set_title(say("skew and accuracy", "偏斜程度与准确率"))
             percent_axis(self.trail.xaxis)
             for ax in (self.rounds, self.trail):
-                ax.set_ylim(0, 1)
+                ax.set_ylim(0, 1.15)  # room for the names above all curves
                 percent_axis(ax.yaxis)
             quick(self.figure)
 
@@ -132,7 +132,7 @@ class PartitionsPicture:
             artist.set_data([view.skew] if done else [], list(value) if done else [])
         if done and run.alone is not None:
             together, alone = percent(run.accuracy[-1], 1), percent(run.alone, 1)
-            self.rounds.title.set_text(say(f"together {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
+            self.rounds.title.set_text(say(f"federated {together}, alone {alone}", f"联邦 {together}，单独 {alone}"))
         elif self.stopped:
             number = len(run.accuracy)
             after = say(f"stopped after round {number}", f"训练到第 {number} 轮停止")
@@ -240,7 +240,7 @@ class PartitionsExplorer(TrainingApp):
 def formula(view: View) -> str:
     share = r"\frac{1}{10}\sum_{i=1}^{10}\max_c\frac{n_{i,c}}{n_i}"
     words = say("share of the main digit, averaged over clients", "最多的数字所占比例，对客户端取平均")
-    lines = rf"$${share}={view.skew:.3f}\quad\text{{({words})}}$$"
+    lines = rf"$${share}={view.skew:.3f}$$ {words}"
     if view.position.kind == "dirichlet":
         mixture = rf"(p_{{i,0}},\dots,p_{{i,9}})\sim\mathrm{{Dirichlet}}({view.position.alpha:g},\dots,{view.position.alpha:g})"
         lines = rf"$${mixture}$$" + lines

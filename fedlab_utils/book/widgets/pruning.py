@@ -17,6 +17,7 @@ from ..colours import EARLIER, EXACT, VIOLET
 from ..exercises.asking import Prediction, compare
 from ..plotting import Still, name_drawn, new_figure, percent_axis, styled
 from .base import CONTROL, LABEL, Explorer
+from .units import in_formula
 
 KINDS = ("global", "layer", "node")
 SPARSITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
@@ -123,7 +124,7 @@ class PruningPicture:
             self.curve.set(xlim=(-0.03, 1.03), ylim=(0, 1.02), xlabel=say("sparsity", "稀疏度（移除的比例）"))
             self.curve.set_ylabel(say("test accuracy", "测试准确率"))
             self.curve.set_title(say("Accuracy", "准确率"))
-            self._named = (self._guess, *(after for _, after in self._grey.values()), self._before, self._after)
+            self._named = (self._guess, *reversed([after for _, after in self._grey.values()]), self._before, self._after)
             self._legend = self.curve.legend(handles=self._named, loc="lower left")
             percent_axis(self.curve.xaxis)
             percent_axis(self.curve.yaxis)
@@ -135,7 +136,7 @@ class PruningPicture:
             self.size.set(yscale="log", ylim=(1, 1500), xlim=(-0.6, 2.6))
             self.size.set_xticks(range(3), labels)
             self.size.set_ylabel(say("model as one message (kB)", "整个模型的消息大小（kB）"))
-            self.size.set_yticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
+            self.size.set_yticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
             self.size.set_title(say("Bytes", "字节数"))
 
     def draw(self, data: PruningData) -> None:
@@ -180,12 +181,13 @@ def formula(data: PruningData) -> str:
     if data.kind == "node":
         nodes = round((data.weights - 10) / 795)  # 784 + 1 + 10 weights a node, and the 10 biases of the output
         words = say("multiplications an image", "次乘法/图片")
-        return rf"$$784\cdot {nodes}+{nodes}\cdot 10={data.multiplications}\ \text{{{words}}}$$"
+        return rf"$$784\cdot {nodes}+{nodes}\cdot 10={in_formula(data.multiplications)}\ \text{{{words}}}$$"
     places = 8 * (data.bytes_float32 - 4 * data.weights) / data.weights
+    weights = in_formula(data.weights)
     words = say("bits for each place, header included", "位：每个位置的平均开销（含头部）")
     total, where = rf"\text{{{say('bytes', '字节数')}}}", rf"\text{{{say('places', '位置')}}}"
-    fraction = rf"\frac{{8\,({data.bytes_float32}-4\cdot {data.weights})}}{{{data.weights}}}={places:.2f}"
-    return rf"$${total}=\underbrace{{4\cdot {data.weights}}}_{{\text{{float32}}}}+{where},\qquad {fraction}$$ {words}"
+    fraction = rf"\frac{{8\,({in_formula(data.bytes_float32)}-4\cdot {weights})}}{{{weights}}}={places:.2f}"
+    return rf"$${total}=\underbrace{{4\cdot {weights}}}_{{\text{{float32}}}}+{where},\qquad {fraction}$$ {words}"
 
 
 def pruning_explorer(weights: Sequence[np.ndarray], predict: bool = True) -> Explorer:

@@ -29,6 +29,7 @@ from ..plotting import (
     styled,
 )
 from .base import CONTROL, LABEL, Explorer
+from .units import in_formula
 
 SEED = 0
 BITS = range(1, 17)
@@ -105,7 +106,7 @@ class QuantizationPicture:
             self.stairs.set(xlabel=say("before", "量化前"), ylabel=say("after", "量化后"))
             for axis in (self.stairs.xaxis, self.stairs.yaxis):
                 axis.set_major_locator(MaxNLocator(4))
-                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}".replace("-", "−")))
             self._trail = self.trade.scatter([1], [1], s=16, color=EARLIER, label=say("earlier", "先前"))
             (self._here,) = self.trade.plot([1], [1], "o", ms=9, color=LOSSY, ls="none", label=say("at these bits", "当前位数"))
             (self._guess,) = self.trade.plot(
@@ -118,7 +119,7 @@ class QuantizationPicture:
             self.trade.text(395, 3e-10, "float32", rotation=90, ha="right", va="bottom", fontsize=8, color=EXACT)
             self.trade.axhline(1, color=EXACT, lw=1, ls=":")
             nothing = say("worse than sending nothing", "比什么都不发还差")
-            self.trade.text(460, 3, nothing, ha="right", va="bottom", fontsize=8, color=EXACT)
+            self.trade.text(370, 3, nothing, ha="right", va="bottom", fontsize=8, color=EXACT)
             plain_log_axis(self.trade.xaxis)
             self._named = (self._here, self._trail, self._guess)
             self._legend = self.trade.legend(handles=self._named, loc="lower left")
@@ -171,7 +172,7 @@ def formula(data: QuantizationData) -> str:
     }
     left, right = bracket[data.rounding]
     levels = rf"Q(x)={left}\frac{{x-({data.lo:.4f})}}{{{data.hi:.4f}-({data.lo:.4f})}}\cdot(2^{{{data.bits}}}-1){right}"
-    count = rf"\frac{{8\cdot{data.payload_bytes}}}{{{data.n}}}={data.bits_per_weight:.4f}"
+    count = rf"\frac{{8\cdot{in_formula(data.payload_bytes)}}}{{{in_formula(data.n)}}}={data.bits_per_weight:.4f}"
     whose = say("\\quad(\\text{hidden layer})", "\\quad(\\text{隐藏层})") if data.ranges == "array" else ""
     words = say("bits per weight, everything counted", "位/权重（头部等全部计入）")
     return rf"$${levels},\qquad\Delta={step:.3g}{whose}$$ $${count}\ \text{{{words}}}$$"

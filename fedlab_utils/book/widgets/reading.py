@@ -129,7 +129,7 @@ def formula(data: ReadingData) -> str:
     gradient = rf"g_{{ki}}=\tfrac{{1}}{{{data.n}}}\,\partial L_k/\partial z_{{ki}}"
     return (
         r"$$\frac{\partial L}{\partial W_{\cdot i}}\Big/\frac{\partial L}{\partial b_i}="
-        rf"{total},\qquad {gradient},\qquad A_i\subseteq\{{1,\dots,{data.n}\}}$$ $A_i$: {words}"
+        rf"{total}$$ $${gradient}$$ $A_i\subseteq\{{1,\dots,{data.n}\}}$: {words}"
     )
 
 

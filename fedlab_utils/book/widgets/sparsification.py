@@ -16,10 +16,11 @@ from ...data import load_client_delta
 from ...language import percent_sign, say
 from ...sparsification import top_k
 from ...theory import log2_binomial
-from ..colours import BLANK, EARLIER, EXACT, GUIDE, LOSSY, SIGNS
+from ..colours import BLANK, EARLIER, EXACT, GUIDE, LOSSY, PAPER, SIGNS
 from ..exercises.asking import Prediction, compare
 from ..plotting import Still, name_drawn, new_figure, quick, styled
 from .base import CONTROL, LABEL, Explorer
+from .units import in_formula
 
 # 0.1 % … 100 %, ten stops a decade.
 FRACTIONS = tuple(float(f"{10 ** (power / 10):.2g}") for power in range(-30, 1))
@@ -118,7 +119,8 @@ class SparsificationPicture:
             self.cost.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}{percent_sign()}"))
             self.cost.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             self._named = (self._guess, self._ghost, *curves_of)
-            self._legend = self.cost.legend(handles=self._named, loc="lower right")
+            ground = {"frameon": True, "facecolor": PAPER, "edgecolor": PAPER, "framealpha": 1}  # the line at k goes behind
+            self._legend = self.cost.legend(handles=self._named, loc="lower right", **ground)
             quick(self.figure)
         self._previous: SparsificationData | None = None
 
@@ -157,10 +159,10 @@ class SparsificationPicture:
 
 
 def formula(data: SparsificationData) -> str:
-    count = rf"k\cdot n=\lceil {data.k:g}\cdot {data.n}\rceil={data.kept}"
+    count = rf"k\cdot n=\lceil {data.k:g}\cdot {in_formula(data.n)}\rceil={in_formula(data.kept)}"
     words = say("bytes for the places, at best on a random support", "字节用于记录位置；位置随机时，下限为")
-    bound = rf"\tfrac18\log_2\binom{{{data.n}}}{{{data.kept}}}={data.bound_bytes:,.0f}"
-    return rf"$${count}$$ $${data.support_bytes:,}\ \text{{{words}}}\ {bound}$$"
+    bound = rf"\tfrac18\log_2\binom{{{in_formula(data.n)}}}{{{in_formula(data.kept)}}}={in_formula(round(data.bound_bytes))}"
+    return f"$${count}$$ {data.support_bytes:,} {words} ${bound}$"
 
 
 def sparsification_explorer(predict: bool = True) -> Explorer:

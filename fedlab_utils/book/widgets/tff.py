@@ -27,6 +27,7 @@ from ..plotting import (
 )
 from .base import CONTROL, LABEL
 from .training import TrainingApp, waiting
+from .units import in_formula
 
 BITS = (2, 4, 8, 16)
 ROUNDS = 10
@@ -187,7 +188,8 @@ class BitsApp(TrainingApp):
 
 def formula(bits: int) -> str:
     words = -(-100_352 * bits // tff.USED_BITS)
-    line = rf"\left\lceil\frac{{100352\cdot {bits}}}{{28}}\right\rceil\cdot 4+1418\cdot 4={4 * words + 5672:,}"
+    size = in_formula(4 * words + 5672)
+    line = rf"\left\lceil\frac{{100{{,}}352\cdot {bits}}}{{28}}\right\rceil\cdot 4+1{{,}}418\cdot 4={size}"
     text = say("bytes a message, and 12 of range and number of samples", "字节/消息，另有 12 字节（取值范围和样本数）")
     return rf"$${line}\ \text{{{text}}}$$"
 

@@ -60,7 +60,7 @@ class TrainingApp(w.VBox):
         self.bar.container.layout.flex = "1 1 260px"
         self.bar.container.layout.visibility = "hidden"  # until there is something to show
         self.image, self.message = w.HTML(layout=w.Layout(min_height="120px")), w.HTML()
-        self.mathematics = w.HTMLMath()
+        self.mathematics = w.HTMLMath(layout=w.Layout(overflow="auto"))  # where a column is narrower than a formula
         self.fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         self._last = None
         self._open: float | None = None  # a guess that no training has answered yet

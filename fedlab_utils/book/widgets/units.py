@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...language import say
 
 
@@ -11,6 +13,14 @@ def bytes_text(count: float) -> str:
         if count >= 0.9995 * size:
             return f"{count / size:.3g} {unit}"
     return say(f"{count:.3g} bytes", f"{count:.3g} 字节")
+
+
+def in_formula(value: float, digits: int = 3, most: float = np.inf) -> str:
+    """For LaTeX: whole numbers from a thousand on, thousands grouped; so many digits below; powers of ten beyond `most`."""
+    if value > most:
+        exponent = int(np.floor(np.log10(value)))
+        return rf"{value / 10.0**exponent:.{digits - 1}f}\cdot10^{{{exponent}}}"
+    return (f"{value:,.0f}" if value >= 1000 else f"{value:.{digits}g}").replace(",", "{,}")
 
 
 def weights_text(count: int) -> str:
