@@ -1,7 +1,7 @@
 """Prose that tells what a question asks for, folded in a reader's copy until she opens it.
 
-A reader's copy has the text within <details>, which JupyterLab opens with a click; the book itself shows it. The fold is not part of
-the text: `unfolded` gives back what the book says, so that a folded copy counts as unchanged.
+A reader's copy has the text within <details>, which JupyterLab opens with a click; the book itself shows it. The fold is no part
+of the text: `unfolded` gives back what the book says, so that a folded copy counts as unchanged.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import re
 
 SAID = {"en": "Answered? Then open this.", "zh": "答完了吗？再打开这里。"}
 _HEADING = re.compile(r"\n\n(?=#{1,6} )")  # what follows one is the next topic, and stays open
-_FOLD = re.compile(rf"\A<details>\n<summary>(?:{'|'.join(map(re.escape, SAID.values()))})</summary>\n\n(.*?)\n\n</details>", re.DOTALL)
+_SAID = "|".join(map(re.escape, SAID.values()))
+_FOLD = re.compile(rf"\A<details>\n<summary>(?:{_SAID})</summary>\n\n(.*?)\n\n</details>", re.DOTALL)
 
 
 def telling(cells: list[dict]) -> set[int]:
     """The numbers of the cells of prose that tell an answer.
 
-    Of each prompt the first directly below a cell that reveals, unless it begins with a heading, and what is tagged `reveal` itself.
+    Of each prompt the first directly below a cell that reveals, unless it begins with a heading; and what is tagged `reveal`.
     """
     found, asked, revealed = set(), False, False
     for number, cell in enumerate(cells):

@@ -38,7 +38,7 @@ LANGUAGE = re.compile(r'^fl\.use_language\("(?:en|zh)"\)', re.MULTILINE)
 
 
 def edition(notebook: bytes, language: str) -> bytes:
-    """A chapter as a student gets it, in its language. ValueError where no cell chooses the language, after which solutions are withheld."""
+    """A chapter as a student gets it. ValueError where no cell chooses the language, after which solutions are withheld."""
     book = json.loads(covered(notebook, language=language))
     cells = [cell for cell in book["cells"] if "solution" not in cell["metadata"].get("tags", [])]
     withheld = False

@@ -310,7 +310,8 @@ def test_an_answer_that_stands_nowhere_too_early_is_no_fault():
 )
 def test_an_answer_that_stands_too_early_is_found(plant, where):
     later = nbformat.v4.new_code_cell("3", outputs=[nbformat.v4.new_output("display_data", data={"text/plain": "a picture"})])
-    book, copy, answers = planted(later, nbformat.v4.new_markdown_cell("Below."), nbformat.v4.new_markdown_cell("# 9\nnine of ten"))
+    below = [nbformat.v4.new_markdown_cell(text) for text in ("Below.", "# 9\nnine of ten")]
+    book, copy, answers = planted(later, *below)
     plant(book, copy)
     (fault,) = faults(book, copy, answers, "en")
     assert "'nine of ten' stands in" in fault and where in fault
