@@ -45,7 +45,8 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
   may differ by machine, `:jupyter: {source_hidden: true}` to fold the code.
 - **Prompts.** A code cell that asks before it tells carries the tag `prompt` and an option that no edition shows: what
   would give its answer away, a regular expression a language, such as `:answer: {en: 'It is 9\b', zh: '答案是 9\b'}`.
-  The cells after it that show the answer carry the tag `reveal`: a reader's copy has them without outputs.
+  The cells after it that show the answer carry the tag `reveal`: a reader's copy has them without outputs, and the first prose
+  directly below them folded, up to a heading. Other prose that tells the answer is tagged `reveal` itself, in both languages.
 - **Outputs.** Nothing may raise or write to stderr, not even inside an `Output` widget; nothing shows a path or an
   address of the machine; every picture carries alt text. Widgets are not stored: without a kernel they would read
   "model not found". What stands for one in HTML is, such as the text of a question.
@@ -147,6 +148,9 @@ def _read(source, chapter):
                 asked = asked or "prompt" in pair["zh"].metadata.get("tags", [])
             else:
                 _check_prose(*texts, twins=pair["zh"] is not pair["en"])
+                if pair["zh"].metadata.get("tags") != pair["en"].metadata.get("tags"):
+                    raise ValueError("the twins have different tags; give both the same")
+                _check_prompt(pair["zh"].metadata, asked)
         except ValueError as problem:
             number, start = len(parsed.cells) - len(rest) + 1, rest[0].source.strip().partition("\n")[0][:50]
             raise ValueError(f"{chapter}, cell {number} of the source («{start}»): {problem}") from None

@@ -7,8 +7,8 @@ copies the chapters of notebooks/zh into my/zh, which git ignores. Called again,
 - a chapter that the reader has not changed is replaced by the newer one;
 - one that she has changed is kept, and the new one is put beside it, as 04_mathematics.new.ipynb, once for each version.
 
-What a question asks for must not stand below it: cells tagged `reveal` come without the outputs that the book shows. So does
-a copy from before, once. What she has run herself stays.
+What a question asks for must not stand below it: cells tagged `reveal` come without the outputs that the book shows, and the
+prose directly below them comes folded. So does a copy from before, once. What she has run herself stays.
 
 What counts as a change is the source of the cells: running a notebook changes outputs only. As long as the chapter in the
 book is the same, the outputs of the reader's copy stay as well.
@@ -26,24 +26,25 @@ from typing import Any
 
 from ..language import LANGUAGES
 from ..validation import require_choice
+from .folding import folded, telling, unfolded
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ".bookshelf.json"  # by chapter: which version was copied, and which was put beside a changed copy
 
 
 def fingerprint(notebook: bytes) -> str | None:
-    """SHA-256 of the cells' types and sources; empty cells and outputs do not count. None if it cannot be read."""
+    """SHA-256 of the cells' types and sources; empty cells, outputs and folds do not count. None if it cannot be read."""
     try:
         cells = json.loads(notebook)["cells"]
-        sources = [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in cells]
+        sources = [(cell["cell_type"], unfolded("".join(cell["source"])).strip()) for cell in cells]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return hashlib.sha256(json.dumps([pair for pair in sources if pair[1]]).encode()).hexdigest()
 
 
-def _code(notebook: dict) -> list[dict]:
-    """The cells of code that are not empty: in copies of the same sources they stand one for one."""
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+def _cells(notebook: dict) -> list[dict]:
+    """The cells that are not empty: in copies of the same sources they stand one for one."""
+    return [cell for cell in notebook["cells"] if "".join(cell["source"]).strip()]
 
 
 def _tags(cell: dict) -> list[str]:
@@ -65,30 +66,36 @@ def _joined(value: Any) -> Any:
 
 
 def _answering(notebook: bytes) -> str | None:
-    """Which cells of a chapter answer a question, by number: "4 5 9"."""
+    """Which cells of a chapter answer a question, by number: "4 5 9"; prose that is folded is among them."""
     try:
-        cells = enumerate(_code(json.loads(notebook)))
-        return " ".join(str(number) for number, cell in cells if "reveal" in _tags(cell))
+        cells = _cells(json.loads(notebook))
+        prose = telling(cells)
+        return " ".join(str(number) for number, cell in enumerate(cells) if number in prose or "reveal" in _tags(cell))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def covered(notebook: bytes, book: bytes | None = None) -> bytes:
-    """The notebook without the outputs of the cells that answer a question (tag `reveal`); bytes that are none come back.
+def covered(notebook: bytes, book: bytes | None = None, language: str = "en") -> bytes:
+    """The notebook without what answers a question: the outputs of the cells tagged `reveal` go, the prose below them is folded.
 
-    book: the chapter whose unchanged copy the notebook is; then only outputs that are still the book's go. A cell counts
-    as run by the reader where what it shows is not what the book shows, or where the question above it does.
+    Bytes that are no notebook come back. book: the chapter whose unchanged copy the notebook is; then only outputs that are
+    still the book's go. A cell counts as run by the reader where what it shows is not what the book shows, or where the question
+    above it does; below such a question prose stays open too. language: of the words on a fold.
     """
     try:
         mine = json.loads(notebook)
         theirs = mine if book is None else json.loads(book)
-        pairs = list(zip(_code(mine), _code(theirs), strict=True))
+        cells, models = _cells(mine), _cells(theirs)
+        prose = telling(models)
         took, untouched = False, True
-        for cell, model in pairs:
+        for number, (cell, model) in enumerate(zip(cells, models, strict=True)):
             if "prompt" in _tags(model):
                 untouched = _shown(cell) == _shown(model)
-            if "reveal" in _tags(model) and untouched and _shown(cell) == _shown(model) and cell["outputs"]:
+            if "reveal" in _tags(model) and untouched and _shown(cell) == _shown(model) and cell.get("outputs"):
                 cell["outputs"], cell["execution_count"], took = [], None, True
+            source = "".join(cell["source"])
+            if number in prose and untouched and source == unfolded(source):
+                cell["source"], took = folded(source, language).splitlines(keepends=True), True
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return notebook
     return as_bytes(mine) if took else notebook
@@ -155,7 +162,7 @@ def shelve(language: str, root: Path = ROOT) -> dict[str, str]:
     for chapter in chapters:
         copy, content = shelf / chapter.name, chapter.read_bytes()
         new, entry = fingerprint(content), record.setdefault(chapter.name, {})
-        hidden, answering = covered(content), _answering(content)
+        hidden, answering = covered(content, language=language), _answering(content)
         present = fingerprint(copy.read_bytes()) if copy.exists() else None
         if not copy.exists():
             _write(copy, hidden)
@@ -164,7 +171,7 @@ def shelve(language: str, root: Path = ROOT) -> dict[str, str]:
             done[chapter.name] = "same"
             if entry.get("covered") != answering:  # of an earlier version of the book, which showed the answers
                 before = copy.read_bytes()
-                if (after := covered(before, content)) != before:
+                if (after := covered(before, content, language)) != before:
                     _write(copy, after)
         elif present is not None and present == entry.get("copied"):
             _write(copy, hidden)

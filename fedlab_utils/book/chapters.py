@@ -49,7 +49,7 @@ BOOK = (
         ("Background", "背景介绍"),
         ("an image read off a gradient; one round of federated averaging; a calculator of communication costs",
          "从梯度里读出图片；一轮联邦平均；通信成本计算器"),
-        number="1", minutes=80, module="background", document=1,
+        number="1", minutes=90, module="background", document=1,
     ),
     Chapter(
         "02_concepts",

@@ -1,4 +1,7 @@
-"""`python -m fedlab_utils collect folder`: the reports of a class as one table; a file that is none is named and passed over."""
+"""`python -m fedlab_utils collect folder`: the reports of a class as two tables, by student and by exercise.
+
+A file that is no report is named and passed over.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,28 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..language import LANGUAGES, choose, say
+from .class_items import Answer, answers_of, by_item
 from .report import CODECS, FORMAT
 
 LARGEST = 2**24  # bytes of a report
 
 
-def read(path: Path, folder: Path) -> dict[str, Any]:
-    """One report, named as it lies in the folder. ValueError in one sentence for anything else, OSError if it cannot be read."""
+class Class(NamedTuple):
+    """students: a row a report, by file. items: a row an exercise, question or guess. passed_over: a sentence a strange file."""
+
+    students: list[dict[str, Any]]
+    items: list[dict[str, Any]]
+    passed_over: list[str]
+
+
+def read(path: Path, folder: Path) -> tuple[dict[str, Any], list[Answer]]:
+    """The row of one report, named as it lies in the folder, and its answers.
+
+    ValueError in one sentence for anything else, OSError if it cannot be read.
+    """
     if path.stat().st_size > LARGEST:
         raise ValueError(say("larger than any report", "比任何报告都大"))
     try:
@@ -30,7 +45,7 @@ def read(path: Path, folder: Path) -> dict[str, Any]:
         raise ValueError(say(f"a report of format {held['fedlab_report']}, this book reads {FORMAT}",
                              f"报告的格式是 {held['fedlab_report']}，本书只读格式 {FORMAT}"))  # fmt: skip
     try:
-        return {"file": str(path.relative_to(folder)), **_row(held)}
+        return {"file": str(path.relative_to(folder)), **_row(held)}, answers_of(held)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(say(f"a damaged report ({error!r})", f"报告已损坏（{error!r}）")) from error
 
@@ -59,20 +74,23 @@ def _row(held: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def collect(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of all reports in a folder and the folders within it, by file; and one sentence for each file that is none."""
-    rows, passed_over = [], []
+def collect(folder: Path) -> Class:
+    """The tables of all reports in a folder and the folders within it, and what is passed over."""
+    rows, answers, passed_over = [], [], []
     for path in sorted(folder.rglob("*.json")):
         try:
-            rows.append(read(path, folder))
+            row, hers = read(path, folder)
         except (OSError, ValueError) as error:
             name = path.relative_to(folder)
             passed_over.append(say(f"{name} is passed over: {error}", f"跳过 {name}：{error}"))
-    return rows, passed_over
+        else:
+            rows.append(row)
+            answers.append(hers)
+    return Class(rows, by_item(answers), passed_over)
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:
-    """The table, a line a report."""
+    """A table, a line a row."""
     return "\n".join(" | ".join(line) for line in _lines(rows))
 
 
@@ -82,10 +100,12 @@ def _lines(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the table of a class, and with --csv write it; returns the exit code: 2 where there is no report."""
+    """Print the tables of a class, and with --csv write them; returns the exit code: 2 where there is no report."""
     parser = argparse.ArgumentParser("python -m fedlab_utils collect", allow_abbrev=False)
     parser.add_argument("folder", type=Path, help=say("with the .json files of fl.report()", "放着 fl.report() 写的 .json 文件"))
-    parser.add_argument("--csv", type=Path, metavar="FILE", help=say("write the table there as well", "同时把表写入该文件"))
+    both = say("write the table by student there, and that by exercise beside it, with -items in its name",
+               "把按学生的表写入该文件，按题目的表写在旁边，文件名里加 -items")  # fmt: skip
+    parser.add_argument("--csv", type=Path, metavar="FILE", help=both)
     parser.add_argument("--language", choices=LANGUAGES, help=say("by default that of the system", "默认随系统语言"))
     given = parser.parse_args(arguments)
     if given.language:
@@ -93,14 +113,15 @@ def main(arguments: Sequence[str]) -> int:
     if not given.folder.is_dir():
         print(say(f"there is no folder {given.folder}", f"没有文件夹 {given.folder}"), file=sys.stderr)
         return 2
-    rows, passed_over = collect(given.folder)
+    students, items, passed_over = collect(given.folder)
     for sentence in passed_over:
         print(sentence, file=sys.stderr)
-    if not rows:
+    if not students:
         print(say(f"no report in {given.folder}", f"{given.folder} 里没有报告"), file=sys.stderr)
         return 2
-    print(as_text(rows))
+    print(as_text(students), *(["", as_text(items)] if items else []), sep="\n")
     if given.csv:
-        with given.csv.open("w", newline="", encoding="utf-8-sig") as stream:  # with the mark by which Excel knows UTF-8
-            csv.writer(stream).writerows(_lines(rows))
+        for rows, path in ((students, given.csv), (items, given.csv.with_stem(f"{given.csv.stem}-items"))):
+            with path.open("w", newline="", encoding="utf-8-sig") as stream:  # with the mark by which Excel knows UTF-8
+                csv.writer(stream).writerows(_lines(rows))
     return 0

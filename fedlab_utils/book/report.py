@@ -21,7 +21,7 @@ from .exercises.base import Exercise
 from .exercises.designing import Design
 from .exercises.journal import Entry, entries, minutes
 from .exercises.memory import finished, guesses
-from .exercises.overview import Report, about, guesses_of, label, not_begun, of_chapter, section, title
+from .exercises.overview import Report, about, guesses_of, label, label_of_app, not_begun, of_chapter, title
 from .exercises.places import PLACES
 
 FORMAT = 1
@@ -108,6 +108,9 @@ def _chapter(module: str, tried: list[Entry], done: set[str]) -> dict[str, Any]:
             answer = next((entry.answer for entry in reversed(last) if entry.state == "right"), last[-1].answer if own else kept)
             if isinstance(item, Question):
                 answer = _choice(item, str(answer))
+                told["chosen"] = [place for place in range(len(item.choices)) for entry in own if number(entry.answer) == place]
+            if isinstance(item, Guess):
+                told["guessed"] = number(str(answer))
             told["answer"] = _number(str(answer), say(*item.unit)) if isinstance(item, Guess) else answer
         if isinstance(item, Design) and own:
             told["criteria"] = [{"text": say(*text), "met": met} for text, met in zip(item.criteria, item.ticked(), strict=True)]
@@ -137,10 +140,9 @@ def _of_apps(module: str, tried: list[Entry]) -> list[dict[str, Any]]:
         own = [entry.answer for entry in tried if entry.name == name]
         if (answer := own[-1] if own else guesses().get(name)) is None:
             continue
-        called = say("guess in the app", "交互演示中先猜")
         items.append(
-            {"name": name, "label": f"{section(name)} {called} {name.partition('.')[2]}", "asks": title(name), "kind": "guess",
-             "state": "tried", "tries": len(own), "answer": _number(str(answer))}
+            {"name": name, "label": label_of_app(name), "asks": title(name), "kind": "guess", "state": "tried", "tries": len(own),
+             "guessed": number(str(answer)), "answer": _number(str(answer))}
         )  # fmt: skip
     return items
 

@@ -37,9 +37,9 @@ SAID = (
 LANGUAGE = re.compile(r'^fl\.use_language\("(?:en|zh)"\)', re.MULTILINE)
 
 
-def edition(notebook: bytes) -> bytes:
+def edition(notebook: bytes, language: str) -> bytes:
     """A chapter as a student gets it. ValueError where no cell chooses the language, after which solutions are withheld."""
-    book = json.loads(covered(notebook))
+    book = json.loads(covered(notebook, language=language))
     cells = [cell for cell in book["cells"] if "solution" not in cell["metadata"].get("tags", [])]
     withheld = False
     for cell in cells:
@@ -70,7 +70,7 @@ def hand_out(language: str, folder: Path, root: Path = ROOT) -> list[Path]:
         raise FileExistsError(f"{folder} holds notebooks, in which somebody may have worked: name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     for path in chapters:
-        (folder / path.name).write_bytes(edition(path.read_bytes()))
+        (folder / path.name).write_bytes(edition(path.read_bytes(), language))
     return [folder / path.name for path in chapters]
 
 

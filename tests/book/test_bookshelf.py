@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from fedlab_utils.book import bookshelf
+from fedlab_utils.book import bookshelf, folding
 from fedlab_utils.book.bookshelf import RECORD, fingerprint, shelve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -230,6 +230,36 @@ def test_of_a_copy_from_before_only_the_books_own_outputs_go(asking, hers, left)
     assert shelf.call() == "same" and outputs(copy.read_bytes())[2] == left
     before, after = outputs(hers), outputs(copy.read_bytes())
     assert before[:2] + before[3:] == after[:2] + after[3:]
+
+
+EXPLAINED = nbformat.reads(BOOK.decode(), 4)
+EXPLAINED.cells.insert(3, nbformat.v4.new_markdown_cell("It tells.\n\nMore of it.\n\n### Next", id="e"))
+EXPLAINED = (nbformat.writes(EXPLAINED) + "\n").encode()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_prose_that_answers_is_folded_and_a_fold_is_no_change(tmp_path, language):
+    shelf = Shelf(tmp_path)
+    book, mine = (tmp_path / where / language / "04_x.ipynb" for where in ("notebooks", "my"))
+    book.parent.mkdir(exist_ok=True)
+    book.write_bytes(EXPLAINED)
+    assert shelve(language, shelf.root)["04_x.ipynb"] == "copied" and fingerprint(mine.read_bytes()) == fingerprint(EXPLAINED)
+    (source,) = [cell.source for cell in nbformat.read(mine, 4).cells if cell.cell_type == "markdown"]
+    assert source.endswith("\n\nIt tells.\n\nMore of it.\n\n</details>\n\n### Next") and folding.SAID[language] in source
+    assert mine.read_bytes() == (nbformat.writes(nbformat.read(mine, 4)) + "\n").encode(), "written as nbformat writes it"
+    assert shelve(language, shelf.root)["04_x.ipynb"] == "same"
+    newer = EXPLAINED.replace(b"More of it.", b"More of all.")
+    book.write_bytes(newer)
+    assert shelve(language, shelf.root)["04_x.ipynb"] == "updated" and b"More of all." in mine.read_bytes()
+
+
+@pytest.mark.parametrize(("asked", "folds"), [("asks", 1), ("her answer", 0)])
+def test_prose_of_a_copy_from_before_is_folded_unless_she_has_answered(asking, asked, folds):
+    shelf, copy = asking
+    shelf.mine.mkdir(parents=True)
+    (shelf.book / "04_x.ipynb").write_bytes(EXPLAINED)
+    copy.write_bytes(EXPLAINED.replace(b'"asks"', f'"{asked}"'.encode()))
+    assert shelf.call() == "same" and copy.read_bytes().count(b"<details>") == folds
 
 
 def test_outputs_are_the_same_as_one_string_or_as_lines(asking):

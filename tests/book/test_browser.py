@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from served import CHROMIUM, app, chromium, jupyterlab, open_and_run, unlocked
 
-from fedlab_utils.book import colours
+from fedlab_utils.book import colours, folding
 from fedlab_utils.book.bookshelf import shelve
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +173,11 @@ def test_a_copy_on_the_shelf_shows_no_answer_before_it_is_run(page, server, lang
     reveals = page.locator(".jp-CodeCell", has_text='print("Q(0.5) ="')
     assert reveals.locator(".jp-OutputArea-output").count() == 0
     shoot(page, f"shelf_{language}")
+    fold = page.locator("details", has=page.get_by_text(folding.SAID[language])).first
+    told = fold.locator("p").first
+    assert not told.is_visible(), "prose that explains the answer"
+    fold.locator("summary").click()
+    told.wait_for()
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -101,6 +101,9 @@ def test_its_minutes_are_those_of_the_list(chapter, language):
     time = {"en": r"\*\*Time\*\*:([^.]*)", "zh": r"\*\*时间\*\*：([^。]*)"}[language]
     said = re.search(time, opening(chapter, language))[1]
     assert re.findall(r"(\d+) (?:minutes|分钟)", said) == ([] if chapter.minutes is None else [str(chapter.minutes)])
+    by_section = re.search(r"[(（](\d\.\d[^)）]* · [^)）]*)[)）]", opening(chapter, language))  # "1.1 35 · 1.2 15 · summary 10"
+    if by_section:
+        assert sum(int(part.split()[-1]) for part in by_section[1].split(" · ")) == chapter.minutes
 
 
 @chapters_in_both_languages

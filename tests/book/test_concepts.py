@@ -316,6 +316,9 @@ def test_both_codings_lose_less_the_more_bits_they_have():
         assert np.all(np.diff([c.bits for c in coded]) > 0) and np.all(np.diff([c.error for c in coded]) < 0)
     for bits in lossless.BITS:
         assert lossless.code_delta(bits, True).error == lossless.code_delta(bits, False).error, "ZIP loses nothing"
+    zipped = {bits: lossless.code_delta(bits, True) for bits in (3, 4, 5, 6, 7, 8, 9)}
+    below = [bits for bits, coded in zipped.items() if coded.error < 2.0 ** (-2 * coded.bits)]
+    assert below == [4, 8, 9] and zipped[8].payload_bytes < zipped[7].payload_bytes, "as the chapter says"
 
 
 def test_the_picture_and_the_tiles_are_in_their_places(mnist):
@@ -603,6 +606,11 @@ def unsorted_each(a, b):
     return np.flatnonzero(np.isin(a, b)), np.flatnonzero(np.isin(b, a))
 
 
+def searched_unsorted(a, b):
+    common = np.intersect1d(a, b)
+    return np.searchsorted(a, common), np.searchsorted(b, common)
+
+
 def ids_not_rows(a, b):
     common = np.intersect1d(a, b)
     return common, common
@@ -643,6 +651,7 @@ WRONG = [
     (concepts.align, unsorted_each, "another order on each side"),
     (concepts.align, only_strangers, "another order on each side"),
     (concepts.align, ids_not_rows, "row numbers, not IDs"),
+    (concepts.align, searched_unsorted, "it needs sorted IDs"),
     (concepts.align, order_of_a, "rising order of ID"),
     (concepts.align, one_list, "two arrays"),
     (concepts.align, different_lengths, "5 rows of A and 6 of B"),

@@ -190,6 +190,8 @@ def test_ids_are_stable_and_tell_equal_cells_apart():
         ([twins("### 4.1 量化", "### Quantization")], "headings differ"),
         ([twins("### 4.1 量化\n\n#### 练习", "### 4.1 Quantization")], "headings differ"),
         ([twins("good", "good")], "no Chinese in the zh cell"),
+        ([prose("zh", "好").replace('"zh"}', '"zh", "tags": ["reveal"]}'), prose("en", "good")], "the twins have different tags"),
+        ([twins("好", "good").replace('"}', '", "tags": ["reveal"]}')], "a cell tagged reveal, and no prompt before it"),
         ([twins("good", "好")], "no Chinese in the zh cell"),
         (["\n+++\n\n![好](x.png)\n"], "Chinese prose in both editions"),
         (["\n+++\n\n好\n"], "Chinese prose in both editions"),

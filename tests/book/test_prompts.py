@@ -10,7 +10,7 @@ import pytest
 from building import CHAPTERS, EDITIONS, build
 
 import fedlab_utils as fl
-from fedlab_utils.book import bookshelf, widgets
+from fedlab_utils.book import bookshelf, folding, widgets
 from fedlab_utils.book.exercises.asking import Guess, Question
 from fedlab_utils.book.exercises.base import Exercise
 from fedlab_utils.book.exercises.designing import Design
@@ -111,10 +111,23 @@ def faults(book, copy, answers, language):
         seen += [("the reply to an earlier question", told[other.id][1]) for other in cells[:place] if other.id in answers]
         seen += [(f"the output of cell {n + 1}, below it", left[n]) for n in range(place + 1, len(left))]
         seen += [("the code that reveals", other.source) for other in revealing(cells, place)]
+        seen += [(f"the prose of cell {n + 1}, below it", text) for n, text in in_sight(copy.cells, place)]
         found += [f"{name}: {match.group()!r} stands in {where}" for where, text in seen if (match := re.search(pattern, text))]
         if not any(re.search(pattern, text) for text in [told[cell.id][1], *map(shown, revealing(cells, place))]):
             found.append(f"{name}: nothing that reveals says {pattern!r}")
     return found
+
+
+def in_sight(cells, place):
+    """The prose below a prompt that is not folded, up to the next prompt or heading: by cell, what stands open."""
+    for number, cell in enumerate(cells[place + 1 :], place + 1):
+        if "prompt" in tags(cell):
+            return
+        if cell.cell_type == "markdown":
+            part, *beyond = re.split("^#", re.sub("<details>.*?</details>", "", cell.source, flags=re.DOTALL), flags=re.MULTILINE)
+            yield number, part
+            if beyond:
+                return
 
 
 def revealing(cells, place):
@@ -123,7 +136,7 @@ def revealing(cells, place):
     for cell in cells[place + 1 :]:
         if "prompt" in tags(cell) and some:
             return
-        if "reveal" in tags(cell):
+        if "reveal" in tags(cell) and cell.cell_type == "code":
             some = True
             yield cell
 
@@ -181,10 +194,13 @@ def test_prose_above_a_question_does_not_ask_why(language, chapter):
 def test_the_readers_copy_shows_all_but_what_answers_and_the_book_shows_all(shelves, language, chapter):
     book, copy = read(ROOT / "notebooks", language, chapter), read(shelves, language, chapter)
     for shown_by_book, hers in zip(book.cells, copy.cells, strict=True):
-        if "reveal" in tags(hers):
+        if "reveal" in tags(hers) and hers.cell_type == "code":
             assert hers.outputs == [] and hers.execution_count is None and shown_by_book.execution_count
         else:
-            assert hers == shown_by_book
+            assert {**hers, "source": folding.unfolded(hers.source)} == shown_by_book
+    folds = sum(hers.source != shown_by_book.source for shown_by_book, hers in zip(book.cells, copy.cells, strict=True))
+    assert folds <= sum("prompt" in tags(cell) for cell in book.cells)
+    assert folds or chapter[:2] not in ("01", "02", "03", "04", "05")
     path = ROOT / "notebooks" / language / f"{chapter}.ipynb"
     covered = (shelves / language / path.name).read_bytes()
     assert covered == (build.dumps(copy).encode()), "written as nbformat writes it"
@@ -289,14 +305,28 @@ def test_an_answer_that_stands_nowhere_too_early_is_no_fault():
         (lambda book, copy: last(copy).data.update({"text/html": '<img alt="nine of ten">'}), "the output of cell 5, below"),
         (lambda book, copy: last(copy).data.update({"text/html": "<b>nine</b> of ten"}), "the output of cell 5, below"),
         (lambda book, copy: last(copy).metadata.update({"image/png": {"alt": "nine of ten"}}), "the output of cell 5, below"),
+        (lambda book, copy: copy.cells[5].update(source="They win nine of ten."), "the prose of cell 6, below"),
     ],
 )
 def test_an_answer_that_stands_too_early_is_found(plant, where):
     later = nbformat.v4.new_code_cell("3", outputs=[nbformat.v4.new_output("display_data", data={"text/plain": "a picture"})])
-    book, copy, answers = planted(later)
+    below = [nbformat.v4.new_markdown_cell(text) for text in ("Below.", "# 9\nnine of ten")]
+    book, copy, answers = planted(later, *below)
     plant(book, copy)
     (fault,) = faults(book, copy, answers, "en")
     assert "'nine of ten' stands in" in fault and where in fault
+
+
+def test_prose_that_explains_an_answer_is_folded_up_to_a_heading():
+    prose = [nbformat.v4.new_markdown_cell(text) for text in ("They win nine of ten.\n\n## 9 Next\n\nMore.", "Try it.")]
+    book, copy, answers = planted(*prose)
+    assert copy.cells[4].source == (
+        "<details>\n<summary>Answered? Then open this.</summary>\n\nThey win nine of ten.\n\n</details>\n\n## 9 Next\n\nMore."
+    )
+    assert folding.unfolded(copy.cells[4].source) == book.cells[4].source and copy.cells[5] == book.cells[5]
+    assert faults(book, copy, answers, "en") == []
+    below = [fault.partition("stands in ")[2] for fault in faults(book, book, answers, "en")]
+    assert below == ["the output of cell 4, below it", "the prose of cell 5, below it"], "the book itself shows all"
 
 
 def test_an_answer_that_nothing_gives_is_found():

@@ -232,10 +232,14 @@ def test_the_reports_of_a_class_are_one_table_and_other_files_are_named(tmp_path
     (tmp_path / "group").mkdir()
     report_of(tmp_path / "group", "bo", too_few, monkeypatch)
     newer = json.loads((tmp_path / "ada.json").read_text("utf8"))
+    tried = next(item for chapter in newer["chapters"] for item in chapter["items"] if item["state"] == "right")
     strange = {
         "newer.json": json.dumps(newer | {"fedlab_report": 2}), "list.json": "[]", "text.json": "hello", "empty.json": "",
         "damaged.json": json.dumps(newer | {"chapters": 3}), "counts.json": json.dumps(newer | {"finished": "x"}),
         "deep.json": "[" * 10**5,
+        **{f"item{n}.json": json.dumps(newer | {"chapters": [{**newer["chapters"][0], "items": [tried | wrong]}]})
+           for n, wrong in enumerate(({"tries": -1}, {"tries": True}, {"chosen": 3}, {"chosen": [0.5]}, {"guessed": "x"},
+                                      {"guessed": float("nan")}))},
     }  # fmt: skip
     for name, content in strange.items():
         (tmp_path / name).write_text(content, "utf8")
@@ -247,6 +251,52 @@ def test_the_reports_of_a_class_are_one_table_and_other_files_are_named(tmp_path
     assert [row["file"] for row in rows] == ["ada.json", "group/bo.json"]  # two of one name are told apart
     assert [tuple(row[name] for name in head) for row in rows] == [("ada", f"1/{n_items}", "1"), ("bo", f"0/{n_items}", "1")]
     assert "ada" in told.out and all(name in told.err for name in strange) and len(told.err.splitlines()) == len(strange)
+
+
+def test_the_reports_of_a_class_are_told_by_exercise_too(tmp_path, monkeypatch, capsys, language):
+    two_bits, zipped = fl.exercises.practice.two_bits, fl.exercises.concepts.zip_of_delta
+    wrong = [place for place in range(len(two_bits.choices)) if place != two_bits.right]
+    class_of_four = {  # answers to an exercise, choices, guesses
+        "ada": ([too_few, rice_parameter], [wrong[0], two_bits.right], ["90"]),
+        "bo": ([too_few, too_few, too_few, rice_parameter, too_few], [wrong[0], wrong[0], wrong[1]], ["90", "50"]),
+        "chen": ([too_few], [two_bits.right, wrong[1]], ["50"]),
+        "dora": ([], [], ["12.5"]),
+    }
+    for number, (name, (answers, choices, numbers)) in enumerate(class_of_four.items()):
+        monkeypatch.setenv("FEDLAB_PROGRESS", str(tmp_path / f"{name}.progress"))
+        fl.use_language(("en", "zh")[number % 2])  # reports may come in either
+        for answer in answers:
+            fl.exercises.mathematics.rice_parameter.check(answer)
+        for choice in choices:
+            two_bits.ask().children[1].value = choice
+        for guess in numbers:
+            zipped.ask().guess.value = guess
+        fl.report(tmp_path / f"{name}.md", student=name, codecs=False)
+    journal.record("widgets.live_lab", "guess", 40.0)
+    fl.report(tmp_path / "dora.md", codecs=False)
+    strange = json.loads((tmp_path / "dora.json").read_text("utf8"))
+    other = {"name": "x.y", "label": "9.9 y", "asks": "", "kind": "exercise", "state": "wrong", "tries": 2}
+    strange["chapters"][0]["items"] += [other, other]  # of another version of the book, and twice
+    (tmp_path / "dora.json").write_text(json.dumps(strange), "utf8")
+
+    assert class_table.main([str(tmp_path), "--csv", str(tmp_path / "class.csv"), "--language", language]) == 0
+    told = capsys.readouterr().out
+    rows = list(csv.reader((tmp_path / "class-items.csv").read_text("utf-8-sig").splitlines()))[1:]
+    label, choice = overview.label, base.say(*two_bits.choices[wrong[0]][:2])
+    truth = f"{zipped.truth:g}"
+    assert [row[0] for row in rows] == [
+        label(zipped), label(fl.exercises.mathematics.rice_parameter), overview.label_of_app("widgets.live_lab"),
+        label(two_bits), "9.9 y",
+    ]  # fmt: skip
+    assert [row[2:5] for row in rows] == [
+        ["4/4", "", ""], ["3/4", "2/3", "2"], ["1/4", "", ""], ["3/4", "2/3", "2"], ["1/4", "0/1", "2"],
+    ]  # fmt: skip
+    assert rows[0][5] == {
+        "en": f"50 % (2 of 4); median 50 %; it is {truth} %", "zh": f"50%（4 人中 2 人）；中位数 50%；答案是 {truth}%"
+    }[language]  # fmt: skip
+    assert rows[1][5] == "" and rows[2][5] == {"en": "median 40", "zh": "中位数 40"}[language]
+    assert rows[3][5] == {"en": f"{choice} (2 of 3)", "zh": f"{choice}（3 人中 2 人）"}[language]
+    assert all(row[0] in told for row in rows) and "ada" in told
 
 
 @pytest.mark.slow
@@ -275,7 +325,7 @@ def test_the_students_edition_shows_no_solution_and_no_answer(language, tmp_path
         assert len(given["cells"]) == len(book["cells"]) - len(solutions) and not any(
             "".join(s["source"]) in sources for s in solutions
         )
-        assert not any(cell["outputs"] for cell in given["cells"] if "reveal" in cell["metadata"].get("tags", []))
+        assert not any(cell.get("outputs") for cell in given["cells"] if "reveal" in cell["metadata"].get("tags", []))
         assert sum("fl.exercises.withhold()" in source for source in sources) == 1
         text = "\n".join(sources)
         told = ("90_teacher", "folded away", "model answer", "折叠着", "`….solution()`", "看参考答案", "看得到参考答案",

@@ -101,8 +101,10 @@ def _align(function) -> None:
             flat = as_array(answer, None, (f"the rows of {who}", f"{who} 的行号")).ravel()
             if flat.size and (flat.min() < 0 or flat.max() >= ids.size or np.any(flat != np.rint(flat))):
                 raise Wrong(
-                    f"the rows of {who} must be numbers from 0 to {ids.size - 1}: row numbers, not IDs.",
-                    f"{who} 的行号应当在 0 到 {ids.size - 1} 之间：要的是行号，不是 ID。",
+                    f"the rows of {who} must be numbers from 0 to {ids.size - 1}: row numbers, not IDs. (If you call "
+                    "np.searchsorted: it needs sorted IDs, and these are in any order.)",
+                    f"{who} 的行号应当在 0 到 {ids.size - 1} 之间：要的是行号，不是 ID。（用 np.searchsorted 的话：它要求 "
+                    "ID 已经排好序，这里的次序是任意的。）",
                 )
             rows.append(flat.astype(int))
         if rows[0].size != rows[1].size:

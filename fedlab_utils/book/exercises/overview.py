@@ -60,6 +60,11 @@ def label(item: Item) -> str:
     return " ".join(filter(None, (number, say(*kinds[type(item)]), item.name.partition(".")[2])))
 
 
+def label_of_app(name: str) -> str:
+    """The same for what an app asks: "1.3 guess in the app cost_calculator"."""
+    return f"{section(name)} {say('guess in the app', '交互演示中先猜')} {name.partition('.')[2]}"
+
+
 def section(name: str) -> str:
     """The number of the section in which an item or an app stands; of one between sections that of its chapter."""
     module, number, *_ = PLACES.get(name, ("", ""))

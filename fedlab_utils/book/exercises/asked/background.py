@@ -74,16 +74,6 @@ does_compression_hide = Question(
     right=2,
 )
 
-bytes_of_ten_rounds = Guess(
-    "background.bytes_of_ten_rounds",
-    (
-        "All 6,000 images have 4.7 MB. Ten rounds, model and deltas as float32: how many times as many bytes cross the line?",
-        "6,000 张图片一共 4.7 MB。训练十轮，模型和增量都用 float32：来回传送的字节是它的多少倍？",
-    ),
-    17.3,
-    (" times", " 倍"),
-)
-
 who_counts_how_much = Question(
     "background.who_counts_how_much",
     (
@@ -111,6 +101,16 @@ who_counts_how_much = Question(
         ),
     ),
     right=1,
+)
+
+bytes_of_ten_rounds = Guess(
+    "background.bytes_of_ten_rounds",
+    (
+        "All 6,000 images have 4.7 MB. Ten rounds, model and deltas as float32: how many times as many bytes cross the line?",
+        "6,000 张图片一共 4.7 MB。训练十轮，模型和增量都用 float32：来回传送的字节是它的多少倍？",
+    ),
+    17.3,
+    (" times", " 倍"),
 )
 
 uplink_factor = Guess(

@@ -108,6 +108,24 @@ zip_of_delta = Guess(
     (" %", "%"),
 )
 
+which_compression = Question(
+    "concepts.which_compression",
+    (
+        "ZIP loses nothing, yet most codecs for model updates do. What is the reason?",
+        "ZIP 一位也不丢，压缩模型更新却多用有损的方法。原因是什么？",
+    ),
+    (
+        ("ZIP is too slow.", "ZIP 太慢。", "A delta is zipped in well under a second.", "压缩一条增量远不到一秒。"),
+        ("The low bits of weights are like noise: no lossless coder shortens noise, and training does not need it.",
+         "权重的低位近乎噪声：任何无损编码都压不短噪声，而训练并不需要它。",
+         "ZIP leaves over half of the delta; four bits a weight are an eighth, and 1 % of the weights less still.",
+         "ZIP 之后增量还剩一半以上；每个权重四位只剩八分之一，只留 1% 的权重则更少。"),
+        ("Lossless coding does not work on floating-point numbers.", "无损压缩不能用于浮点数。",
+         "It does, bit by bit; exercise 2.3 proves it.", "可以用，而且每一位都能还原；练习 2.3 就是证明。"),
+    ),
+    1,
+)  # fmt: skip
+
 which_byte = Question(
     "concepts.which_byte",
     (
@@ -125,24 +143,6 @@ which_byte = Question(
          "大小相近的权重指数相同，所以这个字节只有几种取值。"),
         ("all about the same", "都差不多", "The four mean very different things: only neighbours of one kind are alike.",
          "四个字节的含义大不相同：同一种字节之间才彼此相似。"),
-    ),
-    1,
-)  # fmt: skip
-
-which_compression = Question(
-    "concepts.which_compression",
-    (
-        "ZIP loses nothing, yet most codecs for model updates do. What is the reason?",
-        "ZIP 一位也不丢，压缩模型更新却多用有损的方法。原因是什么？",
-    ),
-    (
-        ("ZIP is too slow.", "ZIP 太慢。", "A delta is zipped in well under a second.", "压缩一条增量远不到一秒。"),
-        ("The low bits of weights are like noise: no lossless coder shortens noise, and training does not need it.",
-         "权重的低位近乎噪声：任何无损编码都压不短噪声，而训练并不需要它。",
-         "ZIP leaves over half of the delta; four bits a weight are an eighth, and 1 % of the weights less still.",
-         "ZIP 之后增量还剩一半以上；每个权重四位只剩八分之一，只留 1% 的权重则更少。"),
-        ("Lossless coding does not work on floating-point numbers.", "无损压缩不能用于浮点数。",
-         "It does, bit by bit; exercise 2.3 proves it.", "可以用，而且每一位都能还原；练习 2.3 就是证明。"),
     ),
     1,
 )  # fmt: skip
