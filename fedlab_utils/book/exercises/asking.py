@@ -109,7 +109,7 @@ class Guess:
     """A number to guess before the next cells show it. text, unit: (en, zh); truth: what these cells show, rounded.
 
     why: what to say besides, (en, zh). unit " %": apart by points, not by a factor. most: of a count of so many things, which no
-    guess may exceed. by_hand: a number to be worked out, of which nothing but itself is close.
+    guess may exceed. by_hand: a number that can be worked out: only what rounding explains is close.
     """
 
     name: str
@@ -219,7 +219,7 @@ def shown(value: float) -> str:
 def compare(guess: float | None, truth: float, unit: str = "", count: bool = False, exact: bool = False) -> str:
     """What to say of a guess: the truth, and the factor between the two; of shares (unit " %") the points between them.
 
-    count: of a small count the difference. exact: what was to be worked out is right or not, never close.
+    count: of a small count the difference. exact: it could be worked out, and only what rounding explains is close.
     """
     told = f"<b>{shown(truth)}{unit}</b>"
     if guess is None or (guess <= 0 and unit.strip() != "%" and not count):
@@ -242,7 +242,7 @@ def compare(guess: float | None, truth: float, unit: str = "", count: bool = Fal
             f"答案是 {told}。你猜了 {shown(guess)}{unit}，{'少' if few else '多'}猜了 {apart}。",
         )
     factor = max(guess / truth, truth / guess)
-    if factor < 1.25 and not exact:
+    if factor < (1.02 if exact else 1.25):
         return say(f"It is {told}: you were close.", f"答案是 {told}：你猜得很准。")
     high, times = guess > truth, shown(float(f"{factor:.3g}"))
     return say(

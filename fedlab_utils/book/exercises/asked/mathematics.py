@@ -11,6 +11,20 @@ three_quarters = Guess(
     49_151,
 )
 
+at_a_quarter = Guess(
+    "mathematics.at_a_quarter",
+    (
+        "Stochastic rounding at f = 1/4: the mean of the squared error, in squares of a step?",
+        "f = 1/4 时的随机舍入：误差的平方平均是多少（以步长的平方为单位）？",
+    ),
+    0.1875,
+    why=(
+        "Three times of four the error is 1/4, once it is 3/4: (3 · 1/16 + 9/16) / 4 = 3/16.",
+        "四次里三次错 1/4，一次错 3/4：(3 · 1/16 + 9/16) / 4 = 3/16。",
+    ),
+    by_hand=True,
+)
+
 which_lines_fall = Question(
     "mathematics.which_lines_fall",
     (
@@ -86,6 +100,16 @@ bits_of_a_place = Guess(
     (" bits", " 位"),
 )
 
+energy_of_one_percent = Guess(
+    "mathematics.energy_of_one_percent",
+    (
+        "What share of the energy, in percent, do the largest 1 % of the components hold?",
+        "绝对值最大的 1% 的分量，占全部能量的百分之几？",
+    ),
+    27,
+    (" %", "%"),
+)
+
 sum_of_supports = Question(
     "mathematics.sum_of_supports",
     (
@@ -115,14 +139,40 @@ sum_of_supports = Question(
     1,
 )
 
-energy_of_one_percent = Guess(
-    "mathematics.energy_of_one_percent",
+adds_under_masks = Question(
+    "mathematics.adds_under_masks",
     (
-        "What share of the energy, in percent, do the largest 1 % of the components hold?",
-        "绝对值最大的 1% 的分量，占全部能量的百分之几？",
+        "Under secure aggregation the server sees nothing but the sum. Which messages can be added as they are?",
+        "安全聚合之下，服务器只看得到总和。哪一种消息可以直接相加？",
     ),
-    27,
-    (" %", "%"),
+    (
+        (
+            "top-k: each client the values of its own largest 1 %",
+            "top-k：每个客户端发送自己最大的 1% 的数值",
+            "Each has places of its own: the i-th values of two messages are different weights, and their sum means nothing.",
+            "每人的位置不同：两条消息里的第 i 个数不是同一个权重，加起来没有意义。",
+        ),
+        (
+            "8-bit levels, each client over its own x_min and x_max",
+            "8 位的量化级，每个客户端用自己的 x_min 和 x_max",
+            "The same integer is another value with each client; from the sum nobody can tell the values.",
+            "同一个整数，在各家代表不同的数值；光有整数之和，还原不出数值之和。",
+        ),
+        (
+            "8-bit levels, over one range that all have agreed on",
+            "8 位的量化级，大家约定同一个范围",
+            "An integer is the same value with everybody: the sum of the integers stands for the sum of the values, and integer "
+            "masks cancel.",
+            "同一个整数在谁那里都是同一个数值：整数之和就代表数值之和，整数的掩码抵消得干干净净。",
+        ),
+        (
+            "entropy-coded levels",
+            "熵编码之后的量化级",
+            "How long a code word is goes by the level: the i-th bits of two messages belong to different weights.",
+            "码字有长有短，由级决定：两条消息的第 i 位，不属于同一个权重。",
+        ),
+    ),
+    2,
 )
 
 nearest_to_the_limit = Question(
@@ -198,6 +248,7 @@ histogram_a_row = Guess(
     1.25,
     (" bits", " 位"),
     ("The quiet row takes 1 bit a level, the loud one 1.5.", "安静的一行每个级 1 位，活跃的一行 1.5 位。"),
+    by_hand=True,
 )
 
 class_of_its_own = Question(
