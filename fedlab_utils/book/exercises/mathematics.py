@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...codecs import Codec, Identity, TopK
+from .asked.coding import *  # noqa: F403
 from .asked.mathematics import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt, shown, told
 from .conditional import classes_of_next_row, conditional_entropy  # noqa: F401

@@ -177,7 +177,7 @@ def sums_under_masks(levels: np.ndarray, sent: np.ndarray, modulus: int, k: int 
     values = np.array([x[places] for x, places in zip(TWO_DELTAS, kept, strict=True)])
     sparse = np.sum([top_k(x, k).to_dense() for x in TWO_DELTAS], axis=0)
     clients = (say("client 1", "客户端 1"), say("client 2", "客户端 2"))
-    shown = say("{}, sent: {}", "{}，发送：{}")
+    shown = say("{}, uplink: {}", "{}，上行：{}")
     with styled():
         for place, (client, mask) in enumerate(zip(clients, (say("+ mask", "+ 掩码"), say("− mask", "− 掩码")), strict=True)):
             _cells(fits, 4 - 2 * place, say(f"{client}, levels", f"{client}，量化级"), levels[place])
