@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def waiting(text: str, shown: bool = True) -> Iterator[None]:
-    """Show `text` and the time since, anew each second, until the work within has ended; nothing stays of it.
+    """Show `text` and the time since, anew each second, until the work within has ended; what it took stays.
 
     shown: False shows nothing, so that a caller need not ask twice.
     """
@@ -19,7 +19,7 @@ def waiting(text: str, shown: bool = True) -> Iterator[None]:
     from tqdm.auto import tqdm  # here, because only who waits needs it
 
     ended = threading.Event()
-    with tqdm(total=1, desc=text, bar_format="{desc} … {elapsed}", leave=False) as bar:
+    with tqdm(total=1, desc=text, bar_format="{desc} … {elapsed}") as bar:
 
         def tick() -> None:
             while not ended.wait(1):
@@ -29,6 +29,7 @@ def waiting(text: str, shown: bool = True) -> Iterator[None]:
         clock.start()
         try:
             yield
+            bar.update()  # full, and in a notebook green; after an error it is neither
         finally:
             ended.set()
             clock.join()
