@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .codecs import Codec, Identity, decode, require_codec
+from .language import say
 from .streams import Purpose, require_seed, stream
 from .validation import require_clients, require_finite, require_inputs, require_integer, require_number
+from .waiting import waiting
 
 if TYPE_CHECKING:
     from .data import Dataset
@@ -139,13 +141,14 @@ def simulate_logits(
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> LogitHistory:
     """Federated distillation: clients send their logits on public images, the server sends back the average.
 
     models: one Keras model a client; they may differ, as long as the classes are the same. public_images: float32
     [n_public, 28, 28], without labels, held by all. A round: every client trains on its own images, encodes its logits,
     the server averages what it decodes and broadcasts it, every client learns from the decoded average. batch_size: of
-    the local training, as local_epochs; on public images it is PUBLIC_BATCH.
+    the local training, as local_epochs; on public images it is PUBLIC_BATCH. progress: show the seconds of each round go by.
     """
     from .training import central
     from .training.arrays import require_dataset
@@ -172,22 +175,23 @@ def simulate_logits(
         )
 
     for number in range(rounds):
-        total: np.ndarray | float = 0.0
-        uplink_bytes = 0
-        for client, (model, (x, y)) in enumerate(zip(models, own, strict=True)):
-            learn("PRIVATE", number, client, x, y, epochs=local_epochs, batch_size=batch_size)
-            opinion = central.logits(model, public_images, held[client])
-            payload = uplink.encode(opinion, stream(seed, Purpose.LOGITS_UPLINK, number, client))
-            uplink_bytes += len(payload)
-            total = total + decode(payload, max_weights=opinion.size)
-        if number == 0:
-            history.alone = evaluate()
-        payload = downlink.encode(total / len(models), stream(seed, Purpose.LOGITS_DOWNLINK, number))
-        average = decode(payload, max_weights=opinion.size).reshape(len(public_images), -1)
-        for client in range(len(models)):
-            learn("PUBLIC", number, client, public_images, None, epochs=public_epochs, batch_size=PUBLIC_BATCH,
-                  soft_targets=soften(average, temperature), temperature=temperature)  # fmt: skip
-        history.accuracy.append(evaluate())
-        history.uplink_bytes.append(uplink_bytes)
-        history.downlink_bytes.append(len(payload) * len(models))
+        with waiting(say(f"round {number + 1} of {rounds}", f"第 {number + 1} 轮，共 {rounds} 轮"), progress):
+            total: np.ndarray | float = 0.0
+            uplink_bytes = 0
+            for client, (model, (x, y)) in enumerate(zip(models, own, strict=True)):
+                learn("PRIVATE", number, client, x, y, epochs=local_epochs, batch_size=batch_size)
+                opinion = central.logits(model, public_images, held[client])
+                payload = uplink.encode(opinion, stream(seed, Purpose.LOGITS_UPLINK, number, client))
+                uplink_bytes += len(payload)
+                total = total + decode(payload, max_weights=opinion.size)
+            if number == 0:
+                history.alone = evaluate()
+            payload = downlink.encode(total / len(models), stream(seed, Purpose.LOGITS_DOWNLINK, number))
+            average = decode(payload, max_weights=opinion.size).reshape(len(public_images), -1)
+            for client in range(len(models)):
+                learn("PUBLIC", number, client, public_images, None, epochs=public_epochs, batch_size=PUBLIC_BATCH,
+                      soft_targets=soften(average, temperature), temperature=temperature)  # fmt: skip
+            history.accuracy.append(evaluate())
+            history.uplink_bytes.append(uplink_bytes)
+            history.downlink_bytes.append(len(payload) * len(models))
     return history

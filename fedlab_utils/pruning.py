@@ -135,6 +135,7 @@ def fine_tune(
     epochs: float = 1,
     learning_rate: float | tuple[float, float] = (3e-3, 0.0),
     seed: int = 0,
+    progress: bool = False,
 ) -> list[np.ndarray]:
     """Train on with the mask held: the document's step 4. Returns the weights; what was removed stays zero.
 
@@ -143,7 +144,10 @@ def fine_tune(
     from .training import central  # here, because ranking and removing need no TensorFlow
 
     mask = require_mask("mask", mask, weights)
-    return central.train(model, images, labels, weights=weights, mask=mask, epochs=epochs, learning_rate=learning_rate, seed=seed)
+    return central.train(
+        model, images, labels, weights=weights, mask=mask, epochs=epochs, learning_rate=learning_rate, seed=seed,
+        progress=progress,
+    )  # fmt: skip
 
 
 def prune_gradually(

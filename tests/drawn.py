@@ -56,6 +56,9 @@ def calls():
     found.append(("mathematics.rounding_errors", [dict(zip(("floor", "nearest", "stochastic"), (-places[0], *places[1:]),
                                                           strict=True)), 1.0], {}))  # fmt: skip
     found.append(("mathematics.magnitudes", [fl.load_client_delta()], {}))
+    levels, masked = [[128, 139, 117, 93, 110], [90, 130, 179, 109, 104]], [[53635, 19998, 22504, 18339, 47261],
+                      [12119, 45807, 43328, 47399, 18489]]  # fmt: skip
+    found.append(("mathematics.sums_under_masks", [np.array(levels), np.array(masked), 2**16], {}))
     found.append(("algorithms.pruning_curves", [read_results("pruning", text="kind")], {}))
     found += [(name, [], {}) for name in ("concepts.three_kinds", "algorithms.who_stores_what", "practice.four_parts")]
     runs = {(32, "exact"): fl.load_trainings("100 clients, float32")}

@@ -15,10 +15,10 @@ LINES = 300
 # By wing: the wings beside itself that it may import, and the libraries. Modules that are in no folder count to a wing as well.
 # Of engines, those that are made of classes of the engine: they are themselves imported at first use.
 AT_ONCE = {"engines/flower_grid.py", "engines/flower_strategy.py"}
-GROUND = {"layout", "streams", "theory", "validation", "language", "quantization", "sparsification"}
+GROUND = {"layout", "streams", "theory", "validation", "language", "quantization", "sparsification", "waiting"}
 METHODS = {"pruning", "distillation"}
 ALLOWED = {
-    "ground": (set(), {"numpy"}),
+    "ground": (set(), {"numpy", "tqdm"}),
     "codecs": ({"ground"}, {"numpy", "constriction"}),
     "data": ({"ground"}, {"numpy", "PIL"}),
     "measuring": ({"ground", "codecs"}, {"numpy", "h5py", "tqdm"}),

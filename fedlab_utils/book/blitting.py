@@ -105,9 +105,9 @@ class Layers:
 
     def _legend(self, legend: Legend, renderer: Any, pixels: np.ndarray) -> None:
         """Draw a legend (of a fixed place), or lay down what it made before where it says the same on the same ground."""
-        parts = zip(legend.get_texts(), legend.legend_handles, strict=True)
-        place = legend.axes.get_position().bounds
-        says = place, legend.get_visible(), *((t.get_text(), t.get_visible(), h is not None and h.get_visible()) for t, h in parts)
+        says: list[Any] = [legend.axes.get_position().bounds, legend.get_visible()]
+        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True):
+            says += [text.get_text(), text.get_visible(), handle is not None and handle.get_visible()]
         if (before := self._legends.get(legend)) is not None:
             said, there, ink, beneath, made = before
             if said == says and np.array_equal(pixels[there][ink], beneath):

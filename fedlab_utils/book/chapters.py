@@ -63,7 +63,7 @@ BOOK = (
         ("Algorithms step by step", "核心算法原理具体操作步骤"),
         ("quantization and sparsification one step after the other; pruning; knowledge distillation",
          "量化与稀疏化一步一步来；剪枝；知识蒸馏"),
-        number="3", minutes=100, needs=("04_mathematics",), module="algorithms", document=3,
+        number="3", minutes=110, needs=("04_mathematics",), module="algorithms", document=3,
     ),
     Chapter(
         "04_mathematics",

@@ -18,7 +18,6 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from ..training.identity import is_keras, nothing_drawn
 from ..training.keras_private import flatten_layers
 from ..training.models import keras
 from ..training.trainer import require_model
+from ..waiting import waiting
 
 PLAIN, DEFLATED = 0xF0, 0xF1  # forms; as tags of a codec's stage they are nobody's, so that `decode` refuses a recipe
 MAX_TEXT_BYTES = 2**24
@@ -103,7 +103,8 @@ def _in_a_fresh_process(recipe: bytes, progress: bool) -> list[np.ndarray]:
     root = str(Path(__file__).resolve().parents[2])
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
-    with tempfile.TemporaryDirectory() as folder, _bar() if progress else nullcontext():
+    text = say("a fresh process rebuilds the first model", "新进程正在重建第一个模型")
+    with tempfile.TemporaryDirectory() as folder, waiting(text, progress):
         file = Path(folder) / "weights.npz"
         command = [sys.executable, "-m", __name__, str(file)]
         done = subprocess.run(command, input=recipe, capture_output=True, env=environment, cwd=folder)
@@ -112,13 +113,6 @@ def _in_a_fresh_process(recipe: bytes, progress: bool) -> list[np.ndarray]:
             raise ValueError(f"a fresh process could not rebuild it: {said[-1]}")
         with np.load(file) as arrays:
             return [arrays[f"arr_{place}"] for place in range(len(arrays.files))]
-
-
-def _bar() -> Any:
-    from tqdm.auto import tqdm
-
-    text = say("a fresh process rebuilds the first model", "新进程正在重建第一个模型")
-    return tqdm(total=1, desc=text, bar_format="{desc} … {elapsed}", leave=False)
 
 
 def _require_same(model: keras.Model, drawn: Arrays) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..language import say
 from ..streams import Purpose, require_seed, stream
 from ..validation import require_choice, require_inputs, require_integer, require_labels, require_number
+from ..waiting import waiting
 from . import identity, losses
 from .arrays import tensor
 from .models import keras, tf
@@ -96,6 +98,7 @@ def train(
     hard_share: float | None = None,
     optimizer: str = "adam",
     seed: int = 0,
+    progress: bool = False,
 ) -> list[np.ndarray]:
     """Train on labels, on soft targets, or on both; returns the weights, as model.get_weights().
 
@@ -104,15 +107,17 @@ def train(
     the model's. mask: arrays of 0 and 1 in the shapes of the weights, held after every step. soft_targets: float
     [n, n_classes], each row summing to 1, for the model's softmax at this temperature. hard_share: how much the labels count in
     hard_share · CE(labels) + (1 - hard_share) · T² · CE(soft targets); by default 1 without soft targets, 0 without labels.
-    Penalties of the layers count, as in Keras. seed: order of the batches, and dropout. ValueError for arguments out of range
-    or without anything to learn from; FloatingPointError where the weights are no longer finite.
+    Penalties of the layers count, as in Keras. seed: order of the batches, and dropout. progress: show the seconds go by (all
+    epochs are one compiled graph, which says nothing before its end). ValueError for arguments out of range or without
+    anything to learn from; FloatingPointError where the weights are no longer finite.
     """
     seed = require_seed(seed)
     rngs = stream(seed, Purpose.CENTRAL_BATCHES), stream(seed, Purpose.CENTRAL_LAYERS)
-    return train_with(
-        rngs, model, images, labels, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weights=weights,
-        mask=mask, soft_targets=soft_targets, temperature=temperature, hard_share=hard_share, optimizer=optimizer,
-    )  # fmt: skip
+    with waiting(say(f"training, epochs: {epochs}", f"正在训练，共 {epochs} 个周期"), progress):
+        return train_with(
+            rngs, model, images, labels, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weights=weights,
+            mask=mask, soft_targets=soft_targets, temperature=temperature, hard_share=hard_share, optimizer=optimizer,
+        )  # fmt: skip
 
 
 def train_with(

@@ -107,6 +107,17 @@ def test_its_minutes_are_those_of_the_list(chapter, language):
 
 
 @chapters_in_both_languages
+def test_the_minutes_of_its_sections_add_up_to_its_own(chapter, language):
+    sections = re.search(r"[(（]((?:[\w.]+ \d+ · )+[\w.]+ \d+)[)）]", opening(chapter, language))
+    if sections:  # in their order, and each a section of the chapter; the live lab of chapter 4 has no number
+        named, minutes = zip(*(part.split() for part in sections[1].split(" · ")), strict=True)
+        assert sum(map(int, minutes)) == chapter.minutes
+        headings = dict.fromkeys(re.findall(r"^#+ (\d[\d.]+\d) ", TEXTS[chapter.file], re.MULTILINE))
+        numbers = [name for name in named if name[0].isdigit()]
+        assert numbers == [number for number in headings if number in numbers]
+
+
+@chapters_in_both_languages
 def test_it_needs_the_chapters_of_the_list(chapter, language):
     pattern = {"en": r"\*\*You need\*\*:(.*?)\*\*Time", "zh": r"\*\*预备知识\*\*：(.*?)\*\*时间"}[language]
     needs = re.search(pattern, opening(chapter, language))[1]

@@ -862,6 +862,41 @@ def joint(levels, classes):
     return by_the_chain_rule(levels, classes) + of_shares(classes, 0 * classes)
 
 
+def by_pattern(text, words):
+    return [words.index(word) for word in re.findall("|".join(words), text)]
+
+
+def by_beginnings(text, words):
+    levels = []
+    while text:
+        levels.append(next(level for level, word in enumerate(words) if text.startswith(word)))
+        text = text[len(words[levels[-1]]) :]
+    return np.array(levels, int)
+
+
+WRONG_READINGS = {
+    "level i is words[i]": lambda text, words: re.findall("|".join(words), text),
+    "return an empty list": lambda text, words: by_pattern(text, words) or [0],
+    "is missing": lambda text, words: by_pattern(text, words)[:-1],
+    "backwards": lambda text, words: by_pattern(text, words)[::-1],
+    "levels, with the words": lambda text, words: [*by_pattern(text, words), 0],
+    "begins at bit 0 ": lambda text, words: [int(text[i : i + 2], 2) for i in range(0, len(text), 2)],  # two bits each
+    "begins at bit 4 ": lambda text, words: [level % 2 for level in by_pattern(text, words)],
+    "your function raised ValueError": lambda text, words: [words.index(bit) for bit in text],
+}
+
+
+@pytest.mark.parametrize("answer", [by_pattern, by_beginnings])
+def test_read_levels_takes_other_right_ways(answer):
+    assert mathematics.read_levels.check(answer).state == "right"
+
+
+@pytest.mark.parametrize("part", WRONG_READINGS)
+def test_read_levels_tells_wrong_answers_apart(part):
+    message = mathematics.read_levels.check(WRONG_READINGS[part]).message
+    assert part in message and sum(other in message for other in WRONG_READINGS) == 1, message
+
+
 WRONG_ENTROPIES = {
     "classes are not used": lambda x, c: of_shares(x, 0 * c),
     "weighs as much as it has levels": lambda x, c: of_shares(x, c, weigh=False),
@@ -967,7 +1002,7 @@ def test_codec_for_a_budget_tells_wrong_answers_apart(part, language):
 
 WRONG = {
     "mean_square": WRONG_SQUARES, "levels_in_a_range": WRONG_LEVELS, "exactly_k": WRONG_TOP_K, "rice_parameter": WRONG_RICE,
-    "conditional_entropy": WRONG_ENTROPIES, "classes_of_next_row": WRONG_CLASSES,
+    "read_levels": WRONG_READINGS, "conditional_entropy": WRONG_ENTROPIES, "classes_of_next_row": WRONG_CLASSES,
 }  # fmt: skip
 
 
@@ -1200,6 +1235,7 @@ def test_a_wrong_answer_that_nearly_passes_is_told(exercise, part, answer, same_
         *((mathematics.mean_square, answer) for answer in WRONG_SQUARES.values()),
         *((mathematics.exactly_k, answer) for answer in WRONG_TOP_K.values()),
         *((mathematics.rice_parameter, answer) for answer in WRONG_RICE.values()),
+        *((mathematics.read_levels, answer) for answer in WRONG_READINGS.values()),
         *((mathematics.conditional_entropy, answer) for answer in WRONG_ENTROPIES.values()),
         *((mathematics.classes_of_next_row, answer) for answer in WRONG_CLASSES.values()),
     ],

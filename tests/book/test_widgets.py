@@ -194,6 +194,9 @@ def test_an_explorer_unlocks_by_a_guess_or_by_one_click(app, truth):
 def test_a_guess_is_compared_by_its_factor():
     assert "4 times too low" in compare(50, 200)
     assert "4 times too high" in compare(200, 50)
+    assert "1.2 times too high" in compare(1.5, 1.25, " bits", exact=True)  # it could be worked out
+    assert "close" in compare(0.81, 0.8113, exact=True)
+    assert "98,300 times too low" in compare(0.5, 49_151)
     assert "close" in compare(105, 100) and "exactly right" in compare(100, 100) and "exactly right" in compare(0, 0, " %")
     assert compare(None, 100) == "It is <b>100</b>."
     # Shares of a hundred are apart by points: 95 % for 86 % is no good guess, though the factor is small.

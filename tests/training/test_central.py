@@ -120,3 +120,12 @@ def test_a_model_without_a_softmax_is_refused():
     model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10, activation="relu")])
     with pytest.raises(ValueError, match="softmax or in logits, got the activation 'relu'"):
         central.logits(model, np.zeros((1, 28, 28), np.float32))
+
+
+def test_progress_shows_the_training_and_changes_nothing(some, capsys, language):
+    model, images, labels = central.mlp(8), *some[:2]
+    quiet = central.train(model, images, labels, epochs=2)
+    assert capsys.readouterr().err == ""
+    told = central.train(model, images, labels, epochs=2, progress=True)
+    assert {"en": "training, epochs: 2", "zh": "正在训练，共 2 个周期"}[language] in capsys.readouterr().err
+    assert all(np.array_equal(one, other) for one, other in zip(quiet, told, strict=True))

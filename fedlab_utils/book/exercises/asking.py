@@ -109,7 +109,7 @@ class Guess:
     """A number to guess before the next cells show it. text, unit: (en, zh); truth: what these cells show, rounded.
 
     why: what to say besides, (en, zh). unit " %": apart by points, not by a factor. most: of a count of so many things, which no
-    guess may exceed.
+    guess may exceed. by_hand: a number that can be worked out: only what rounding explains is close.
     """
 
     name: str
@@ -118,11 +118,13 @@ class Guess:
     unit: tuple[str, str] = ("", "")
     why: tuple[str, str] = ("", "")
     most: float | None = None
+    by_hand: bool = False
 
     def reply(self, guess: float | None) -> str:
         """What is said of a guess, HTML; None where she skipped."""
         below = say("Run the next cells to see it.", "运行下面的单元格，亲眼看一看。")
-        return sentences(compare(guess, self.truth, say(*self.unit), count=self._counts), html.escape(say(*self.why)), below)
+        found = compare(guess, self.truth, say(*self.unit), count=self._counts, exact=self.by_hand)
+        return sentences(found, html.escape(say(*self.why)), below)
 
     def solution(self) -> Verdict:
         """The number, and what there is to say of it."""
@@ -214,10 +216,10 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:,.4g}"
 
 
-def compare(guess: float | None, truth: float, unit: str = "", count: bool = False) -> str:
+def compare(guess: float | None, truth: float, unit: str = "", count: bool = False, exact: bool = False) -> str:
     """What to say of a guess: the truth, and the factor between the two; of shares (unit " %") the points between them.
 
-    count: of a small count the difference.
+    count: of a small count the difference. exact: it could be worked out, and only what rounding explains is close.
     """
     told = f"<b>{shown(truth)}{unit}</b>"
     if guess is None or (guess <= 0 and unit.strip() != "%" and not count):
@@ -240,10 +242,10 @@ def compare(guess: float | None, truth: float, unit: str = "", count: bool = Fal
             f"答案是 {told}。你猜了 {shown(guess)}{unit}，{'少' if few else '多'}猜了 {apart}。",
         )
     factor = max(guess / truth, truth / guess)
-    if factor < 1.25:
+    if factor < (1.02 if exact else 1.25):
         return say(f"It is {told}: you were close.", f"答案是 {told}：你猜得很准。")
-    high = guess > truth
+    high, times = guess > truth, shown(float(f"{factor:.3g}"))
     return say(
-        f"It is {told}. Your {shown(guess)}{unit} was {factor:,.3g} times too {'high' if high else 'low'}.",
-        f"答案是 {told}。你猜了 {shown(guess)}{unit}，{f'是它的 {factor:,.3g} 倍' if high else f'只有它的 1/{factor:,.3g}'}。",
+        f"It is {told}. Your {shown(guess)}{unit} was {times} times too {'high' if high else 'low'}.",
+        f"答案是 {told}。你猜了 {shown(guess)}{unit}，{f'是它的 {times} 倍' if high else f'只有它的 1/{times}'}。",
     )

@@ -1,17 +1,19 @@
 """Exercises of chapter 4: top-k with ties, a Rice parameter, and a codec for a byte budget. (4.1 stands in `rounding` and
-`shared_range`, 4.4 and 4.5 in `conditional`.)"""
+`shared_range`, 4.4 and 4.5 in `words` and `conditional`.)"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ...codecs import Codec, Identity, TopK
+from .asked.coding import *  # noqa: F403
 from .asked.mathematics import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt, shown, told
 from .conditional import classes_of_next_row, conditional_entropy  # noqa: F401
 from .rounding import mean_square  # noqa: F401
 from .sending import hold_accuracy, kind_of, message_of, trained
 from .shared_range import fault_of_a_quantizer, levels_in_a_range  # noqa: F401
+from .words import read_levels  # noqa: F401
 
 BUDGET_BYTES = 3000
 WANTED_ACCURACY = 0.91

@@ -65,8 +65,8 @@ def who_stores_what() -> Still:
         "server\nmodel w, which all clients can rebuild\na residual of its own, e\nmessages of past rounds, for latecomers",
         "服务器\n模型 w（各客户端都能还原）\n自己的残差 e\n各轮的消息，留给迟到的客户端",
     )
-    up = say("up: encode(Δ + e)", "上行：encode(Δ + e)")
-    down = say("down: encode(mean Δ + e)", "下行：encode(平均 Δ + e)")
+    up = say("up: encode(d + e)", "上行：encode(d + e)")
+    down = say("down: encode(mean d + e)", "下行：encode(平均 d + e)")
     with styled():
         ax.set(xlim=(0, 1), ylim=(-1, 1))
         ax.set_axis_off()

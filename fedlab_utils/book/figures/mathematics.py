@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
 from ...language import percent, percent_sign, say
 from ...quantization import ROUNDINGS, dequantize, quantize
 from ...sparsification import top_k
-from ..colours import BROWN, EXACT, FRAME, GUIDE, MAROON, OLIVE, ROUNDING_COLOURS, TEAL, VIOLET
+from ..colours import BLANK, BROWN, EXACT, FRAME, GUIDE, MAROON, OLIVE, PAPER, ROUNDING_COLOURS, TEAL, UPLINK, VIOLET
 from ..plotting import (
     Still,
     new_figure,
@@ -158,6 +160,63 @@ FAMILY_STYLE = {
     "min to max": (GUIDE, "s"), "entropy-coded": (VIOLET, "o"), "EDEN": (BROWN, "^"), "QSGD": (TEAL, "v"),
     "top-k, 8 bits": (MAROON, "D"), "STC": (OLIVE, "P"),
 }  # fmt: skip
+
+
+TWO_DELTAS = np.array([[0.1, -0.9, 0.2, 0.6, 0.0, 0.1], [0.5, 0.1, 0.0, -0.8, 0.2, 0.1]])  # of two clients
+
+
+def sums_under_masks(levels: np.ndarray, sent: np.ndarray, modulus: int, k: int = 2) -> Still:
+    """What the server can add as it is: levels of one range, masks and all; and the values of top-k, which it cannot.
+
+    levels, sent: int [2, n], of two clients, before and after the mask that one adds and the other subtracts. k: of top-k,
+    on `TWO_DELTAS`.
+    """
+    figure, (fits, fails) = new_figure(2, width=10.2, height=3.6, width_ratios=(1.1, 1))
+    total = sent.sum(axis=0) % modulus
+    kept = [np.sort(np.argsort(-np.abs(x), kind="stable")[:k]) for x in TWO_DELTAS]
+    values = np.array([x[places] for x, places in zip(TWO_DELTAS, kept, strict=True)])
+    sparse = np.sum([top_k(x, k).to_dense() for x in TWO_DELTAS], axis=0)
+    clients = (say("client 1", "客户端 1"), say("client 2", "客户端 2"))
+    shown = say("{}, uplink: {}", "{}，上行：{}")
+    with styled():
+        for place, (client, mask) in enumerate(zip(clients, (say("+ mask", "+ 掩码"), say("− mask", "− 掩码")), strict=True)):
+            _cells(fits, 4 - 2 * place, say(f"{client}, levels", f"{client}，量化级"), levels[place])
+            _cells(fits, 3 - 2 * place, shown.format(client, mask), sent[place], UPLINK)
+            _cells(fails, 4 - 2 * place, say(f"{client}, keeps", f"{client}，保留"), TWO_DELTAS[place], only=kept[place])
+            _cells(fails, 3 - 2 * place, shown.format(client, say("values", "数值")), values[place], UPLINK)
+        for ax, summed, meant in ((fits, total, levels.sum(axis=0)), (fails, values.sum(axis=0), sparse)):
+            _cells(ax, 0, say("server: sum", "服务器：总和"), summed, VIOLET)
+            _cells(ax, -1, say("should be", "应当是"), meant, only=np.flatnonzero(meant))
+        right = np.array_equal(total, levels.sum(axis=0))
+        common = np.flatnonzero(kept[0] == kept[1]).size
+        fits.set_title(say("one range for all: ", "约定同一个范围：") + (
+            say("the masks cancel, the sum is right", "掩码抵消，总和正确") if right else say("the sum is wrong", "总和不对")))
+        fails.set_title(
+            say(f"top-k: of {k} sums only {common} is of one weight", f"top-k：{k} 个和里只有 {common} 个属于同一个权重")
+        )
+        for ax, columns in ((fits, levels.shape[1]), (fails, TWO_DELTAS.shape[1])):
+            ax.set(xlim=(-0.55, columns - 0.45), ylim=(-1.6, 4.6))
+            ax.set_axis_off()
+    alt = say(
+        f"Left: the levels of two clients over one range, {levels[0].tolist()} and {levels[1].tolist()}. With the mask added by "
+        f"one and subtracted by the other they look random, and their sum is {total.tolist()}, that of the levels. Right: top-k "
+        f"of two clients keeps the places {kept[0].tolist()} and {kept[1].tolist()}; added in the order sent, "
+        f"of {k} sums only {common} is of one weight.",
+        f"左：两个客户端在同一个范围上的量化级 {levels[0].tolist()} 和 {levels[1].tolist()}。一个加掩码，一个减掩码，"
+        f"看上去像随机数，总和是 {total.tolist()}，就是量化级之和。右：两个客户端的 top-k 各保留位置 {kept[0].tolist()} 和 "
+        f"{kept[1].tolist()}；按发送的次序相加，{k} 个和里只有 {common} 个属于同一个权重。",
+    )
+    return Still(figure, alt)
+
+
+def _cells(ax: Axes, height: float, name: str, numbers: np.ndarray, colour: str = EXACT, only: ArrayLike | None = None) -> None:
+    """A row of numbers in cells, its name to the left. only: places that are kept; the others are empty."""
+    ax.text(-0.65, height, name, ha="right", va="center", fontsize=9, color=colour)
+    for place, number in enumerate(numbers):
+        empty = only is not None and place not in np.asarray(only)
+        ax.add_patch(Rectangle((place - 0.47, height - 0.4), 0.94, 0.8, facecolor=BLANK if empty else PAPER, edgecolor=FRAME))
+        if not empty:
+            ax.text(place, height, f"{number:g}", ha="center", va="center", fontsize=9, color=colour)
 
 
 def planes(vectors: dict[str, dict[str, list[tuple[float, float]]]]) -> Still:

@@ -173,7 +173,7 @@ class CodingPicture:
         self._entropy.set_data(ends, heights)
         self._now[0].set(x=STOPS.index(data.stop) - 0.35, height=now.sent)
         if self.guess:
-            self._guess.set_data([STOPS.index("context")], [self.guess])
+            self._guess.set_data([STOPS.index("context") - 0.42], [self.guess])  # beside the bar, whose number stands above it
         name_drawn(self._legend, self._named)
         earlier = len(seen) > 1  # else the one bar behind is that of this stop
         for part in (self._legend.legend_handles[2], self._legend.get_texts()[2]):

@@ -14,6 +14,7 @@ from ..plotting import DRAWING, Still, ranges_name, rounding_name
 from .base import CONTROL, LABEL
 from .lab_picture import LabPicture, means
 from .lab_training import (
+    ASKED,
     BITS,
     CLIENTS,
     COHORTS,
@@ -96,9 +97,8 @@ class LiveLab(TrainingApp):
             "每个客户端只上传增量中 1% 的分量，每个 8 位，字节数约为 float32 的 1/200。10 轮后准确率是百分之几？"
             "（不压缩时约为 93。）",
         )
-        asked = LabParameters(k=0.01)
-        what = describe(asked) + say(f"; {asked.rounds} rounds", f"；{asked.rounds} 轮")
-        return Prediction(text, lambda guess: waiting(guess, what), asked, name="widgets.live_lab")
+        what = describe(ASKED) + say(f"; {ASKED.rounds} rounds", f"；{ASKED.rounds} 轮")
+        return Prediction(text, lambda guess: waiting(guess, what), ASKED, name="widgets.live_lab")
 
     def _limit_cohort(self, change) -> None:
         """No more clients a round than there are. New options put a slider to its first stop: that is no position to train."""
@@ -110,7 +110,7 @@ class LiveLab(TrainingApp):
         cohort.observe(self.start, "value")
 
     def to_question(self) -> None:
-        self.controls["k"].value = 0.01
+        self.controls["k"].value = ASKED.k
 
     def parameters(self) -> LabParameters:
         return LabParameters(**{name: control.value for name, control in self.controls.items()})

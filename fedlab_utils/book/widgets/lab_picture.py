@@ -11,7 +11,7 @@ from ...language import percent, percent_sign, say
 from ..colours import EARLIER, EXACT, INK, MUTED, PAPER, TOTAL, UPLINK, VIOLET
 from ..labels import spread
 from ..plotting import name_drawn, new_figure, percent_axis, plain_log_axis, quick, rounding_name, styled, whole_numbers
-from .lab_training import LabParameters, Run, describe
+from .lab_training import ASKED, LabParameters, Run, describe
 
 RUNS_KEPT = 11  # beside the present one
 
@@ -53,7 +53,8 @@ class LabPicture:
                 for colour in (UPLINK, TOTAL)
             ]  # fmt: skip
             self._guess = self.rounds.axhline(0, color=EXACT, lw=1, ls="--", visible=False)
-            self._guess_text = self.rounds.text(0.1, 0, say("your guess", "你的猜测"), fontsize=8, va="bottom", visible=False)
+            asked = say(f"your guess ({describe(ASKED)})", f"你的猜测（{describe(ASKED)}）")
+            self._guess_text = self.rounds.text(0.1, 0, asked, fontsize=8, va="bottom", visible=False)
             for ax in (self.rounds, self.bytes):
                 ax.set_ylim(0, 1)
                 percent_axis(ax.yaxis)

@@ -49,6 +49,9 @@ class LabParameters(NamedTuple):
     seeds: int = 1
 
 
+ASKED = LabParameters(k=0.01)  # what the lab's question is about
+
+
 class Run(NamedTuple):
     """What one training has given so far. accuracy, uplink_mb, total_mb: float [seeds so far][rounds so far], MB added up."""
 
