@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab student quick test notebooks studies fuzz mutants tff test-tff flower-env flower flower-deploy test-flower bench update help
+.PHONY: lab student quick test notebooks studies results results-quick fuzz mutants tff test-tff flower-env flower flower-deploy test-flower bench update help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
@@ -46,6 +46,14 @@ notebooks: .venv/.dev
 studies: .venv/.dev
 	.venv/bin/python data/results/trainings.py
 	.venv/bin/python data/results/pruning.py
+
+# Classic results of the field beside ours, data/results/classics.csv, from the beginning; stopped, the same goes on where it was.
+results: .venv/.dev
+	.venv/bin/python data/results/classics.py
+
+# A part of it, with one seed, against the table: fails where a value lies outside the spread. make test holds the same slice.
+results-quick: .venv/.dev
+	.venv/bin/python data/results/classics.py --quick
 
 # What decodes bytes, against 100,000 payloads that no encoder wrote: two minutes. quick and test take 5,000 of them.
 fuzz: .venv/.dev
@@ -102,6 +110,8 @@ help:
 	@echo 'make test               lint, types, all tests, and every notebook against its outputs'
 	@echo 'make notebooks          build both editions from notebooks/source and execute them'
 	@echo 'make studies            the long runs behind data/results, an hour; git diff shows what moved'
+	@echo 'make results            classic results re-measured, data/results/classics.csv: HOWLONG; goes on where it was stopped'
+	@echo 'make results-quick      a part of them with one seed, against the table: HOWQUICK'
 	@echo 'make fuzz               100,000 payloads that no encoder wrote, against decode: two minutes'
 	@echo 'make mutants            plant faults and see whether the tests notice: half a day'
 	@echo 'make tff                what chapter 5 on TensorFlow Federated runs on, in .venv-tff: Python 3.11, Linux x86-64, 2 GB'

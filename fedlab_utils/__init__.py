@@ -42,6 +42,7 @@ from .theory import bits_per_weight, log2_binomial, nmse
 _NAMES = {
     "Dataset": "data.mnist",
     "History": "federation.history",
+    "load_classics": "data.tables",
     "load_diabetes": "data.tables",
     "load_small_digits": "data.tables",
     "load_trainings": "federation.trainings",

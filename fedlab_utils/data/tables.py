@@ -101,6 +101,67 @@ def read_results(name: str, text: str) -> list[dict[str, Any]]:
         return [{key: value if key == text else float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
+class Classic(NamedTuple):
+    """A classic result beside ours, a row of data/results/classics.csv.
+
+    experiment, setting: what was measured. unit: of the three values of ours, the mean over the seeds, the lowest and the
+    highest. paper: the figure of the paper in words, with its source; "" where there is none. seeds: how many. uplink_bytes,
+    downlink_bytes: len(payload) over all messages of a run, the mean over the seeds. seconds: of all runs together, wall
+    clock. commit: that measured it, "+" where something was changed besides.
+    """
+
+    experiment: str
+    setting: str
+    unit: str
+    paper: str
+    ours_mean: float
+    ours_low: float
+    ours_high: float
+    seeds: int
+    uplink_bytes: int
+    downlink_bytes: int
+    seconds: float
+    commit: str
+
+
+_KINDS = dict(zip(Classic._fields, (str, str, str, str, float, float, float, int, int, int, float, str), strict=True))
+
+
+@functools.cache
+def load_classics() -> list[Classic]:
+    """Classic results, re-measured: the rows of data/results/classics.csv, in its order.
+
+    data/results/classics.py makes the table; `load_classic_runs` has the runs and curves behind a row. FileNotFoundError where
+    the table is missing, ValueError where it is damaged.
+    """
+    path, mend = existing("results/classics.csv")
+    try:
+        with path.open(newline="", encoding="utf8") as file:
+            lines = list(csv.DictReader(file, strict=True))
+        if any(None in row.values() for row in lines):
+            raise ValueError("a line ends too early")
+        found = [Classic(**{name: kind(row[name]) for name, kind in _KINDS.items()}) for row in lines]
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, mend, repr(error)) from error
+    if not found:
+        raise damaged(path, mend, "it holds no result")
+    for row in found:
+        if row.seeds < 1 or not row.ours_low <= row.ours_mean <= row.ours_high:
+            raise damaged(path, mend, f"{row.experiment}, {row.setting}: no seeds, or a mean outside its spread")
+    return found
+
+
+def load_classic_runs(name: str) -> list[dict[str, str]]:
+    """The lines of data/results/classics/NAME.csv as they stand there, every value text.
+
+    A line with `versions` is a run: setting, seed, value, bytes, seconds, commit. The lines below it, without, are its curve,
+    in the columns that the experiment adds. FileNotFoundError where there is none of this name.
+    """
+    path, _ = existing(f"results/classics/{name}.csv")
+    with path.open(newline="", encoding="utf8") as file:
+        return list(csv.DictReader(file))
+
+
 def shrink(images: np.ndarray, height: int = 8, width: int = 6) -> np.ndarray:
     """Bring digits of any size into the frame of the small ones: cut out the ink, scale it to height×width, centre it in 8×8.
 

@@ -1,0 +1,246 @@
+"""data/results/classics.py: runs go on where they were, spread and bytes add up, a wrong value is told, the tables are whole.
+
+The quick slice is measured again here, a setting a test; `make results-quick` does the same on the command line.
+"""
+
+import csv
+import importlib.util
+import os
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import fedlab_utils as fl
+from fedlab_utils.data import tables
+
+PROGRAM = Path(__file__).parents[1] / "data" / "results" / "classics.py"
+
+
+def load():
+    spec = importlib.util.spec_from_file_location("program_classics", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PROGRAM.parent)  # what the programs share stands beside them
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def program(monkeypatch, tmp_path):
+    """The program, with tables in a folder of its own and one experiment, "made", of two settings."""
+    module = load()
+    (tmp_path / "results" / "classics").mkdir(parents=True)
+    monkeypatch.setattr(module, "TABLE", tmp_path / "results" / "classics.csv")
+    monkeypatch.setattr(module, "FOLDER", tmp_path / "results" / "classics")
+    base = module.import_module("classics.base")
+    module.measured, module.stop = [], None
+
+    def run(seed, name):
+        if (name, seed) == module.stop:
+            raise KeyboardInterrupt
+        module.measured.append((name, seed))
+        return base.Measured(0.9 + seed / 100, 100 + seed, 7, [{"round": number, "accuracy": 0.5} for number in (1, 2)])
+
+    settings = {
+        "first": base.Setting("0.95 (Somebody 2017)", partial(run, name="first"), 3, True),
+        "second": base.Setting("", partial(run, name="second"), 2, False, "times"),
+    }
+    made = SimpleNamespace(EXPERIMENT="Made up", UNIT="accuracy", CURVE_FIELDS=("round", "accuracy"), SETTINGS=settings)
+    monkeypatch.setattr(module, "experiments", lambda only=(): {"made": made})
+    monkeypatch.setenv("FEDLAB_DATA", str(tmp_path))
+    tables.load_classics.cache_clear()
+    yield module
+    tables.load_classics.cache_clear()
+
+
+def test_every_seed_is_measured_once_and_the_spread_is_over_the_seeds(program):
+    assert program.main([]) == 0
+    assert program.measured == [("first", 0), ("first", 1), ("first", 2), ("second", 0), ("second", 1)]
+    first, second = fl.load_classics()
+    assert first[:8] == ("Made up", "first", "accuracy", "0.95 (Somebody 2017)", 0.91, 0.90, 0.92, 3)
+    assert first[8:10] == (101, 7) and first.commit == program.commit()
+    assert second[:8] == ("Made up", "second", "times", "", 0.905, 0.90, 0.91, 2)
+
+
+def test_a_run_has_its_line_and_below_it_its_curve(program):
+    program.main([])
+    lines = tables.load_classic_runs("made")
+    assert [line["round"] for line in lines] == ["", "1", "2"] * 5
+    run, point = lines[3], lines[4]
+    assert (run["setting"], run["seed"], run["value"], run["uplink_bytes"]) == ("first", "1", "0.91", "101")
+    assert "numpy" in run["versions"] and run["seconds"] == "0.0"
+    assert (point["setting"], point["seed"], point["value"], point["versions"]) == ("first", "1", "", "")
+
+
+def test_an_interrupted_run_goes_on_and_leaves_the_tables_until_it_is_through(program, capsys):
+    program.main([])
+    before = program.TABLE.read_text("utf8")
+    program.measured.clear()
+    program.stop = ("first", 2)
+    assert program.main([]) == 130 and "goes on" in capsys.readouterr().err
+    assert program.measured == [("first", 0), ("first", 1)] and program.TABLE.read_text("utf8") == before
+    program.measured.clear()
+    program.stop = None
+    assert program.main([]) == 0
+    assert program.measured == [("first", 2), ("second", 0), ("second", 1)]
+    assert [path.name for path in program.FOLDER.iterdir()] == ["made.csv"]
+    program.measured.clear()
+    program.main([])
+    assert len(program.measured) == 5, "a run that was finished is followed by one from the beginning"
+
+
+def test_fresh_forgets_what_an_interrupted_run_has_left(program):
+    program.stop = ("second", 0)
+    program.main([])
+    program.measured.clear()
+    program.stop = None
+    program.main(["--fresh"])
+    assert len(program.measured) == 5
+
+
+def test_adding_measures_only_what_the_tables_lack(program):
+    program.main([])
+    program.measured.clear()
+    (made,) = program.experiments().values()
+    made.SETTINGS["second"] = made.SETTINGS["second"]._replace(seeds=3)
+    program.main(["--add"])
+    assert program.measured == [("second", 2)] and fl.load_classics()[1].seeds == 3
+
+
+def test_other_columns_begin_anew(program):
+    program.stop = ("second", 1)
+    program.main([])
+    (made,) = program.experiments().values()
+    made.CURVE_FIELDS = ("round", "accuracy", "stage")
+    program.measured.clear()
+    program.stop = None
+    program.main([])
+    assert len(program.measured) == 5 and "stage" in tables.load_classic_runs("made")[0]
+
+
+def change(program, **values):
+    with program.TABLE.open(newline="", encoding="utf8") as file:
+        lines = list(csv.DictReader(file))
+    lines[0] |= values
+    with program.TABLE.open("w", newline="", encoding="utf8") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+    tables.load_classics.cache_clear()
+
+
+def test_the_quick_slice_agrees_with_what_it_made(program, capsys):
+    program.main([])
+    program.measured.clear()
+    assert program.main(["--quick"]) == 0 and program.measured == [("first", 0)]
+    assert "Made up, first: 0.9 accuracy (the table: 0.91)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"ours_mean": "0.95", "ours_low": "0.94", "ours_high": "0.96"},
+            "first: 0.9 was measured (accuracy), the table has 0.95,",
+        ),
+        ({"ours_mean": "0.906", "ours_low": "0.906", "ours_high": "0.906"}, "from 0.906 to 0.906 over 3 seeds."),
+        ({"uplink_bytes": "104"}, "first: 100 bytes up were measured, the table has 104."),
+        ({"downlink_bytes": "0"}, "first: 7 bytes down were measured, the table has 0."),
+        ({"setting": "third"}, "Made up, first: not in classics.csv; `make results` measures it."),
+    ],
+)
+def test_a_wrong_value_fails_with_a_sentence(program, capsys, values, sentence):
+    program.main([])
+    change(program, **values)
+    assert program.main(["--quick"]) == 1 and sentence in capsys.readouterr().out
+
+
+def test_a_value_within_the_spread_of_the_spread_passes(program):
+    program.main([])
+    change(program, ours_low="0.91", ours_mean="0.92", ours_high="0.93")  # 0.9 lies half a spread outside
+    assert program.main(["--quick"]) == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"ours_mean": "high"}, {"ours_mean": "2"}, {"seeds": "0"}, {"uplink_bytes": "1.5"}, {"ours_low": "nan"}],
+)
+def test_a_damaged_table_is_told(program, values):
+    program.main([])
+    change(program, **values)
+    with pytest.raises(ValueError, match=r"classics.csv is damaged .*git checkout"):
+        fl.load_classics()
+
+
+@pytest.mark.parametrize("content", ["", ",".join(tables.Classic._fields) + "\n", "experiment,setting\na,b\n"])
+def test_an_empty_or_missing_table_is_told(program, content):
+    program.TABLE.write_text(content)
+    with pytest.raises(ValueError, match=r"classics.csv is damaged .*git checkout"):
+        fl.load_classics()
+    os.remove(program.TABLE)
+    with pytest.raises(FileNotFoundError, match=r"classics.csv is missing.*git checkout"):
+        fl.load_classics()
+
+
+def test_a_line_that_ends_too_early_is_told(program):
+    program.main([])
+    program.TABLE.write_text(program.TABLE.read_text("utf8").rstrip().rpartition(",")[0] + "\n")
+    with pytest.raises(ValueError, match="a line ends too early"):
+        fl.load_classics()
+
+
+def test_an_unknown_experiment_is_told(capsys):
+    with pytest.raises(SystemExit):
+        load().main(["--only", "nothing"])
+    assert "no experiment 'nothing'; there are" in capsys.readouterr().err
+
+
+# What was measured
+
+
+def test_the_tables_hold_every_setting_and_seed():
+    program = load()
+    expected = {
+        (module.EXPERIMENT, name): setting.seeds
+        for module in program.experiments().values()
+        for name, setting in module.SETTINGS.items()
+    }
+    assert {(row.experiment, row.setting): row.seeds for row in fl.load_classics()} == expected
+
+
+def test_classics_is_what_its_tables_say():
+    program = load()
+    made = [
+        row for name, module in program.experiments().items() for row in program.summary(module, program.FOLDER / f"{name}.csv")
+    ]
+    assert made == fl.load_classics()
+
+
+def quick_slice():
+    return [(name, setting) for name, module in load().experiments().items() for setting, s in module.SETTINGS.items() if s.quick]
+
+
+@pytest.mark.slow
+@pytest.mark.training
+@pytest.mark.parametrize(("name", "setting"), quick_slice(), ids=lambda part: part)
+def test_a_setting_of_the_quick_slice_can_be_measured_again(name, setting):
+    program = load()
+    module = program.experiments()[name]
+    (row,) = (row for row in fl.load_classics() if (row.experiment, row.setting) == (module.EXPERIMENT, setting))
+    assert program.differences(row, module.SETTINGS[setting].run(0)) == []
+
+
+# What is claimed of it
+
+
+def ours(experiment):
+    return {row.setting: row for row in fl.load_classics() if row.experiment == experiment}
+
+
+def test_the_arithmetic_of_the_tutorial():
+    found = ours("tff_tutorial")
+    assert round(found["TFF, float32, re-derived"].ours_mean, 2) == 507.62
+    assert abs(found["TFF, 8 bits, re-derived"].ours_mean - 146.465) < 0.007, "ranges and metrics are what is left"
+    assert round(found["TFF, 8 bits, re-derived: factor"].ours_mean, 2) == 3.47
