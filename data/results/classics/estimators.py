@@ -6,6 +6,8 @@ arXiv:2108.08842 (EDEN). Measured is the NMSE ||x - x_hat||^2 / ||x||^2 of what 
 five deltas of `fl.load_deltas()` with the stage's random numbers from the seed; the curve has each delta by itself, its bits
 a weight from len(payload), and the paper's bound or constant for so many weights.
 
+The mean over deltas is that of the worst where these lie far apart: the embedding's with min-max, of whose rows few are used.
+
 What papers promise is of two kinds. Suresh and QSGD prove bounds, which every vector keeps and most keep by far: a delta's
 error lies below them, and how far below is its own. EDEN's are constants, D / (1 - D) with D the distortion of Lloyd and Max:
 what any vector approaches after a rotation. These can be reproduced, the bounds can only be kept.

@@ -10,8 +10,14 @@ and CIFAR, where the curves of two bits and float32 lie on one another). What is
 bits within half a point of float32.
 
 A range for each array after a rotation does not exist: the rotation mixes all weights, and the codec refuses the pair. It is
-not needed either, since rotated weights are one Gaussian. Both cure the same illness, that one range must reach over arrays
-whose weights differ tenfold.
+not needed either, since rotated weights are one Gaussian.
+
+Found: EDEN at two bits is within 0.1 points of float32, as is DRIVE at one. The order of the papers holds, their gaps do not:
+min-max at one bit errs by hundreds of times the delta (`estimators`) and yet costs 1.2 points only, at two bits 0.1, which is
+within the spread; that ten clients average the error out, to a tenth, is a part of why. A range an array does for accuracy
+what a rotation does. A residual makes EDEN of least error worse than what is forgotten without bias, by 0.2 points at two bits
+and 0.8 at one: in ten rounds of ten in a hundred a client comes once on average, so that what it keeps back, 36 % of the delta
+at one bit, is mostly never sent. QSGD with s = 1 loses 2.5 points, for a fiftieth of the bytes of one bit a weight.
 """
 
 from functools import partial
