@@ -280,3 +280,12 @@ def test_two_bits_of_eden_are_within_half_a_point_of_float32_and_min_max_at_one_
     for cured in ("min-max, a range an array", "min-max after rotation"):
         assert exact - found[f"{cured}, 1 bit"].ours_mean < 0.002
         assert found[f"{cured}, 1 bit"].ours_low > found["min-max, 1 bit"].ours_high
+
+
+def test_ours_send_fewer_bytes_than_the_tutorial_at_the_accuracy_of_float32():
+    found = ours("tff_tutorial")
+    exact = found["float32: accuracy"]
+    for name, factor in (("Quantize(8)", 3.99), ("EntropyQuantize(2)", 17)):
+        accuracy = found[f"{name}: accuracy"]
+        assert exact.ours_low <= accuracy.ours_mean <= exact.ours_high
+        assert found[f"{name}: factor"].ours_low > factor > found["TFF, 8 bits, re-derived: factor"].ours_high

@@ -17,6 +17,10 @@ guessing gets 10. Here the rate is 0.1, the book's, and rounds are twenty, for a
 the setting is the tutorial's: ten clients a round, one epoch, batches of 20, 100 images a client (its rounds see about 1,000).
 MNIST, IID, takes the place of EMNIST by writers, and TEST of its test images judge. Quantize(8) has one range for all arrays,
 and codes the small ones too; error feedback as codecs ask.
+
+Found: 3.466 by the arithmetic. Eight bits packed without a gap are 4.00 times, a histogram of levels at 2 bits 17.8 times, both
+at the accuracy of float32, seed by seed to half a point; at 0.5 bits 81 times, for 0.2 to 0.9 points. All of this is up only:
+down goes float32, so that the total of both ways cannot shrink to less than half, as in the tutorial.
 """
 
 import math
