@@ -10,7 +10,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 # What must be importable in each, and by which name.
-MODULES = {"tff": ("tensorflow_federated", "fedlab_utils.tff"), "flower": ("flwr", "ray", "keras"), "pfl": ("pfl", "torch")}
+MODULES = {
+    "tff": ("tensorflow_federated", "fedlab_utils.engines.tff"), "flower": ("flwr", "ray", "keras"), "pfl": ("pfl", "torch"),
+}  # fmt: skip
 FOLDERS = {"tff": ".venv-tff", "flower": ".venv-flower-bench", "pfl": ".venv-pfl"}  # .venv-flower is the book's own, newer
 FIND = "import importlib.util as u, sys; sys.exit(not all(u.find_spec(name) for name in sys.argv[1:]))"
 

@@ -1,6 +1,7 @@
 """The house is as CONTRIBUTING.md draws it: who imports whom, how long a module is, what `import fedlab_utils` costs."""
 
 import ast
+import runpy
 import subprocess
 import sys
 from functools import cache
@@ -233,3 +234,10 @@ def test_private_attributes_are_found_and_the_one_module_names_those_that_it_tou
     assert touched == ["_flatten_layers", "_keras_mask"] and "_var_key" in text
     assert all(f"{name}" in ast.get_docstring(ast.parse(text)) for name in (*touched, "_var_key"))
     assert foreign_privates("model._functional\ngetattr(x, '_made_up')", names_of_our_own()) == ["_functional", "_made_up"]
+
+
+def test_what_benchmarks_look_for_in_the_package_is_there():
+    """A module that has moved would make an engine's environment look incomplete, and nobody runs all engines every day."""
+    modules = runpy.run_path(str(PACKAGE.parent / "benchmarks" / "environments.py"))["MODULES"]
+    ours = [name for names in modules.values() for name in names if name.startswith(PACKAGE.name)]
+    assert ours and all((PACKAGE.parent / name.replace(".", "/")).with_suffix(".py").exists() for name in ours)

@@ -1,4 +1,6 @@
-"""The work through `fedlab_utils.simulate`."""
+"""The work through `fedlab_utils.simulate`; with `xla` as the third argument, its training compiled by XLA."""
+
+import sys
 
 import numpy as np
 from work import BATCH_SIZE, LEARNING_RATE, Work
@@ -18,7 +20,7 @@ clients = list(np.arange(len(y)).reshape(n_clients, n_samples))
 for repeat in range(work.repeats):
     history = fl.simulate(
         model, data, clients, rounds=work.rounds, clients_per_round=n_clients, batch_size=BATCH_SIZE,
-        learning_rate=LEARNING_RATE, seed=work.seed + repeat,
+        learning_rate=LEARNING_RATE, compile="xla" in sys.argv[3:], seed=work.seed + repeat,
     )  # fmt: skip
     seconds = np.add(history.train_seconds, history.codec_seconds).tolist()
     work.done(seconds, history.weights, history.setup_seconds, history.train_seconds)
