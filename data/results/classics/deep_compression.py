@@ -13,17 +13,20 @@ the bits of a value. Of the last two stages the weights are the same: one packs 
 `measure` refuses to go on if they differ. Places are coded from the pruned stage on, by the gaps between kept weights.
 
 The test set: whatever there is to set (share kept, bits, dropout, L2, epochs) was chosen on a validation split, trained on the
-first 50,000 training images and judged on the last 10,000, with seeds that no run here has: some fifteen trials, of which
-deep_compression_choice.csv holds the last (`python -m classics.deep_compression` in data/results makes them again). A run
-trains on all 60,000, as the paper's does, and reads the test set once a model (dense, pruned, quantized), when nothing is
-left to choose. How the paper chose its thresholds it does not say.
+first 50,000 training images and judged on the last 10,000, with seeds that no run here has: about fifteen trials, of which
+deep_compression_choice.csv holds the last, of bits (`python -m classics.deep_compression` in data/results makes them). So
+were 5 % and 5 bits found; 8 % and 6 bits are the paper's. Both were written down before the test set was read, which a run
+does once a model (dense, pruned, quantized), trained on all 60,000 images as the paper's. The claim, 45 times fewer bytes at
+no more than 1.64 %, is made of the paper's own share and bits: at 5 % and 5 bits one seed missed it.
 
 What did not reproduce, and why:
 
-- Trained quantization, the paper's k-means whose centroids are fine-tuned, is not here: rounding to 32 levels from the least to
-  the greatest weight costs less than seeds differ by (3 bits cost a point). Such levels need two numbers and no codebook.
-- Pruning without a penalty on the squares of weights ended, at 5 % kept, 0.3 points above the dense model (one trial, validation);
-  with it, below. Without it weights of pixels that are hardly ever inked stay as large as they began, and are kept for it.
+- Trained quantization, the paper's k-means whose centroids are fine-tuned, is not here: levels lie evenly from the least to the
+  greatest weight, two numbers and no codebook, and nothing is trained after rounding. At the paper's 6 bits that suffices; 5
+  bits, which cost 0.01 to 0.02 points on validation, cost one of the seeds here 0.16 on the test set: 1.65 %, above 1.64.
+- Pruning without a penalty on the squares of weights: 5 % kept ended 0.35 points above the dense model (validation, one trial of
+  24 epochs). Weights of pixels that are hardly ever inked then stay as large as they began, and are kept for it. With the
+  penalty it was 0.1 above at worst, and below after 36 epochs; 3 % kept stayed 0.1 to 0.4 above (24 epochs).
 - Bits a layer: table 2 of the paper tells 4.4, 4.4 and 4.3 bits a weight after Huffman coding of its three layers, and 5.1 of
   all, which cannot both be; ours are of the file. Its sizes are reckoned (indices, codebooks), ours are bytes that are read.
 """
@@ -149,7 +152,7 @@ def measure(seed: int, recipe: Recipe) -> Measured:
 SOURCE = "Han et al. 2016, tables 1 and 2"
 OURS, THEIRS, QUICK = Recipe(0.05, 5, (25, 36)), Recipe(0.08, 6, (25, 36)), Recipe(0.05, 5, (6, 8))
 SETTINGS = {
-    "5 % kept, 5 bits": Setting(f"1.58 % in 27 KB, 40 times fewer ({SOURCE})", partial(measure, recipe=OURS), 3, False),
+    "5 % kept, 5 bits": Setting(f"1.58 % in 27 KB, 40 times fewer ({SOURCE})", partial(measure, recipe=OURS), 2, False),
     "8 % kept, 6 bits, as in the paper": Setting(
         f"1.58 % in 27 KB, 40 times fewer ({SOURCE})", partial(measure, recipe=THEIRS), 3, False
     ),
@@ -161,18 +164,17 @@ SETTINGS = {
 
 
 def choices(seeds: Sequence[int] = CHOOSING) -> Iterator[dict]:
-    """Validation errors of what might have been kept: rows of CHOICE_FIELDS. The test set is not touched."""
+    """Validation errors by the bits of a value: rows of CHOICE_FIELDS. The test set is not touched."""
     data = fl.load_mnist()
     x, y = data.x_train[SPLIT:], data.y_train[SPLIT:]
     for seed in seeds:
         before = error(dense(seed, OURS.epochs[0], SPLIT), x, y)
-        for kept in (0.05, 0.065, 0.08):
-            weights = pruned(seed, kept, OURS.epochs, SPLIT)
-            after = error(weights, x, y)
-            for bits in (3, 4, 5, 6):
-                file = write_file(weights, stages(weights, bits)["coded"])
-                errors = (f"{e:.2f}" for e in (before, after, error(rebuild(file), x, y)))
-                yield dict(zip(CHOICE_FIELDS, (seed, kept, bits, len(file), *errors), strict=True))
+        weights = pruned(seed, OURS.kept, OURS.epochs, SPLIT)
+        after = error(weights, x, y)
+        for bits in (3, 4, 5, 6):
+            file = write_file(weights, stages(weights, bits)["coded"])
+            errors = (f"{e:.2f}" for e in (before, after, error(rebuild(file), x, y)))
+            yield dict(zip(CHOICE_FIELDS, (seed, OURS.kept, bits, len(file), *errors), strict=True))
 
 
 if __name__ == "__main__":
