@@ -24,20 +24,25 @@ from .trainer import Learner, require_model
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 
 
-def mlp(*hidden: int, n_classes: int = 10, dropout: float = 0.0, seed: int = 0) -> keras.Model:
+def mlp(*hidden: int, n_classes: int = 10, dropout: float = 0.0, l2: float = 0.0, seed: int = 0) -> keras.Model:
     """Images 28×28 → Dense layers of these widths (ReLU) → softmax. The same seed gives the same weights.
 
-    The weights of `mlp(128)` have the shapes of `models.document_mlp`; it only lacks the dropout.
+    The weights of `mlp(128)` have the shapes of `models.document_mlp`; it only lacks the dropout. dropout: the rate behind each
+    hidden layer. l2: the loss grows by l2 · ||kernel||² for each kernel, so that weights which the data does not ask for
+    shrink: without it those of pixels that are hardly ever inked stay as large as they began, and `pruning` keeps them.
     """
+    penalty = keras.regularizers.L2(l2) if require_number("l2", l2, 0, low_included=True) else None
     layers = [keras.Input((28, 28), name="image"), keras.layers.Flatten(name="flatten")]
     for number, width in enumerate(hidden):
         width = require_integer(f"hidden[{number}]", width, 1)
         start = keras.initializers.GlorotUniform(seed=100 * seed + number)
-        layers.append(keras.layers.Dense(width, activation="relu", kernel_initializer=start, name=f"hidden{number}"))
+        layers.append(keras.layers.Dense(width, activation="relu", kernel_initializer=start, kernel_regularizer=penalty,
+                                         name=f"hidden{number}"))  # fmt: skip
         if dropout:
             layers.append(keras.layers.Dropout(dropout, seed=seed, name=f"dropout{number}"))
     start = keras.initializers.GlorotUniform(seed=100 * seed + 99)
-    layers.append(keras.layers.Dense(n_classes, activation="softmax", kernel_initializer=start, name="digits"))
+    layers.append(keras.layers.Dense(n_classes, activation="softmax", kernel_initializer=start, kernel_regularizer=penalty,
+                                     name="digits"))  # fmt: skip
     return keras.Sequential(layers, name="mlp")
 
 

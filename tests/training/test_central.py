@@ -95,6 +95,17 @@ def test_mlp_has_the_shapes_of_the_documents_model():
     assert central.mlp(300, 100, n_classes=7).count_params() == 784 * 300 + 300 + 300 * 100 + 100 + 100 * 7 + 7
 
 
+def test_l2_pulls_kernels_to_zero_and_leaves_biases(some):
+    images, labels = some
+    settings = {"batch_size": 256, "learning_rate": 0.5, "optimizer": "sgd"}
+    begun = central.mlp(7, seed=1).get_weights()
+    plain, pulled = (central.train(central.mlp(7, l2=l2, seed=1), images, labels, **settings) for l2 in (0.0, 0.01))
+    for before, free, held in zip(begun, plain, pulled, strict=True):
+        np.testing.assert_allclose(free - held, 0.5 * 2 * 0.01 * before if before.ndim > 1 else np.zeros_like(before), atol=1e-6)
+    with pytest.raises(ValueError, match=r"l2 must be in \[0"):
+        central.mlp(7, l2=-1)
+
+
 @pytest.mark.parametrize(
     ("message", "settings"),
     [
