@@ -110,7 +110,7 @@ help:
 	@echo 'make test               lint, types, all tests, and every notebook against its outputs'
 	@echo 'make notebooks          build both editions from notebooks/source and execute them'
 	@echo 'make studies            the long runs behind data/results, an hour; git diff shows what moved'
-	@echo 'make results            classic results re-measured, data/results/classics.csv: 25 minutes and more; goes on where it was stopped'
+	@echo 'make results            classic results re-measured, data/results/classics.csv: about 50 minutes; goes on where it was stopped'
 	@echo 'make results-quick      a part of them with one seed, against the table: a minute or two'
 	@echo 'make fuzz               100,000 payloads that no encoder wrote, against decode: two minutes'
 	@echo 'make mutants            plant faults and see whether the tests notice: half a day'
