@@ -67,8 +67,8 @@ class Layers:
         self._ground: np.ndarray | None = None
         self._kept: dict[Axes, dict[tuple[Any, ...], Ink]] = {}  # the last key is the one of last use
         self._page: tuple[list[Any], np.ndarray] | None = None  # the ground with the ink of these panels and keys
-        # By legend: what it says, where, which pixels there it inks, what lay beneath these, and what it made of it.
-        self._legends: dict[Legend, tuple[Any, tuple[slice, slice], np.ndarray, np.ndarray, np.ndarray]] = {}
+        # By legend: what it says, where, which pixels there show what lies beneath and what did, which it inks and how.
+        self._legends: dict[Legend, tuple[Any, tuple[slice, slice], np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def draw(self) -> np.ndarray:
         canvas: Any = self.figure.canvas
@@ -109,8 +109,8 @@ class Layers:
         for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True):
             says += [text.get_text(), text.get_visible(), handle is not None and handle.get_visible()]
         if (before := self._legends.get(legend)) is not None:
-            said, there, ink, beneath, made = before
-            if said == says and np.array_equal(pixels[there][ink], beneath):
+            said, there, through, beneath, ink, made = before
+            if said == says and np.array_equal(pixels[there][through], beneath):
                 pixels[there][ink] = made
                 return
         box, height = legend.get_window_extent(renderer), len(pixels)
@@ -120,11 +120,13 @@ class Layers:
         pixels[there][..., :3] ^= 255  # on a ground of no colour that lies beneath, all that it inks shows
         turned = pixels[there].copy()
         legend.draw(renderer)
-        shows = (pixels[there] != turned).any(axis=2)
+        on_turned = pixels[there].copy()
         pixels[there] = ground
         legend.draw(renderer)
-        ink = shows | (pixels[there] != ground).any(axis=2)
-        self._legends[legend] = says, there, ink, ground[ink], pixels[there][ink]
+        made = pixels[there]
+        ink = (on_turned != turned).any(axis=2) | (made != ground).any(axis=2)
+        through = ink & (on_turned != made).any(axis=2)  # an opaque frame hides what lies beneath
+        self._legends[legend] = says, there, through, ground[through], ink, made[ink]
 
     def _ink(self, ax: Axes, now: tuple[Any, ...], renderer: Any, pixels: np.ndarray) -> Ink:
         """The pixels that a panel's axes colour; NOTHING where an image lies below them."""
