@@ -15,6 +15,8 @@ from ..plotting import DRAWING, image_tag, webp
 from .base import buttons, error_box, frame_layout, panel, set_disabled
 from .worker import Newest, Worker
 
+PAUSE = 0.15  # seconds between two pictures of one training: drawing takes from it what the eye does not see
+
 
 def waiting(guess: float | None, what: str) -> str:
     """What to say when a guess is in and its training is not. True also where the reader moves on before that."""
@@ -37,7 +39,7 @@ class TrainingApp(w.VBox):
 
     What the picture, the bar and the texts hold is changed under `DRAWING` only, and by a training only while no newer
     position waits; its last picture is drawn before the next training begins: so an older run is never drawn over a newer
-    position. A round does not wait for the picture of the one before: where drawing is slower, rounds are passed over.
+    position. A round does not wait for the picture of the one before: of rounds that come faster, some are passed over.
     """
 
     def frame(
@@ -51,7 +53,7 @@ class TrainingApp(w.VBox):
         self.controls, self.picture, self.question = controls, picture, question
         self.run_button = w.Button(description=say("Run", "运行"), button_style="primary", icon="play")
         self.worker = Worker(self._train, self._failed, around)
-        self._rounds = Newest(self._show_round)
+        self._rounds = Newest(self._show_round, PAUSE)
         self.stop_button = self.worker.stop_button
         self.stop_button.on_click(self._stopped)
         form = "{n_fmt}/{total_fmt} " + say("rounds", "轮") + " {bar} {elapsed}"

@@ -92,11 +92,15 @@ class Worker:
 
 
 class Newest:
-    """Does something in a thread of its own with the newest of what it is given; what it did not get to is passed over."""
+    """Does something in a thread of its own with the newest of what it is given; what it did not get to is passed over.
 
-    def __init__(self, do: Callable[[Any], None]):
-        self._do = do
+    pause: seconds that it rests in between, unless somebody waits for it to finish, so that what gives it things gets on.
+    """
+
+    def __init__(self, do: Callable[[Any], None], pause: float = 0.0):
+        self._do, self._pause = do, pause
         self._lock = threading.Lock()
+        self._awaited = threading.Event()
         self._next: tuple[Any] | None = None
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
@@ -114,7 +118,9 @@ class Newest:
         with self._lock:
             thread = self._thread
         if thread is not None:
+            self._awaited.set()
             thread.join()
+            self._awaited.clear()
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -130,3 +136,4 @@ class Newest:
                 self._do(*item)
             except Exception as error:  # told by `finish`
                 self._error = error
+            self._awaited.wait(self._pause)
