@@ -32,7 +32,7 @@ TARGET, CLIENTS, HIDDEN = 0.97, 100, (200, 200)
 PAPER = {"IID": 87, "two shards": 664}
 LIMIT = {"IID": 400, "two shards": 1400}  # rounds after which a run is given up
 RATES = (0.05, 0.1, 0.2, 0.3)
-RATE = {"IID": 0.3, "two shards": 0.2}
+RATE = {"IID": 0.3, "two shards": 0.3}
 HELD_OUT, CHOOSING = 6000, 1000  # images of the validation split; the seed that chooses
 CHOICE_FIELDS = ("partition", "rate", "rounds", "best")
 
