@@ -5,6 +5,7 @@ The quick slice is measured again here, a setting a test; `make results-quick` d
 
 import csv
 import importlib.util
+import math
 import os
 from functools import partial
 from pathlib import Path
@@ -289,3 +290,16 @@ def test_ours_send_fewer_bytes_than_the_tutorial_at_the_accuracy_of_float32():
         accuracy = found[f"{name}: accuracy"]
         assert exact.ours_low <= accuracy.ours_mean <= exact.ours_high
         assert found[f"{name}: factor"].ours_low > factor > found["TFF, 8 bits, re-derived: factor"].ours_high
+
+
+def test_fedavg_takes_no_more_rounds_to_97_percent_than_in_its_paper():
+    rows = {row.setting.partition(",")[0]: row for row in fl.load_classics() if row.experiment == "FedAvg, rounds to 97 %"}
+    assert rows["IID"].ours_high <= 87 and rows["two shards"].ours_high <= 664
+    assert all(f"{rounds} rounds" in rows[name].paper for name, rounds in (("IID", 87), ("two shards", 664)))
+
+
+def test_rounds_are_counted_as_in_the_paper(program):
+    rounds_to = program.import_module("classics.fedavg_rounds").rounds_to
+    assert rounds_to([0.5, 0.9, 0.8, 0.98], 0.94) == pytest.approx(3.5)  # the best so far, and a line between rounds
+    assert rounds_to([0.97, 0.5], 0.97) == 1 and rounds_to([0.5, 0.97], 0.97) == 2
+    assert math.isnan(rounds_to([0.5], 0.97))
