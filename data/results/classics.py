@@ -146,11 +146,10 @@ def summary(module: ModuleType, table: Path) -> list[Classic]:
 
 def summarize() -> None:
     """Write classics.csv from the tables of all experiments."""
-    tables = {name: FOLDER / f"{name}.csv" for name in experiments()}
+    found = ((module, FOLDER / f"{name}.csv") for name, module in experiments().items())
     made = {
         (row.experiment, row.setting): row._asdict()
-        for name, module in experiments().items() if tables[name].exists()
-        for row in summary(module, tables[name])
+        for module, table in found if table.exists() for row in summary(module, table)
     }  # fmt: skip
     write(TABLE, Classic._fields, ("experiment", "setting"), made, lambda *key: [made[key]], add=False)
 

@@ -167,28 +167,29 @@ class Learner:
         if graph is None:
             raise ValueError("XLA does not suit this model, whose clients are trained one by one: compiled=False")
 
-        def train(group: slice) -> tuple[list[Any], Any]:
-            count = group.stop - group.start
-            parts = [seeds[group], indices[group], sample_weights[group], *(array[group] for array in (own or {}).values())]
-            all_rates = rates
-            if compiled:  # few shapes: XLA makes a program for each
-                clients, longest = rounded_up(-(-n_clients // CORES), 3), rounded_up(steps, 1)
-                parts = [filled(parts[0], clients), *(filled(part, clients, longest) for part in parts[1:3]),
-                         *(filled(array, clients) for array in parts[3:])]  # fmt: skip
-                all_rates = filled(rates, longest)
-            kept = {str(place): array for place, array in zip(own or {}, parts[3:], strict=True)}
-            changed, losses_ = graph(
-                list(weights), kept, parts[0], self._slots, x, y, parts[1], parts[2], np.int32(steps), self._masks, all_rates
-            )
-            return [array.numpy()[:count] for array in changed], losses_.numpy()[:count]
-
+        own = own or {}
         # One core for each group; a batched product without XLA has all cores as it is.
-        dealt = groups(n_clients, CORES if compiled or not self.compiles else 1)
+        n_groups = CORES if compiled or not self.compiles else 1
+        if compiled:  # few shapes: XLA makes a program for each
+            each, longest = rounded_up(-(-n_clients // n_groups), 3), rounded_up(steps, 1)
+            n_groups = -(-n_clients // each)
+            count = n_groups * each
+            indices, sample_weights = filled(indices, count, longest), filled(sample_weights, count, longest)
+            seeds, own = filled(seeds, count), {place: filled(array, count) for place, array in own.items()}
+            rates = filled(rates, longest)
+
+        def train(group: slice) -> tuple[list[np.ndarray], np.ndarray]:
+            kept = {str(place): array[group] for place, array in own.items()}
+            changed, losses_ = graph(list(weights), kept, seeds[group], self._slots, x, y, indices[group], sample_weights[group],
+                                     np.int32(steps), self._masks, rates)  # fmt: skip
+            return [array.numpy() for array in changed], losses_.numpy()
+
+        dealt = groups(len(indices), n_groups)
         trained = list(CORE_THREADS.map(train, dealt)) if len(dealt) > 1 else [train(dealt[0])]
         arrays = [np.broadcast_to(array, (n_clients, *np.shape(array))) for array in weights]
         for place, changed in zip(self.shared + self._state, zip(*(arrays for arrays, _ in trained), strict=True), strict=True):
-            arrays[place] = np.concatenate(changed)
-        return arrays, np.concatenate([losses_ for _, losses_ in trained])
+            arrays[place] = np.concatenate(changed)[:n_clients]
+        return arrays, np.concatenate([losses_ for _, losses_ in trained])[:n_clients]
 
     def gather(self, weights: Arrays) -> np.ndarray:
         """What travels of a model through codecs: its trained arrays, or of these what the mask keeps, float32 [n_weights]."""

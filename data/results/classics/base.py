@@ -8,7 +8,9 @@ A module of this folder is an experiment if it defines
     SETTINGS: dict[str, Setting]     what is measured, by its name in the tables
 """
 
-from collections.abc import Callable
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -35,3 +37,14 @@ class Setting(NamedTuple):
     seeds: int
     quick: bool
     unit: str = ""
+
+
+def write_choices(program: str, fields: Sequence[str], rows: Iterable[dict]) -> None:
+    """Write NAME_choice.csv beside the experiment NAME, whose __file__ `program` is: what its settings were chosen by."""
+    with Path(program).with_name(f"{Path(program).stem}_choice.csv").open("w", newline="", encoding="utf8") as file:
+        table = csv.DictWriter(file, fields, lineterminator="\n")
+        table.writeheader()
+        for row in rows:  # each takes a training: it is kept and shown at once
+            table.writerow(row)
+            file.flush()
+            print(row, flush=True)

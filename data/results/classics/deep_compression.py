@@ -33,12 +33,10 @@ What did not reproduce, and why:
   all, which cannot both be; ours are of the file. Its sizes are reckoned (indices, codebooks), ours are bytes that are read.
 """
 
-import csv
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +44,7 @@ import numpy as np
 import fedlab_utils as fl
 from fedlab_utils.layout import unflatten
 
-from .base import Measured, Setting
+from .base import Measured, Setting, write_choices
 
 EXPERIMENT, UNIT = "Deep Compression", "test error, %"
 CURVE_FIELDS = ("stage", "uplink_bytes", "ratio", "error", "kept", "bits", "paper_ratio", "paper_error")
@@ -180,9 +178,4 @@ def choices(seeds: Sequence[int] = CHOOSING) -> Iterator[dict]:
 
 
 if __name__ == "__main__":
-    with Path(__file__).with_name("deep_compression_choice.csv").open("w", newline="", encoding="utf8") as table:
-        writer = csv.DictWriter(table, CHOICE_FIELDS, lineterminator="\n")
-        writer.writeheader()
-        for row in choices():
-            writer.writerow(row)
-            table.flush()
+    write_choices(__file__, CHOICE_FIELDS, choices())

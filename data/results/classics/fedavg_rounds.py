@@ -18,16 +18,14 @@ With two shards 0.3 needed 210.4 rounds of validation and 0.2 needed 210.5. Of t
 What differs: the paper does not tell how its weights began (here Glorot, biases zero), and a deal is drawn anew with each seed.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 import fedlab_utils as fl
 
-from .base import Measured, Setting
+from .base import Measured, Setting, write_choices
 
 EXPERIMENT, UNIT = "FedAvg, rounds to 97 %", "rounds"
 CURVE_FIELDS = ("round", "accuracy")
@@ -99,10 +97,4 @@ def choices(partitions: Sequence[str] = tuple(PAPER)) -> Iterator[dict]:
 
 
 if __name__ == "__main__":
-    with Path(__file__).with_name("fedavg_rounds_choice.csv").open("w", newline="", encoding="utf8") as file:
-        table = csv.DictWriter(file, CHOICE_FIELDS, lineterminator="\n")
-        table.writeheader()
-        for row in choices():
-            table.writerow(row)
-            file.flush()
-            print(row, flush=True)
+    write_choices(__file__, CHOICE_FIELDS, choices())
