@@ -252,3 +252,13 @@ def test_an_app_takes_no_line_of_a_terminal(played, monkeypatch, capsys):
     with tqdm(total=3, desc="after the apps") as bar:
         bar.update()
     assert apps and "after the apps" in (written := capsys.readouterr().err) and "\n\n" not in written
+
+
+def test_the_bar_shows_the_last_rounds_after_many_at_once(played):
+    """Rounds are passed over between two pictures; a bar that learns from one step how many to wait for would stop short."""
+    bar = played.app.bar
+    bar.reset(total=10)
+    for rounds in (6, 4):
+        bar.update(rounds)
+    _, shown, _ = bar.container.children
+    assert shown.value == bar.n == 10

@@ -58,7 +58,7 @@ class TrainingApp(w.VBox):
         self.stop_button.on_click(self._stopped)
         form = "{n_fmt}/{total_fmt} " + say("rounds", "轮") + " {bar} {elapsed}"
         # An app has no line in a terminal: a line far below is one that the bars of other trainings do not wait for.
-        self.bar = tqdm_notebook(total=1, display=False, bar_format=form, mininterval=0, position=2**30)
+        self.bar = tqdm_notebook(total=1, display=False, bar_format=form, mininterval=0, miniters=1, position=2**30)
         self.bar.container.layout.flex = "1 1 260px"
         self.bar.container.layout.visibility = "hidden"  # until there is something to show
         self.image, self.message = w.HTML(layout=w.Layout(min_height="120px")), w.HTML()
