@@ -96,9 +96,15 @@ def shoot(page, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}.png")
 
 
+def look(image) -> tuple[str, np.ndarray]:
+    """Alternative text and pixels of one picture: asked for one after the other, a training may put a new one in between."""
+    alt, source = image.evaluate("image => [image.alt, image.src]")
+    data = source.split("base64,")[1]
+    return alt, np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int)
+
+
 def pixels(image) -> np.ndarray:
-    data = image.get_attribute("src").split("base64,")[1]
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int)
+    return look(image)[1]
 
 
 def count(picture: np.ndarray, colour) -> int:
@@ -254,13 +260,13 @@ def test_each_app_in_a_cell_of_its_own(page, server, language):
             assert explorer.locator(".noUi-target:not([disabled])").count() == 0, "locked until the reader has guessed or skipped"
             skip.click()
         handle = unlocked(explorer, slider)
-        alt, before = image.get_attribute("alt"), pixels(image)
+        alt, before = look(image)
         handle.press("ArrowRight")
         start = time.perf_counter()
-        while image.get_attribute("alt") == alt:
+        while (seen := look(image))[0] == alt:
             assert time.perf_counter() - start < 60, f"{name}: the picture never followed; {alt}"
             time.sleep(0.02)
-        after = pixels(image)
+        after = seen[1]
         assert after.shape == before.shape and (after != before).any(), name
         shoot(page, f"{name}_{language}")
     assert not errors, errors
