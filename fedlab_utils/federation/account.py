@@ -47,6 +47,9 @@ class Downlink:
     A client that missed rounds is sent the payloads that it missed and the last state, or the dense model, whichever is fewer
     bytes (law 4). One that never took part is sent the dense model or, where there is a `first_model`, that with every
     payload since and the last state, whichever is fewer. shapes: of the arrays that the model is made of.
+    whole: each broadcast is all that the model has moved since the first one, `model` here, and not the step of its round: a
+    client that keeps the first model needs the last payload and no other. What a lossy codec leaves out of one broadcast is
+    meant again by the next, without a residual. Needs a `first_model`.
     first_model_bytes: one entry for each call of `bytes_to_serve`; of its bytes those that bring clients a model to begin
     with: a dense model at the first time, a coded one, a recipe, with what goes with them once. Payloads that a client
     replays, and a dense model that a late one is sent instead, are not among them.
@@ -54,21 +57,24 @@ class Downlink:
 
     def __init__(
         self, model: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int = 0, state: np.ndarray | None = None,
-        shapes: Shapes | None = None, first_model: FirstModel | None = None,
+        shapes: Shapes | None = None, first_model: FirstModel | None = None, whole: bool = False,
     ):  # fmt: skip
         self.model, self.state = model, np.zeros(0, np.float32) if state is None else state
         self._once_bytes = once_bytes  # of what never changes and goes with a dense first model: a mask, frozen weights
         self._first_model = first_model
         self.first_model_bytes: list[int] = []
-        self._memory = Residual(codec, error_feedback, shapes)
+        self._memory = Residual(codec, error_feedback and not whole, shapes)
+        self._first, self._moved = model if whole else None, np.zeros(model.size)  # moved: since the first model
         self._payload_bytes: list[int] = []  # of each round's broadcast so far, without the state
         self._version: dict[int, int] = {}  # by client: how many broadcasts it has
 
     def broadcast(self, update: np.ndarray, rng: np.random.Generator, state: np.ndarray | None = None) -> bytes:
         """Encode the round's update once; it reaches each client when it next takes part, with the state of then."""
+        if self._first is not None:
+            update = self._moved = self._moved + update
         payload, received = self._memory.send(update, rng)
         self._payload_bytes.append(len(payload))
-        self.model = self.model + received
+        self.model = (self.model if self._first is None else self._first) + received
         self.state = self.state if state is None else state
         return payload
 
@@ -125,6 +131,11 @@ class Downlink:
 
     def _service(self, version: int | None, dense: int, of_state: int) -> Service:
         """What a client with so many broadcasts (None: one that never took part) is sent."""
+        if self._first is not None and self._payload_bytes and version != self.n_broadcasts:
+            assert self._first_model is not None
+            begins, first = ("held", 0) if version is not None else ("first", self._first_model.sent_bytes)
+            last = self._payload_bytes[-1] + of_state
+            return Service(begins, version is None, self.n_broadcasts - 1, of_state > 0, first + last, first)
         if version is not None:
             missed = sum(self._payload_bytes[version:]) + of_state
             if version == self.n_broadcasts:
@@ -158,3 +169,14 @@ def require_first_model(first_model: Any) -> Codec | str:
         return first_model
     kind = ValueError if isinstance(first_model, str) else TypeError
     raise kind(f"first_model must be 'dense', 'seed' or a codec such as Quantize(8), got {first_model!r}")
+
+
+def require_broadcast(broadcast: Any, first_model: Codec | str) -> None:
+    """ValueError unless `broadcast` is "step", or "whole" with a first model that clients can keep to count from."""
+    if broadcast not in ("step", "whole"):
+        raise ValueError(f"broadcast must be 'step' or 'whole', got {broadcast!r}")
+    if broadcast == "whole" and first_model == "dense":
+        raise ValueError(
+            "broadcast='whole' tells what the model has moved since the first one, which all must know: first_model must be 'seed' "
+            "or a codec, and not 'dense', with which late clients never see it"
+        )

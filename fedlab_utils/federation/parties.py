@@ -42,8 +42,8 @@ class Server(Downlink):
     """The global model: it averages what it receives, moves along the mean, and broadcasts the step."""
 
     def __init__(self, model: np.ndarray, state: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int,
-                 learning_rate: float, momentum: float, shapes: Shapes, first_model: FirstModel | None):  # fmt: skip
-        super().__init__(model, codec, error_feedback, once_bytes, state, shapes, first_model)
+                 learning_rate: float, momentum: float, shapes: Shapes, first_model: FirstModel | None, whole: bool):  # fmt: skip
+        super().__init__(model, codec, error_feedback, once_bytes, state, shapes, first_model, whole)
         self._learning_rate, self._momentum = learning_rate, momentum
         self._velocity = np.zeros(model.size)
 
@@ -101,7 +101,8 @@ class Opening(NamedTuple):
 
 def open_account(
     model: keras.Model, learner: Learner, mask_message: bytes, *, uplink: Codec, downlink: Codec, first_model: Codec | str,
-    error_feedback: bool | None, server_learning_rate: float, server_momentum: float, seed: int, progress: bool = False,
+    error_feedback: bool | None, server_learning_rate: float, server_momentum: float, seed: int, broadcast: str = "step",
+    progress: bool = False,
 ) -> Opening:  # fmt: skip
     """The server of a training, and what its clients are sent once. Arguments as for `simulate`; mask_message: b"" for none."""
     weights = model.get_weights()
@@ -119,7 +120,7 @@ def open_account(
         instead = FirstModel(len(once["recipe"]) + len(mask_message), 0)
     up, down = (feedback(name, codec, error_feedback, start.size) for name, codec in (("uplink", uplink), ("downlink", downlink)))
     server = Server(start, first_state, downlink, down, once_bytes, server_learning_rate, server_momentum, learner.sent_shapes,
-                    instead)  # fmt: skip
+                    instead, broadcast == "whole")  # fmt: skip
     hold(learner, weights, server.model, server.state)
     return Opening(weights, server, up, once)
 

@@ -22,7 +22,7 @@ from ..training.grouping import is_compiled
 from ..training.models import keras
 from ..training.trainer import Trainer
 from ..validation import require_clients, require_fraction, require_held_out, require_integer, require_number
-from .account import require_first_model
+from .account import require_broadcast, require_first_model
 from .history import Diverged, History
 from .parties import Client, Trained, agree_on_mask, answers, hold, open_account, select, train_locally
 
@@ -46,6 +46,7 @@ def simulate(
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     first_model: Codec | str = "dense",
+    broadcast: str = "step",
     error_feedback: bool | None = None,
     mask: Sequence[ArrayLike] | None = None,
     validation: ArrayLike | None = None,
@@ -72,6 +73,9 @@ def simulate(
     bit for bit, which takes some seconds once for each model. A CRC-32 of the weights travels along, since another version
     of TensorFlow may draw others. With a codec or "seed" a client that first comes later adds up every payload since, or
     takes the dense model, whichever is fewer bytes.
+    broadcast: what the downlink's codec is given. "step": what the model moved in the round; who missed rounds adds up every
+    payload since. "whole": what it moved since the first model, which then is not "dense": who keeps the first model needs
+    the last payload alone, however many rounds were missed, and no error adds up, so that there is no residual.
     error_feedback: None does what each codec says of itself (`Codec.feedback_helps`); True keeps a residual for every lossy
     direction, one for each client up and one for the server down, and warns where that does harm; False keeps none.
     mask: arrays of 0 and 1 in the shapes of model.get_weights(), agreed once: it goes to each client with the first model;
@@ -100,6 +104,7 @@ def simulate(
     seed = require_seed(seed)
     uplink, downlink = require_codec("uplink", uplink), require_codec("downlink", downlink)
     first_model = require_first_model(first_model)
+    require_broadcast(broadcast, first_model)
 
     begun = time.perf_counter()
     mask_message = b""
@@ -116,7 +121,8 @@ def simulate(
     compiled = is_compiled(compile, trainer.compiles, work, chunk)
     weights, server, up, _ = open_account(
         model, trainer, mask_message, uplink=uplink, downlink=downlink, first_model=first_model, error_feedback=error_feedback,
-        server_learning_rate=server_learning_rate, server_momentum=server_momentum, seed=seed, progress=progress,
+        server_learning_rate=server_learning_rate, server_momentum=server_momentum, seed=seed, broadcast=broadcast,
+        progress=progress,
     )  # fmt: skip
     own = {place: weights[place] for place in trainer.own}
     everybody = [Client(n, part, uplink, up, dict(own), trainer.sent_shapes) for n, part in enumerate(parts)]

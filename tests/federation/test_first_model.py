@@ -9,6 +9,7 @@ from later import Later
 import fedlab_utils as fl
 from fedlab_utils.codecs import encode_mask
 from fedlab_utils.data import Dataset
+from fedlab_utils.federation.account import Downlink, FirstModel
 from fedlab_utils.layout import flatten
 from fedlab_utils.streams import Purpose, stream
 
@@ -283,3 +284,58 @@ def test_a_trained_model_goes_dense_or_through_a_codec_but_has_no_seed(small):
     with pytest.raises(ValueError, match=r"first_model='seed' cannot stand for this model: .* trained or set since"):
         run(small, model, first_model="seed")
     assert len(run(small, model, first_model=fl.Quantize(8), rounds=1).accuracy) == 1
+
+
+# A broadcast of the whole movement
+
+
+@pytest.mark.parametrize("first_model", ["seed", fl.Quantize(8)], ids=repr)
+def test_of_whole_broadcasts_everybody_pays_one_and_a_newcomer_the_first_model_too(small, first_model):
+    model, down = net(), Spy(fl.TopK(0.01) | fl.Quantize(4))
+    spied = Spy(first_model) if first_model != "seed" else "seed"
+    history = run(small, model, first_model=spied, downlink=down, broadcast="whole")
+    of_state = len(fl.Identity().encode(np.zeros(sum(model.get_weights()[p].size for p in STATE))))
+    frozen = len(fl.Identity().encode(np.zeros(sum(model.get_weights()[p].size for p in FROZEN))))
+    first, of_first_state = (len(recipe.write(model)), 0) if spied == "seed" else (len(spied.payloads[0]) + frozen, of_state)
+    totals, firsts, seen = [], [], set()
+    for number, cohort in enumerate(cohorts()):
+        new = len(set(cohort.tolist()) - seen)
+        seen |= set(cohort.tolist())
+        last = len(down.payloads[number - 1]) + of_state if number else 0
+        firsts.append(new * (first + (0 if number else of_first_state)))
+        totals.append(firsts[-1] + A_ROUND * last)
+    assert (history.downlink_bytes, history.first_model_bytes) == (totals, firsts)
+
+
+def test_the_first_model_and_the_last_whole_broadcast_are_the_servers_model_bit_for_bit(small):
+    down, kept = Spy(fl.TopK(0.05) | fl.Quantize(4)), []
+    first = Spy(fl.Quantize(8))
+    run(small, first_model=first, downlink=down, broadcast="whole", on_round=lambda h: kept.append(h.weights))
+    for payload, weights in zip(down.payloads, kept, strict=True):
+        holds = fl.decode(first.payloads[0]) + fl.decode(payload)
+        assert holds.tobytes() == np.concatenate([weights[p].ravel() for p in TRAINED]).tobytes()
+
+
+def test_what_one_whole_broadcast_left_out_the_next_means_again(small):
+    """The server's account alone: a codec that keeps the largest three in a hundred, steps of which each is one weight's."""
+    server = Downlink(np.zeros(100, np.float32), fl.TopK(3), True, 0, None, None, FirstModel(10, 0), whole=True)
+    for place, step in ((1, 3.0), (2, 2.0), (3, 1.0), (4, 4.0)):
+        server.broadcast(np.eye(1, 100, place)[0] * step, np.random.default_rng(0))
+    assert dict(enumerate(server.model[:6])) == {0: 0, 1: 3, 2: 2, 3: 0, 4: 4, 5: 0}
+    server.broadcast(np.eye(1, 100, 3)[0] * 1.5, np.random.default_rng(0))
+    assert dict(enumerate(server.model[:6])) == {0: 0, 1: 3, 2: 0, 3: 2.5, 4: 4, 5: 0}
+
+
+def test_steps_and_whole_broadcasts_that_lose_nothing_train_the_same_model(small):
+    steps, whole = (run(small, first_model="seed", broadcast=broadcast) for broadcast in ("step", "whole"))
+    for one, two in zip(steps.weights, whole.weights, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+    assert sum(whole.downlink_bytes) < sum(steps.downlink_bytes)  # a newcomer adds up every step
+
+
+def test_whole_broadcasts_need_a_first_model_that_is_kept_and_other_words_are_named(small):
+    with pytest.raises(ValueError, match="first_model must be 'seed' or a codec, and not 'dense'"):
+        run(small, broadcast="whole")
+    for value in ("Whole", "delta", None, True, 3):
+        with pytest.raises(ValueError, match=r"^broadcast must be 'step' or 'whole', got "):
+            run(small, first_model="seed", broadcast=value)
