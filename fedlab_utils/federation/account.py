@@ -177,6 +177,6 @@ def require_broadcast(broadcast: Any, first_model: Codec | str) -> None:
         raise ValueError(f"broadcast must be 'step' or 'whole', got {broadcast!r}")
     if broadcast == "whole" and first_model == "dense":
         raise ValueError(
-            "broadcast='whole' tells what the model has moved since the first one, which all must know: first_model must be 'seed' "
-            "or a codec, and not 'dense', with which late clients never see it"
+            "broadcast='whole' tells what the model has moved since the first one, which all must know: first_model must be "
+            "'seed' or a codec, and not 'dense', with which late clients never see it"
         )
