@@ -162,6 +162,48 @@ def load_classic_runs(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+class BytesTo97(NamedTuple):
+    """One training until 97 % of a validation split are right, a row of data/results/bytes_to_97.csv.
+
+    partition: "iid" or "shards". recipe: its name in data/results/bytes_to_97.py. rounds: until it was there. uplink_bytes,
+    downlink_bytes: len(payload) over all messages; first_model_bytes: the part of downlink_bytes that first models cost;
+    total_bytes: both ways. validation, test: accuracy after the last round; the test set decides nothing. seed: of all that
+    is drawn.
+    """
+
+    partition: str
+    recipe: str
+    rounds: int
+    uplink_bytes: int
+    downlink_bytes: int
+    first_model_bytes: int
+    total_bytes: int
+    validation: float
+    test: float
+    seed: int
+
+
+def load_bytes_to_97(partition: str) -> dict[str, list[BytesTo97]]:
+    """The trainings of data/results/bytes_to_97.csv with this partition, by recipe, in the order of their seeds.
+
+    ValueError for another partition or a damaged table, FileNotFoundError where it is missing.
+    """
+    path, mend = existing("results/bytes_to_97.csv")
+    kinds = dict(zip(BytesTo97._fields, (str, str, int, int, int, int, int, float, float, int), strict=True))
+    found: dict[str, list[BytesTo97]] = {}
+    try:
+        with path.open(newline="", encoding="utf8") as file:
+            runs = [BytesTo97(**{name: kind(line[name]) for name, kind in kinds.items()}) for line in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, mend, repr(error)) from error
+    for run in runs:
+        if run.partition == partition:
+            found.setdefault(run.recipe, []).append(run)
+    if not found:
+        raise ValueError(f"partition must be one of {', '.join(sorted({repr(r.partition) for r in runs}))}, got {partition!r}")
+    return {name: sorted(seeds, key=lambda run: run.seed) for name, seeds in found.items()}
+
+
 def shrink(images: np.ndarray, height: int = 8, width: int = 6) -> np.ndarray:
     """Bring digits of any size into the frame of the small ones: cut out the ink, scale it to height×width, centre it in 8×8.
 

@@ -39,3 +39,8 @@ def load_trainings(setting: str) -> list[History]:
     if setting not in found:
         raise ValueError(f"setting must be one of {', '.join(map(repr, found))}, got {setting!r}")
     return [history for _, history in sorted(found[setting].items())]
+
+
+def settings() -> list[str]:
+    """The settings that the table of trainings holds, in its order."""
+    return list(_table())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,3 +86,12 @@ def require_dataset(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
                          f"{arrays[1].shape[1:]} and {arrays[3].shape[1:]}: training and test must be alike")  # fmt: skip
     x_train, y_train, x_test, y_test = arrays
     return x_train, y_train, x_test, y_test
+
+
+def kept_shape(mask: np.ndarray) -> tuple[int, ...]:
+    """The shape of what a mask keeps of an array: a block where it removes whole rows, columns or units, which a codec can use;
+    else flat. mask: bool, of any shape."""
+    axes = range(mask.ndim)
+    block = tuple(int(np.count_nonzero(mask.any(axis=tuple(a for a in axes if a != axis)))) for axis in axes)
+    kept = int(np.count_nonzero(mask))
+    return block if kept and kept == math.prod(block) else (kept,)

@@ -10,7 +10,7 @@ import numpy as np
 from ..layout import flatten, n_weights, unflatten
 from ..validation import require_choice, require_mask
 from . import losses
-from .arrays import Arrays, require_dataset, tensor
+from .arrays import Arrays, kept_shape, require_dataset, tensor
 from .engine import graphs
 from .grouping import CORE_THREADS, CORES, filled, groups, rounded_up
 from .identity import is_seed, nothing_drawn
@@ -104,7 +104,7 @@ class Learner:
 
     shared, averaged, own, frozen: the places in model.get_weights() of the arrays that gradients train, of the state that is
     averaged, of the state that each client keeps, and of those that nobody changes.
-    sent_shapes: of the arrays that `gather` lays one after the other; with a mask only what it keeps of each, flat.
+    sent_shapes: of the arrays that `gather` lays one after the other; with a mask only what it keeps of each, see `kept_shape`.
     state_shapes: of those that `gather_state` does. compiles: whether XLA suits the model.
     """
 
@@ -138,7 +138,7 @@ class Learner:
             self._kept = np.flatnonzero(np.concatenate([np.ravel(mask[place]) for place in self.shared]))
             if not self._kept.size:
                 raise ValueError("mask removes every weight: nothing is left to train")
-            self.sent_shapes = [(int(np.count_nonzero(mask[place])),) for place in self.shared]
+            self.sent_shapes = [kept_shape(mask[place]) for place in self.shared]
         with nothing_drawn():
             fresh = type(optimizer).from_config(optimizer.get_config())
             fresh.build(model.trainable_variables)

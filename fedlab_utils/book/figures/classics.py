@@ -1,0 +1,253 @@
+"""Figures of chapter 6: classic results beside ours, from the tables in data/results. Bars are the range of the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ...data.tables import Classic, load_classic_runs, load_classics
+from ...language import say
+from ..colours import BROWN, EXACT, GUIDE, LOSSY, MAROON, MUTED, OLIVE, TEAL, VIOLET
+from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
+
+# By name in the tables: colour, marker, and the name in the other language where it has one.
+FAMILIES = {
+    "min-max": (BROWN, "s", "最小–最大"),
+    "min-max, a range an array": (MAROON, "D", "最小–最大，逐数组范围"),
+    "min-max after rotation": (TEAL, "^", "旋转之后最小–最大"),
+    "QSGD": (OLIVE, "v", "QSGD"),
+    "EDEN": (VIOLET, "o", "EDEN"),
+}
+
+
+def curves(name: str, setting: str, *columns: str) -> list[np.ndarray]:
+    """Curves of one setting of an experiment, one float64 [points, columns] a seed, in the order of the seeds."""
+    found: dict[str, list[list[float]]] = {}
+    for line in load_classic_runs(name):
+        if line["setting"] == setting and not line["versions"] and line[columns[0]]:
+            found.setdefault(line["seed"], []).append([float(line[column]) for column in columns])
+    return [np.array(found[seed]) for seed in sorted(found, key=int)]
+
+
+def rows(experiment: str) -> dict[str, Classic]:
+    """The rows of one experiment in classics.csv, by setting."""
+    return {row.setting: row for row in load_classics() if row.experiment == experiment}
+
+
+def band(ax, x: np.ndarray, y: np.ndarray, colour: str, label: str, **line) -> None:
+    """Mean over the seeds, and the range in which all lie. x: [points]; y: [seeds, points]."""
+    ax.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.18, lw=0)
+    ax.plot(x, y.mean(axis=0), color=colour, label=label, **line)
+
+
+def _to_the_same_length(found: Iterable[np.ndarray]) -> np.ndarray:
+    """[seeds, points], cut where the shortest ends: a run stops once it has reached its target."""
+    found = list(found)
+    return np.array([one[: min(map(len, found))] for one in found])
+
+
+def fedavg_rounds() -> Still:
+    """FedAvg's test accuracy by round, IID and with two shards a client, and the paper's rounds to 97 %."""
+    figure, axes = new_figure(2, width=10, height=3.7, sharey=True)
+    names = {"IID": say("IID", "独立同分布"), "two shards": say("two shards a client", "每个客户端两个分片")}
+    told = []
+    with styled():
+        for ax, (partition, paper) in zip(axes, (("IID", 87), ("two shards", 664)), strict=True):
+            setting = f"{partition}, E = 1, B = 10, C = 0.1"
+            row = rows("FedAvg, rounds to 97 %")[setting]
+            for place, curve in enumerate(curves("fedavg_rounds", setting, "round", "accuracy")):
+                best = np.maximum.accumulate(curve[:, 1])
+                label = say("ours, a line a seed", "本书，一个种子一条线") if place == 0 else None
+                ax.plot(curve[:, 0], best, color=EXACT, lw=1.6, label=label)
+            ax.axhline(0.97, color=GUIDE, lw=1, ls=":")
+            ax.plot([paper], [0.97], marker="X", ms=11, color=VIOLET, ls="", clip_on=False,
+                    label=say(f"paper: {paper} rounds", f"论文：{paper} 轮"))  # fmt: skip
+            ax.set(xlim=(0, paper * 1.06), ylim=(0.8, 1.0), xlabel=say("round", "轮次"))
+            ours = f"{row.ours_low:.0f} … {row.ours_high:.0f}"
+            ax.set_title(say(f"{names[partition]}: {ours} rounds", f"{names[partition]}：{ours} 轮"))
+            ax.legend(loc="lower right")
+            told.append(say(f"{names[partition]}: {ours} rounds to 97 %, the paper {paper}",
+                            f"{names[partition]}：到 97% 用 {ours} 轮，论文 {paper} 轮"))  # fmt: skip
+        axes[0].set_ylabel(say("best test accuracy so far", "至此最高的测试准确率"))
+        percent_axis(axes[0].yaxis)
+    return Still(figure, say("; ", "；").join(told) + say(".", "。"))
+
+
+def tff_tutorial() -> Still:
+    """Times fewer bytes up than float32, and accuracy, of TFF's tutorial and of ours."""
+    found = rows("tff_tutorial")
+    names = ("Quantize(8)", "EntropyQuantize(2)", "EntropyQuantize(0.5)")
+    figure, (left, right) = new_figure(2, width=10, height=3.2, width_ratios=(1.2, 1))
+    factors = [found["TFF, 8 bits, re-derived: factor"]] + [found[f"{name}: factor"] for name in names]
+    labels = [say("TFF, 8 bits", "TFF，8 位"), *names]
+    accuracies = [found["float32: accuracy"]] + [found[f"{name}: accuracy"] for name in names]
+    places = np.arange(4)[::-1]
+    with styled():
+        for place, row, colour in zip(places, factors, (VIOLET, LOSSY, LOSSY, LOSSY), strict=True):
+            left.plot([row.ours_mean], [place], "o", color=colour, ms=8)
+            left.annotate(f"{row.ours_mean:.2f}" if row.ours_mean < 10 else f"{row.ours_mean:.1f}", (row.ours_mean, place),
+                          (0, 8), textcoords="offset points", ha="center", fontsize=9)  # fmt: skip
+        left.set(
+            xscale="log",
+            xlim=(2, 150),
+            ylim=(-0.5, 3.7),
+            xlabel=say("times fewer bytes up than float32", "上行字节数是 float32 的几分之一"),
+        )
+        left.set_yticks(places, labels)
+        plain_log_axis(left.xaxis)
+        for place, row, colour in zip(places, accuracies, (EXACT, LOSSY, LOSSY, LOSSY), strict=True):
+            right.plot([row.ours_low, row.ours_high], [place, place], color=colour, lw=2)
+            right.plot([row.ours_mean], [place], "o", color=colour, ms=8)
+        right.set(ylim=(-0.5, 3.7), xlim=(0.88, 0.935), xlabel=say("test accuracy, three seeds", "测试准确率，三个种子"))
+        right.set_yticks(places, ["float32", *names])
+        percent_axis(right.xaxis)
+        left.set_title(say("What goes up", "上行"))
+        right.set_title(say("What it costs", "代价"))
+    words = [f"{label} {row.ours_mean:.2f}" for label, row in zip(labels, factors, strict=True)]
+    words += [f"{label} {100 * row.ours_mean:.1f} %" for label, row in zip(("float32", *names), accuracies, strict=True)]
+    return Still(
+        figure,
+        say("Times fewer bytes, then accuracy: ", "字节数减少的倍数，然后是准确率：")
+        + say(", ", "，").join(words)
+        + say(".", "。"),
+    )
+
+
+def _family(setting: str) -> tuple[str, float] | None:
+    """The family of an estimator, and its bits as the table names it; None for what stands apart."""
+    family, _, rest = setting.rpartition(", ")
+    if family in FAMILIES and rest.endswith(("bit", "bits")):
+        return family, float(rest.split()[0])
+    return None
+
+
+def estimators() -> Still:
+    """Error against bits on five real deltas: min-max with and without rotation, QSGD, EDEN; dashed, EDEN's paper."""
+    figure, (ax,) = new_figure(1, width=9, height=4.4)
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {family: [] for family in FAMILIES}
+    for setting in rows("estimators"):
+        family = "QSGD" if setting.startswith("QSGD, s = ") and "sqrt" not in setting else (_family(setting) or ("",))[0]
+        if family:
+            points = np.concatenate(curves("estimators", setting, "bits_per_weight", "nmse"))
+            found[family].append((points[:, 0], points[:, 1]))
+    eden = np.array([0.5708, 0.1331, 0.03578, 0.009592, 0.002511, 0.0006447, 0.0001635, 4.119e-05])  # of its paper, by bits
+    with styled():
+        for family, points in found.items():
+            colour, marker, chinese = FAMILIES[family]
+            points.sort(key=lambda pair: pair[0].mean())
+            bits = np.array([pair[0].mean() for pair in points])
+            low, high = (np.array([pick(pair[1]) for pair in points]) for pick in (np.min, np.max))
+            middle = np.array([np.exp(np.log(pair[1]).mean()) for pair in points])
+            ax.errorbar(bits, middle, np.maximum((middle - low, high - middle), 0), color=colour, marker=marker,
+                        ms=6, lw=1.4, capsize=2, label=say(family, chinese))  # fmt: skip
+        ax.plot(
+            np.arange(1, 9),
+            eden,
+            ls="--",
+            color=EXACT,
+            lw=1.2,
+            marker="_",
+            ms=12,
+            label=say("EDEN, as its paper says", "EDEN 论文给出的值"),
+        )
+        ax.axhline(1, color=GUIDE, lw=1, ls=":")
+        ax.text(8.15, 1.25, say("nothing sent", "什么也不发"), ha="right", fontsize=8.5, color=MUTED)
+        ax.set(
+            yscale="log",
+            xlabel=say("bits a weight, of the payload", "每个权重的比特数（按载荷）"),
+            ylabel=say("error (NMSE)", "误差（NMSE）"),
+        )
+        ax.set_xlim(0, 8.3)
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        ax.set_title(say("Five real deltas: a rotation makes them all alike", "五个真实增量：旋转之后全都一样"))
+    alt = say(
+        "Error against bits a weight on a logarithmic axis. EDEN falls from 0.57 at one bit to 0.00004 at eight and lies on the "
+        "values of its paper for all five deltas. Min-max without rotation is above it by ten to a thousand times, and its bars, "
+        "from delta to delta, are long; QSGD sends far less than a bit a weight at first, with errors above one.",
+        "误差对每权重比特数，纵轴为对数。EDEN 从 1 位的 0.57 降到 8 位的 0.00004，五个增量都落在论文给出的值上。"
+        "不旋转的最小–最大量化高出十倍到上千倍，各增量之间差别也大；QSGD 起初每个权重远不到 1 位，误差大于 1。",
+    )
+    return Still(figure, alt)
+
+
+def estimators_trained() -> Still:
+    """Accuracy after ten rounds by bytes up, of the same estimators at work; five seeds."""
+    figure, (ax,) = new_figure(1, width=9, height=4.2)
+    found = rows("estimators_trained")
+    exact = found["float32"]
+    told = []
+    with styled():
+        ax.axhspan(exact.ours_low, exact.ours_high, color=EXACT, alpha=0.12, lw=0)
+        ax.axhline(
+            exact.ours_mean,
+            color=EXACT,
+            lw=1.4,
+            label=say("float32 (40.7 MB), range of five seeds", "float32（40.7 MB），五个种子的范围"),
+        )
+        for setting, row in found.items():
+            if setting == "float32":
+                continue
+            kind = setting.removesuffix(" (DRIVE)")
+            family, bits = _family(kind) or (("QSGD", 0.0) if kind.startswith("QSGD") else ("", 0.0))
+            if not family:
+                continue
+            colour, marker, chinese = FAMILIES[family]
+            mean = row.ours_mean
+            x = row.uplink_bytes / 1e6 * (1 + 0.05 * (list(FAMILIES).index(family) - 2) * (family != "QSGD"))
+            ax.errorbar([x], [mean], [[mean - row.ours_low], [row.ours_high - mean]], color=colour, marker=marker, ms=8,
+                        capsize=3, ls="", label=say(family, chinese) if bits in (0, 1) else None)  # fmt: skip
+            told.append(f"{setting} {100 * mean:.1f} %")
+        ax.set(xscale="log", xlim=(0.015, 5), ylim=(0.885, 0.94),
+               xlabel=say("megabytes up, ten rounds", "十轮的上行字节数（MB）"))  # fmt: skip
+        ax.set_ylabel(say("test accuracy", "测试准确率"))
+        for x, bits in ((1.27, say("1 bit", "1 位")), (2.5, say("2 bits", "2 位"))):
+            ax.text(x, 0.9345, bits, ha="center", fontsize=9, color=MUTED)
+        percent_axis(ax.yaxis)
+        plain_log_axis(ax.xaxis)
+        ax.legend(loc="lower right", ncols=2)
+        ax.set_title(
+            say(
+                "One and two bits a weight: a thousandfold error costs a point",
+                "每个权重 1 位和 2 位：误差相差千倍，准确率只差一个点",
+            )
+        )
+    return Still(figure, say("Accuracy after ten rounds: ", "十轮后的准确率：") + say(", ", "，").join(told) + say(".", "。"))
+
+
+def deep_compression() -> Still:
+    """LeNet-300-100 stage by stage: bytes of the file and test error, beside the paper's."""
+    figure, (left, right) = new_figure(2, width=10, height=3.6)
+    names = {"dense": say("dense", "稠密"), "pruned": say("pruned", "剪枝"), "quantized": say("quantized", "量化"),
+             "coded": say("entropy\ncoded", "熵编码")}  # fmt: skip
+    paper = {"dense": (1, 1.64), "pruned": (12, 1.59), "quantized": (32, None), "coded": (40, 1.58)}
+    setting = "8 % kept, 6 bits, as in the paper"
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for line in load_classic_runs("deep_compression"):
+        if line["setting"] == setting and line["stage"]:
+            found[line["stage"]].append((float(line["ratio"]), float(line["error"])))
+    values = {stage: np.array(pairs) for stage, pairs in found.items()}  # [seeds, 2]
+    x = np.arange(len(names))
+    with styled():
+        for column, ax in enumerate((left, right)):
+            middle, low, high = (np.array([pick(v[:, column]) for v in values.values()]) for pick in (np.mean, np.min, np.max))
+            ax.errorbar(x, middle, np.maximum((middle - low, high - middle), 0), color=LOSSY, marker="o", ms=7, capsize=4, lw=1.4,
+                        label=say("ours: files, three seeds", "本书：真实文件，三个种子"))  # fmt: skip
+            theirs = [(place, pair[column]) for place, pair in enumerate(paper.values()) if pair[column] is not None]
+            ax.plot(*zip(*theirs, strict=True), color=VIOLET, marker="X", ms=9, ls="--", lw=1.2, label=say("paper", "论文"))
+            ax.set_xticks(x, names.values())
+        left.set(yscale="log", ylabel=say("times fewer bytes than float32", "字节数减少到几分之一"))
+        plain_log_axis(left.yaxis)
+        right.set(ylabel=say("test error, %", "测试错误率（%）"), ylim=(1.2, 1.75))
+        left.legend(loc="lower right")
+        right.legend(loc="lower left")
+        last = values["coded"]
+        left.set_title(say(f"{last[:, 0].min():.0f} to {last[:, 0].max():.0f} times, the paper 40",
+                           f"{last[:, 0].min():.0f} 到 {last[:, 0].max():.0f} 倍，论文 40 倍"))  # fmt: skip
+        right.set_title(say("and no more errors", "错误率没有升高"))
+    alt = say("Times fewer bytes and test error by stage: ", "各阶段字节数减少的倍数和错误率：") + say("; ", "；").join(
+        f"{names[stage]} {v[:, 0].mean():.1f}, {v[:, 1].mean():.2f} %".replace("\n", " ") for stage, v in values.items()
+    )
+    return Still(
+        figure, alt + say(". The paper: 1, 12, 32, 40; 1.64 % to 1.58 %.", "。论文：1、12、32、40 倍；1.64% 到 1.58%。")
+    )

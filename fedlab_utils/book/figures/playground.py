@@ -1,0 +1,168 @@
+"""Figures of chapter 6: all that the book has measured on one frontier, the reader's runs on top; bytes to 97 %."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ...data.tables import load_bytes_to_97, load_classics
+from ...federation.history import History
+from ...federation.trainings import load_trainings, settings
+from ...language import say
+from ..colours import DOWNLINK, EXACT, GUIDE, LOSSY, MAROON, MUTED, TOTAL, UPLINK, VIOLET
+from ..labels import spread
+from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
+
+
+class Result(NamedTuple):
+    """One committed result. kind: of KINDS. megabytes: both ways, the mean over the seeds. low, mean, high: of the accuracy."""
+
+    kind: str
+    megabytes: float
+    low: float
+    mean: float
+    high: float
+
+
+KINDS = {  # colour, marker, English, Chinese
+    "float32": (EXACT, "o", "float32", "float32"),
+    "up": (UPLINK, "^", "coded up", "只压缩上行"),
+    "both": (TOTAL, "s", "coded both ways", "双向压缩"),
+    "least": (LOSSY, "D", "bytes to 97 %", "到 97% 的最少字节数"),
+}
+PREFIX = {"iid": "100 clients, ", "shards": "two shards, "}  # of the settings in trainings.csv that are one task
+
+
+def _kind(uplink: float, downlink: float) -> str:
+    """By what travelled: float32 goes as many bytes up as down; a coded uplink takes fewer than a dense downlink."""
+    if uplink > 0.95 * downlink:
+        return "float32" if downlink > 5e6 else "both"
+    return "up" if downlink > 2e7 else "both"
+
+
+def results(partition: str = "iid") -> list[Result]:
+    """Every committed training of MNIST on a hundred clients, dealt `partition`, whose bytes both ways are counted."""
+    found = []
+    for setting in settings():
+        if not setting.startswith(PREFIX[partition]):
+            continue
+        histories = load_trainings(setting)
+        accuracy = np.array([history.accuracy[-1] for history in histories])
+        up, down = (float(np.mean([sum(getattr(h, way)) for h in histories])) for way in ("uplink_bytes", "downlink_bytes"))
+        found.append(Result(_kind(up, down), (up + down) / 1e6, accuracy.min(), float(accuracy.mean()), accuracy.max()))
+    if partition == "iid":
+        for row in load_classics():
+            if row.experiment == "estimators_trained":
+                total = (row.uplink_bytes + row.downlink_bytes) / 1e6
+                kind = _kind(row.uplink_bytes, row.downlink_bytes)
+                found.append(Result(kind, total, row.ours_low, row.ours_mean, row.ours_high))
+    for recipe in load_bytes_to_97(partition).values():
+        test = [run.test for run in recipe]
+        total = float(np.mean([run.total_bytes for run in recipe])) / 1e6
+        kind = "float32" if recipe[0].recipe == "FedAvg" else "least"
+        found.append(Result(kind, total, min(test), float(np.mean(test)), max(test)))
+    return found
+
+
+def nondominated(megabytes: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """Places of the points that no other beats in both, by rising megabytes: int [m]. Both float [n]."""
+    order = np.lexsort((-accuracy, megabytes))
+    best = np.maximum.accumulate(accuracy[order])
+    return order[np.concatenate([[True], accuracy[order][1:] > best[:-1]])]
+
+
+def frontier(runs: Mapping[str, History] | None = None, partition: str = "iid") -> Still:
+    """Accuracy against bytes both ways, all committed results; a line joins those that none beats; the reader's runs on top.
+
+    runs: histories of `simulate`, by the name that stands beside their point. partition: "iid" or "shards", of the committed
+    results.
+    """
+    if partition not in PREFIX:
+        raise ValueError(f"partition must be one of {', '.join(map(repr, PREFIX))}, got {partition!r}")
+    found, own = results(partition), dict(runs or {})
+    for name, history in own.items():
+        if not isinstance(history, History) or not history.accuracy:
+            what = type(history).__name__
+            raise ValueError(f"runs must be histories of fl.simulate with a round or more, got {what} for {name!r}")
+    figure, (ax,) = new_figure(1, width=9.5, height=4.8)
+    with styled():
+        for kind, (colour, marker, english, chinese) in KINDS.items():
+            points = [result for result in found if result.kind == kind]
+            if points:
+                x, low, mean, high = (np.array([getattr(p, f) for p in points]) for f in ("megabytes", "low", "mean", "high"))
+                bars = np.maximum((mean - low, high - mean), 0)
+                ax.errorbar(x, mean, bars, color=colour, marker=marker, ms=6, lw=0, elinewidth=1, label=say(english, chinese))
+        x, y = np.array([p.megabytes for p in found]), np.array([p.mean for p in found])
+        best = nondominated(x, y)
+        ax.step(x[best], y[best], where="post", color=GUIDE, lw=1, zorder=0, label=say("none is better", "没有更好的"))
+        labels = []
+        for name, history in own.items():
+            place = float(history.total_bytes()[-1]) / 1e6, history.accuracy[-1]
+            ax.plot(*place, marker="*", ms=16, color=VIOLET, ls="", zorder=5)
+            labels.append(ax.annotate(name, place, (8, 6), textcoords="offset points", color=VIOLET, fontsize=9))
+        if own:
+            ax.plot([], [], marker="*", ms=13, color=VIOLET, ls="", label=say("your runs", "你的运行"))
+        lowest = min([*(p.low for p in found), *(h.accuracy[-1] for h in own.values())])
+        ax.set(xscale="log", ylim=(max(0.0, min(lowest, 0.85) - 0.02), 1.0))
+        ax.set(xlabel=say("megabytes, both ways", "双向总字节数（MB）"), ylabel=say("test accuracy", "测试准确率"))
+        percent_axis(ax.yaxis)
+        plain_log_axis(ax.xaxis)
+        ax.legend(loc="lower right")
+        ax.set_title(say(f"{len(found)} settings that the book has measured", f"本书测过的 {len(found)} 种设置"))
+        if labels:
+            figure.draw_without_rendering()
+            spread(ax, labels)
+    ends = [found[place] for place in (best[0], best[-1])]
+    alt = say(
+        f"Accuracy against megabytes both ways, {len(found)} settings. Those that none beats go from {ends[0].megabytes:.2f} MB "
+        f"at {100 * ends[0].mean:.1f} % to {ends[1].megabytes:.0f} MB at {100 * ends[1].mean:.1f} %.",
+        f"准确率对双向总字节数，共 {len(found)} 种设置。没有更好的那些，从 {ends[0].megabytes:.2f} MB、{100 * ends[0].mean:.1f}% "
+        f"到 {ends[1].megabytes:.0f} MB、{100 * ends[1].mean:.1f}%。",
+    )
+    told = [
+        say(f" {name}: {100 * h.accuracy[-1]:.1f} %, {h.total_bytes()[-1] / 1e6:.2f} MB.",
+            f"{name}：{100 * h.accuracy[-1]:.1f}%，{h.total_bytes()[-1] / 1e6:.2f} MB。")
+        for name, h in own.items()
+    ]
+    return Still(figure, alt + "".join(told))
+
+
+def bytes_to_97() -> Still:
+    """Megabytes until 97 % of the validation split are right: up, down and first models, by recipe and partition. Log axis."""
+    figure, axes = new_figure(2, width=10.5, height=3.6)
+    titles = {"iid": say("IID", "独立同分布"), "shards": say("two shards a client", "每个客户端两个分片")}
+    told = []
+    with styled():
+        for ax, (partition, title) in zip(axes, titles.items(), strict=True):
+            found = load_bytes_to_97(partition)
+            dense = np.mean([run.total_bytes for run in found["FedAvg"]])
+            places = np.arange(len(found))[::-1]
+            for place, (_, seeds) in zip(places, found.items(), strict=True):
+                total = np.array([run.total_bytes for run in seeds]) / 1e6
+                up, down, first = (np.mean([getattr(run, f"{way}_bytes") for run in seeds]) / 1e6
+                                   for way in ("uplink", "downlink", "first_model"))  # fmt: skip
+                ax.plot([total.min(), total.max()], [place, place], color=TOTAL, lw=3, alpha=0.5)
+                for value, marker, colour, name in (
+                    (total.mean(), "s", TOTAL, say("in all", "总计")), (up, "^", UPLINK, say("up", "上行")),
+                    (down, "v", DOWNLINK, say("down", "下行")), (first, "|", MAROON, say("first models", "首个模型")),
+                ):  # fmt: skip
+                    ax.plot([value], [place], marker, color=colour, ms=8, mew=2, label=name if place == 0 else None)
+                factor = dense / 1e6 / total.mean()
+                ax.annotate(f"{total.mean():.3g} MB" + (f"  ({factor:.0f}×)" if factor > 1.01 else ""), (total.mean(), place),
+                            (0, 9), textcoords="offset points", ha="center", fontsize=8.5, color=MUTED)  # fmt: skip
+                told.append(f"{title}, {seeds[0].recipe}: {total.mean():.3g} MB")
+            ax.set_yticks(places, [say(*NAMES[name]) for name in found])
+            ax.set(xscale="log", ylim=(-0.6, len(found) - 0.3), xlabel=say("megabytes", "字节数（MB）"))
+            ax.set_title(title)
+            plain_log_axis(ax.xaxis)
+        axes[0].legend(loc="lower right", fontsize=8)
+    return Still(figure, say("; ", "；").join(told) + say(".", "。"))
+
+
+NAMES = {  # of recipes: English, Chinese
+    "FedAvg": ("FedAvg, tuned", "调好的 FedAvg"),
+    "whole": ("whole broadcasts", "整体广播"),
+    "pruned": ("pruned, whole broadcasts", "剪枝加整体广播"),
+}

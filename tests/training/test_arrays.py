@@ -1,0 +1,20 @@
+"""The shape of what a mask keeps, by which a codec may code it."""
+
+import numpy as np
+import pytest
+from later import Later
+
+arrays = Later("fedlab_utils.training.arrays")
+pytestmark = pytest.mark.training
+
+
+def test_what_a_mask_of_whole_rows_and_columns_keeps_is_a_block_and_anything_else_is_flat():
+    block = np.zeros((6, 5), bool)
+    block[np.ix_([0, 2], [1, 3, 4])] = True
+    filters = np.ones((3, 3, 4, 8), bool)
+    filters[..., 5:] = False
+    for mask, shape in (
+        (block, (2, 3)), (filters, (3, 3, 4, 5)), (np.array([1, 0, 1], bool), (2,)), (np.ones((), bool), ()),
+        (np.eye(3, dtype=bool), (3,)), (~block, (24,)), (np.zeros((3, 2), bool), (0,)), (np.ones((0, 4), bool), (0,)),
+    ):  # fmt: skip
+        assert arrays.kept_shape(mask) == shape
