@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from .codecs import (
+    DCT,
     QSGD,
     BFloat16,
     Blocks,
@@ -76,7 +77,7 @@ _MODULES = {
 }
 
 __all__ = [
-    "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize", "Float16", "Identity", "LloydMax", "Quantize",
+    "DCT", "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize", "Float16", "Identity", "LloydMax", "Quantize",
     "Quantized", "RandomK", "Residual", "Rotate", "Sign", "Sparse", "Threshold", "TopK", "bits_per_weight", "decode",
     "dequantize", "load_client_delta", "load_deltas", "load_mnist", "log2_binomial", "nmse", "partition_dirichlet",
     "partition_iid", "partition_shards", "partition_vertical", "quantize", "random_k", "top_k", *_NAMES, *_MODULES,

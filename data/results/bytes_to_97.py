@@ -29,3 +29,80 @@ from fedlab_utils.data.tables import BytesTo97
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "bytes_to_97.csv"
 HIDDEN, CLIENTS, HELD_OUT, TARGET, SEEDS, LIMIT = (200, 200), 100, 6000, 0.97, 3, 1000  # LIMIT: rounds, then RuntimeError
+HALF, COARSE = fl.EntropyQuantize(0.5, model="context"), fl.EntropyQuantize(0.8, model="context")  # up, down
+
+# By partition and name. keep: how many units of the two hidden layers stay; the others are pruned before the first round, by
+# a mask whose bytes are counted with the first model. The rest are arguments of `simulate`.
+RECIPES: dict[str, dict[str, dict[str, Any]]] = {
+    "iid": {
+        "FedAvg": dict(clients_per_round=2, local_epochs=5, learning_rate=0.2),
+    },
+    "shards": {
+        "FedAvg": dict(clients_per_round=3, local_epochs=1, learning_rate=0.1),
+    },
+}
+
+
+def deal(partition: str, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The samples held out, and those of each client: indices into the training set, drawn with `seed`."""
+    labels = fl.load_mnist().y_train
+    mixed = np.random.default_rng(seed).permutation(len(labels))
+    held_out, rest = mixed[:HELD_OUT], mixed[HELD_OUT:]
+    if partition == "iid":
+        parts = fl.partition_iid(labels[rest], CLIENTS, seed=seed)
+    else:
+        parts = fl.partition_shards(labels[rest], CLIENTS, shards_per_client=2, seed=seed)
+    return held_out, [rest[part] for part in parts]
+
+
+def mask_of(model, keep: tuple[int, int]) -> list[np.ndarray]:
+    """Which weights stay where only the first keep[0] and keep[1] units of the hidden layers do."""
+    units = (slice(None), slice(keep[0]), slice(keep[1]), slice(None))  # of the four layers of units
+    masks = [np.zeros(array.shape, bool) for array in model.get_weights()]
+    for place, mask in enumerate(masks):
+        mask[units[place // 2 : place // 2 + 2] if mask.ndim == 2 else units[place // 2 + 1]] = True
+    return masks
+
+
+def train(partition: str, seed: int, keep: tuple[int, int] | None = None, **options: Any) -> fl.History:
+    """Train until the model is right about 97 % of what was held out. RuntimeError where it is not within LIMIT rounds."""
+    held_out, clients = deal(partition, seed)
+    model = fl.central.mlp(*HIDDEN, seed=seed)
+    if keep is not None:
+        options["mask"] = mask_of(model, keep)
+    history = fl.simulate(
+        model, fl.load_mnist(), clients, rounds=LIMIT, validation=held_out, compile=True, seed=seed,
+        on_round=lambda so_far: so_far.validation_accuracy[-1] < TARGET, **options,
+    )  # fmt: skip
+    if history.validation_accuracy[-1] < TARGET:
+        raise RuntimeError(f"{partition}, seed {seed}: no {TARGET:.0%} within {LIMIT} rounds")
+    return history
+
+
+def row(partition: str, recipe: str, seed: int) -> Iterator[dict]:
+    """The one row of a training."""
+    history = train(partition, seed, **RECIPES[partition][recipe])
+    up, down = sum(history.uplink_bytes), sum(history.downlink_bytes)
+    values = (partition, recipe, len(history.accuracy), up, down, sum(history.first_model_bytes), up + down,
+              f"{history.validation_accuracy[-1]:.4f}", f"{history.accuracy[-1]:.4f}", seed)  # fmt: skip
+    yield dict(zip(BytesTo97._fields, values, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--add", action="store_true", help="measure only what the table does not hold yet")
+    add = parser.parse_args().add and TABLE.exists()
+    keys = [(partition, recipe, seed) for partition, recipes in RECIPES.items() for recipe in recipes for seed in range(SEEDS)]
+    with tqdm(total=len(keys), unit="run") as bar:
+
+        def counted() -> Iterator[tuple[str, str, int]]:
+            for key in keys:
+                bar.set_description(", ".join(map(str, key)))
+                yield key
+                bar.update()
+
+        write(TABLE, BytesTo97._fields, ("partition", "recipe", "seed"), counted(), row, add)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from .base import FLOAT32_MAX, Codec, Identity, Pipeline, decode, require_codec
 from .blocks import Blocks
+from .cosine import DCT
 from .floats import BFloat16, Float16
 from .levels import MODELS, decode_levels, encode_levels
 from .masks import decode_mask, encode_mask
@@ -15,8 +16,8 @@ from .uniform import EntropyQuantize, Quantize
 from .wire import FORMAT, MAGIC, Reader, pack_bits, packed_bytes, seal, unpack_bits, unzigzag, varint, zigzag
 
 __all__ = [
-    "FLOAT32_MAX", "FORMAT", "MAGIC", "MODELS", "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize", "Float16",
-    "Identity", "LloydMax", "Pipeline", "Quantize", "RandomK", "Reader", "Residual", "Rotate", "Sign", "Threshold", "TopK",
-    "decode", "decode_levels", "decode_mask", "decode_support", "encode_cheapest", "encode_levels", "encode_mask",
+    "DCT", "FLOAT32_MAX", "FORMAT", "MAGIC", "MODELS", "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize",
+    "Float16", "Identity", "LloydMax", "Pipeline", "Quantize", "RandomK", "Reader", "Residual", "Rotate", "Sign", "Threshold",
+    "TopK", "decode", "decode_levels", "decode_mask", "decode_support", "encode_cheapest", "encode_levels", "encode_mask",
     "encode_support", "pack_bits", "packed_bytes", "require_codec", "seal", "unpack_bits", "unzigzag", "varint", "zigzag",
 ]  # fmt: skip

@@ -141,6 +141,8 @@ ROWS = [
     Row(fl.EntropyQuantize(1, "plain"), gap(1), rel=0.1),
     Row(fl.Sign(), sign, constants=False),
     Row(fl.Sign(model="context"), sign, constants=False),
+    Row(fl.DCT(4, 4) | fl.Quantize(6), grid(6)),  # of a vector: nothing is transformed
+    Row(fl.DCT(4, 4) | fl.EntropyQuantize(2, "context"), gap(2), rel=0.05),
     Row(fl.Blocks(1000) | fl.Sign("array"), by_blocks(1000, sign), constants=False),
     Row(fl.Blocks(256) | fl.Quantize(4, ranges="array"), by_blocks(256, grid(4))),
     Row(fl.Blocks(4000) | fl.EntropyQuantize(3, "context"), gap(3), rel=0.05),

@@ -29,6 +29,7 @@ STAGES = {
     fl.Threshold(0.5): lambda left: (1 + len(wire.varint(left)),) * 2,
     fl.RandomK(0.3): lambda left: (4 + len(wire.varint(left)),) * 2,
     fl.Blocks(100): lambda left: (2, 2),
+    fl.DCT(4, 4): lambda left: (3, 3),
 }
 AGAINST_14 = fl.Quantize  # 16 bytes: two ends in float32
 
