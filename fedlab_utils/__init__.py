@@ -14,6 +14,7 @@ from .codecs import (
     Codec,
     Eden,
     EntropyQuantize,
+    FixedStep,
     Float16,
     Identity,
     LloydMax,
@@ -77,10 +78,11 @@ _MODULES = {
 }
 
 __all__ = [
-    "DCT", "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize", "Float16", "Identity", "LloydMax", "Quantize",
-    "Quantized", "RandomK", "Residual", "Rotate", "Sign", "Sparse", "Threshold", "TopK", "bits_per_weight", "decode",
-    "dequantize", "load_client_delta", "load_deltas", "load_mnist", "log2_binomial", "nmse", "partition_dirichlet",
-    "partition_iid", "partition_shards", "partition_vertical", "quantize", "random_k", "top_k", *_NAMES, *_MODULES,
+    "DCT", "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize", "FixedStep", "Float16", "Identity",
+    "LloydMax", "Quantize", "Quantized", "RandomK", "Residual", "Rotate", "Sign", "Sparse", "Threshold", "TopK",
+    "bits_per_weight", "decode", "dequantize", "load_client_delta", "load_deltas", "load_mnist", "log2_binomial",
+    "nmse", "partition_dirichlet", "partition_iid", "partition_shards", "partition_vertical", "quantize", "random_k",
+    "top_k", *_NAMES, *_MODULES,
 ]  # fmt: skip
 
 

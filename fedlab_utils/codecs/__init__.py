@@ -12,12 +12,13 @@ from .rotation import Eden, LloydMax, Rotate
 from .signs import QSGD, Sign
 from .sparse import RandomK, Threshold, TopK
 from .supports import encode_cheapest
-from .uniform import EntropyQuantize, Quantize
+from .uniform import EntropyQuantize, FixedStep, Quantize
 from .wire import FORMAT, MAGIC, Reader, pack_bits, packed_bytes, seal, unpack_bits, unzigzag, varint, zigzag
 
 __all__ = [
     "DCT", "FLOAT32_MAX", "FORMAT", "MAGIC", "MODELS", "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize",
-    "Float16", "Identity", "LloydMax", "Pipeline", "Quantize", "RandomK", "Reader", "Residual", "Rotate", "Sign", "Threshold",
-    "TopK", "decode", "decode_levels", "decode_mask", "decode_support", "encode_cheapest", "encode_levels", "encode_mask",
-    "encode_support", "pack_bits", "packed_bytes", "require_codec", "seal", "unpack_bits", "unzigzag", "varint", "zigzag",
+    "FixedStep", "Float16", "Identity", "LloydMax", "Pipeline", "Quantize", "RandomK", "Reader", "Residual", "Rotate",
+    "Sign", "Threshold", "TopK", "decode", "decode_levels", "decode_mask", "decode_support", "encode_cheapest",
+    "encode_levels", "encode_mask", "encode_support", "pack_bits", "packed_bytes", "require_codec", "seal",
+    "unpack_bits", "unzigzag", "varint", "zigzag",
 ]  # fmt: skip

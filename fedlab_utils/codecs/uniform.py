@@ -110,7 +110,7 @@ class EntropyQuantize(_Ending):
             return struct.pack("<Bf", 0x40, x[0] if x.size else 0)
         wide = x.astype(np.float64)
         dead = _dead_zone(wide)
-        step = _find_step(wide, self.bits, dead)
+        step = self._step(wide, dead)
         wide /= step
         levels = _round(wide, dead).astype(np.int64)
         wide -= levels  # the places within a step, about -1/2 … 1/2
@@ -148,6 +148,36 @@ class EntropyQuantize(_Ending):
         return look_up(np.clip(values * step, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32), levels)
 
 
+    def _step(self, x: np.ndarray, dead: float) -> float:
+        """The step to be taken for float64 [n]."""
+        return _find_step(x, self.bits, dead)
+
+
+class FixedStep(EntropyQuantize):
+    """Levels a given step apart, entropy coded as those of `EntropyQuantize`: the error is given, and the bytes follow.
+
+    step: above 0, in the units of the weights, rounded to a bfloat16; no weight may be beyond 32,768 of them (ValueError in
+    `encode`). Where a delta grows from round to round, as the whole movement of a model does, the early ones take few
+    bytes. model, layer: see `EntropyQuantize`.
+    """
+
+    def __init__(self, step: float, model: str = "arrays"):
+        require_number("step", step, 0)
+        self.step, self.model = step, require_choice("model", model, MODELS)
+        self.uses_layout = model != "plain"
+
+    def _step(self, x: np.ndarray, dead: float) -> float:
+        step = _upper(np.float32(self.step))
+        if (top := float(np.abs(x).max())) > MAX_LEVEL * step:
+            raise ValueError(f"x must be within {MAX_LEVEL:,} steps of {step:g}, but it reaches {top:g}")
+        return step
+
+
+def _upper(step: np.float32) -> float:
+    """A step as a bfloat16, which takes two bytes; as it is where it is tiny."""
+    return float((step.view(np.uint32) & UPPER).view(np.float32) if step > SMALL else step)
+
+
 def _dead_zone(x: np.ndarray) -> float:
     """By how many steps less is rounded up: none for what is Gaussian or flatter, 0.2 for heavier tails (kurtosis without
     zeros)."""
@@ -183,8 +213,7 @@ def _find_step(x: np.ndarray, bits: float, dead: float) -> float:
             if following != exponent:
                 slope = min((after - entropy) / (following - exponent), -0.1)
             exponent, entropy = following, after
-    step = np.float32(2**exponent)
-    return float((step.view(np.uint32) & UPPER).view(np.float32) if step > SMALL else step)
+    return _upper(np.float32(2**exponent))
 
 
 def _entropy(x: np.ndarray, exponent: float, dead: float) -> float:

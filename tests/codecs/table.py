@@ -139,6 +139,8 @@ ROWS = [
     Row(fl.EntropyQuantize(9), gap(9), rel=0.25),
     Row(fl.EntropyQuantize(2, "context"), gap(2), rel=0.05),
     Row(fl.EntropyQuantize(1, "plain"), gap(1), rel=0.1),
+    Row(fl.FixedStep(0.5), lambda x: x.size * 0.5**2 / 12, rel=0.05, any_range=False),
+    Row(fl.FixedStep(0.25, "context"), lambda x: x.size * 0.25**2 / 12, rel=0.05, any_range=False),
     Row(fl.Sign(), sign, constants=False),
     Row(fl.Sign(model="context"), sign, constants=False),
     Row(fl.DCT(4, 4) | fl.Quantize(6), grid(6)),  # of a vector: nothing is transformed

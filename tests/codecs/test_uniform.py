@@ -145,3 +145,16 @@ def test_many_weights_at_the_bottom_of_float32_come_back():
     """The step is never finer than the least float32, 2^-149, however many bits there are to spend."""
     x = rng().integers(-3, 4, 100_000) * np.float32(2.0**-149)
     np.testing.assert_array_equal(sent(fl.EntropyQuantize(16), x), x)
+
+
+def test_a_fixed_step_errs_by_so_much_whatever_the_vector_and_small_vectors_take_few_bytes():
+    x = gaussian(20_000)
+    small, large = (fl.FixedStep(0.125).encode(scale * x) for scale in (0.1, 1))
+    assert np.abs(fl.decode(large) - x).max() <= 0.7 * 0.125  # half a step, and 0.2 of one where tails are heavy
+    assert fl.nmse(x, fl.decode(large)) == pytest.approx(0.125**2 / 12, rel=0.05)
+    assert len(small) < len(large) / 2.5
+    with pytest.raises(ValueError, match=r"x must be within 32,768 steps of 9.98378e-07, but it reaches 4.02"):
+        fl.FixedStep(1e-6).encode(x)
+    for step in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="step must be"):
+            fl.FixedStep(step)
