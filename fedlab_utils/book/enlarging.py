@@ -23,7 +23,7 @@ class Enlarging:
 
     def draw(self, image: AxesImage, panel: tuple[Any, ...], renderer: Any) -> None:
         """Draw an image. panel: all that places data on the page."""
-        values = image.get_array()
+        values: Any = image.get_array()  # an image that is made has one
         if not image.get_visible() or image.get_interpolation() != "nearest":
             image.draw(renderer)
             return
@@ -45,14 +45,16 @@ class Enlarging:
 
 def enlarged(image: AxesImage, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """The colours of these rows and columns of an image: uint8 [rows, columns, 4]."""
-    colours = np.ascontiguousarray(image.to_rgba(image.get_array(), bytes=True)).view(np.uint32)[..., 0]
+    values: Any = image.get_array()
+    colours = np.ascontiguousarray(image.to_rgba(values, bytes=True)).view(np.uint32)[..., 0]
     return colours.take(rows, axis=0).take(columns, axis=1)[..., None].view(np.uint8)
 
 
 def places(image: AxesImage, renderer: Any) -> tuple[np.ndarray, np.ndarray, float, float] | None:
     """The row and column of the image that each pixel of the page takes, int [height] and [width], and the page's place of the
     first; None where an image is see-through, ends within a pixel, or is drawn in another way."""
-    height, width = image.get_array().shape[:2]
+    values: Any = image.get_array()
+    height, width = values.shape[:2]
     if max(height, width) > LONGEST or image.get_alpha() is not None or image.get_clip_path() is not None:
         return None
     row, column = np.mgrid[:height, :width]

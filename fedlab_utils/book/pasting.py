@@ -6,6 +6,7 @@ Exact, since what Matplotlib makes of a pixel depends on that pixel and on what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,16 @@ MARGIN = 12  # pixels beyond a legend that its marks may reach
 OVERHANG = 4  # pixels beyond its box that a glyph may reach
 GROUNDS = 6  # kept of each, for a slider that goes to and fro
 SPOTS = 96  # kept of a figure: some 5 MB at the most
+Part = tuple[slice, slice]  # rows and columns of the page
 
 
 class Spot:
     """there: a part of the page. through, ink: which pixels of it show what lies beneath, and which are coloured: bool
     [rows, columns], or ... for all. made: what lay beneath `through` and what then became of `ink`, the last one used last."""
 
-    def __init__(self, there: tuple[slice, slice], through: Any = ..., ink: Any = ...):
+    def __init__(self, there: Part, through: Any = ..., ink: Any = ..., made: Sequence[tuple[np.ndarray, np.ndarray]] = ()):
         self.there, self.through, self.ink = there, through, ink
-        self.made: list[tuple[np.ndarray, np.ndarray]] = []
+        self.made = list(made)
 
     def draw(self, artist: Any, renderer: Any, pixels: np.ndarray) -> None:
         part = pixels[self.there]
@@ -55,34 +57,37 @@ class Pasting:
             return
         spot = self._spots.pop(says, None)
         if spot is None:
-            legend = isinstance(artist, Legend)
-            there = box(artist.get_window_extent(renderer), len(pixels), MARGIN if legend else OVERHANG)
-            spot = Spot(there, *masks(artist, there, renderer, pixels)) if legend else Spot(there)
+            extent = artist.get_window_extent(renderer)
+            if isinstance(artist, Legend):
+                spot = spot_of_legend(artist, box(extent, len(pixels), MARGIN), renderer, pixels)
+            else:
+                spot = Spot(box(extent, len(pixels), OVERHANG))
             if len(self._spots) >= SPOTS:
                 del self._spots[next(iter(self._spots))]
         self._spots[says] = spot
         spot.draw(artist, renderer, pixels)
 
 
-def box(extent: Any, height: int, margin: int) -> tuple[slice, slice]:
+def box(extent: Any, height: int, margin: int) -> Part:
     """The rows and columns of the page within so many pixels of an extent, whose rows count from below."""
     rows = slice(max(0, int(height - extent.y1) - margin), max(0, int(height - extent.y0) + margin))
     return rows, slice(max(0, int(extent.x0) - margin), max(0, int(extent.x1) + margin))
 
 
-def masks(artist: Any, there: tuple[slice, slice], renderer: Any, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels show what lies beneath, and which are coloured: bool [rows, columns] each. The page stays as it is."""
+def spot_of_legend(legend: Legend, there: Part, renderer: Any, pixels: np.ndarray) -> Spot:
+    """Which pixels show what lies beneath, and which are coloured, found by drawing twice. The page stays as it is."""
     ground = pixels[there].copy()
-    artist.draw(renderer)
+    legend.draw(renderer)
     made = pixels[there].copy()
     pixels[there] = ground
     pixels[there][..., :3] ^= 255  # on a ground of no colour that lies beneath, all that it inks shows
     turned = pixels[there].copy()
-    artist.draw(renderer)
+    legend.draw(renderer)
     on_turned = pixels[there].copy()
     pixels[there] = ground
     ink = (on_turned != turned).any(axis=2) | (made != ground).any(axis=2)
-    return ink & (on_turned != made).any(axis=2), ink  # an opaque frame hides what lies beneath
+    through = ink & (on_turned != made).any(axis=2)  # an opaque frame hides what lies beneath
+    return Spot(there, through, ink, [(ground[through], made[ink])])
 
 
 def of_legend(legend: Legend) -> tuple[Any, ...]:
