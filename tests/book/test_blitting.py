@@ -86,6 +86,15 @@ def panels():
     return figure, left, right, legend
 
 
+def out(left, limits, point):
+    """Move the point of a note out of its panel, and the note as far the other way: it stands where it stood, unseen."""
+    note = left.texts[1]
+    before = left.transData.transform(note.xy)
+    left.set_xlim(*limits)
+    note.xy = point
+    note.set_position(tuple(5 + (before - left.transData.transform(point)) * 72 / left.figure.dpi))
+
+
 CHANGES = {
     "limits": lambda left, right, legend: left.set_xlim(0, 10),
     "scale": lambda left, right, legend: left.set_yscale("symlog"),
@@ -106,7 +115,8 @@ CHANGES = {
     "what lies under words": lambda left, right, legend: left.lines[0].set_ydata([0.3, 0.7]),
     "what a note is of": lambda left, right, legend: setattr(left.texts[1], "xy", (0.7, 0.3)),
     "distance of a note": lambda left, right, legend: left.texts[1].set_position((9, 9)),
-    "a note whose point goes out": lambda left, right, legend: left.set_xlim(0, 0.7),
+    "a note whose point goes out": lambda left, right, legend: out(left, left.get_xlim(), (2, 0.2)),
+    "limits that leave out the point of a note": lambda left, right, legend: out(left, (0, 0.7), left.texts[1].xy),
     "place": lambda left, right, legend: left.set_position([0.2, 0.2, 0.2, 0.2]),
     "what lies under the legend": lambda left, right, legend: left.lines[0].set_ydata([1, 1]),
     "a name in the legend": lambda left, right, legend: legend.get_texts()[0].set_text("curve"),
@@ -116,7 +126,7 @@ CHANGES = {
     "colours of the image": lambda left, right, legend: right.images[0].set_cmap("Greys"),
     "a hole in the image": lambda left, right, legend: right.images[0].set_data([[0, np.nan], [1, 0]]),
     "more pixels of the image": lambda left, right, legend: right.images[0].set_data(np.eye(5)),
-    "size of the image": lambda left, right, legend: right.images[0].set_extent((0, 1.3, 1, 0)),
+    "size of the image": lambda left, right, legend: right.autoscale(False) or right.images[0].set_extent((0, 1.3, 1, 0)),
     "an image that fades": lambda left, right, legend: right.images[0].set_alpha(0.5),
     "an image that is smooth": lambda left, right, legend: right.images[0].set_interpolation("bilinear"),
     "an image that goes": lambda left, right, legend: right.images[0].set_visible(False),
