@@ -4,8 +4,9 @@
     .venv/bin/python benchmarks/eye.py quantization lab # some
 
 Of each app: the kernel's share of a move (computing, drawing what changed, encoding), measured in this process, in time of
-the processor; a full drawing of the same figure beside it, in turns, which is the calibration of the machine; and the time
-from the key press to the new picture decoded and painted, measured in the browser. The load is printed with them.
+the processor, to a stop seen before and to a new one, which is computed and whose words are drawn for the first time; a full
+drawing of the same figure beside it, in turns, which is the calibration of the machine; and the time from the key press to the
+new picture decoded and painted, measured in the browser. The load is printed with them.
 Of the lab: until it stands, until the first point after a move, until ten rounds are drawn; and a round of the same training
 without an app. What trains at each move (`pruning`) waits for its training.
 """
@@ -67,8 +68,9 @@ WATCH = """output => new Promise(resolve => {
 })"""
 
 
-def in_the_kernel(code: str, which: int, names: dict[str, Any]) -> tuple[float, float]:
-    """Medians, in milliseconds of processor: a move of the which-th slider, and a full drawing of the same figure, in turns."""
+def in_the_kernel(code: str, which: int, names: dict[str, Any]) -> tuple[float, float, float]:
+    """Medians, in milliseconds of processor: a move of the which-th slider to a stop seen before, one to a new stop, and a full
+    drawing of the same figure, in turns."""
     import ipywidgets as w
 
     made = eval(code, names)
@@ -76,16 +78,19 @@ def in_the_kernel(code: str, which: int, names: dict[str, Any]) -> tuple[float, 
     slider = [control for control in made.controls.values() if isinstance(control, kinds)][which - 1]
     slider.unobserve_all("value")  # the move is timed below
     trait, *stops = neighbours(slider)
-    moves, drawings = [], []
-    for step in range(MOVES + 2):
-        setattr(slider, trait, stops[step % 2])
+
+    def moved(stop: Any) -> tuple[float, float]:
+        setattr(slider, trait, stop)
         before = time.process_time()
         made.refresh()
         between = time.process_time()
         made.picture.figure.canvas.draw()
-        moves.append(between - before)
-        drawings.append(time.process_time() - between)
-    return 1e3 * median(moves[2:]), 1e3 * median(drawings[2:])
+        return between - before, time.process_time() - between
+
+    there = getattr(slider, trait)
+    new = [moved(stop)[0] for stop in all_stops(slider) if stop != there]
+    moves, drawings = zip(*(moved(stops[step % 2]) for step in range(MOVES + 2)), strict=True)
+    return 1e3 * median(moves[2:]), 1e3 * median(new), 1e3 * median(drawings[2:])
 
 
 def neighbours(slider: Any) -> tuple[str, Any, Any]:
@@ -93,6 +98,14 @@ def neighbours(slider: Any) -> tuple[str, Any, Any]:
     if hasattr(slider, "options"):
         return "index", slider.index - 1 if slider.index else 1, slider.index
     return "value", slider.value + (slider.step if slider.value == slider.min else -slider.step), slider.value
+
+
+def all_stops(slider: Any) -> list[Any]:
+    """Up to ten stops of a slider, over its whole length, as `neighbours` names them."""
+    if hasattr(slider, "options"):
+        return list(range(len(slider.options)))[:: 1 + len(slider.options) // 10]
+    count = round((slider.max - slider.min) / slider.step)
+    return [slider.min + slider.step * place for place in range(0, count + 1, 1 + count // 10)]
 
 
 def in_the_page(page: Any, code: str, which: int) -> list[float]:
@@ -169,11 +182,12 @@ def main() -> None:
             page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
             page.set_default_timeout(60_000)
             open_and_run(page, server, "eye.ipynb")
-            print(f"{'app':<16}{'kernel':>8}{'full drawing':>14}{'ratio':>7}   to pixels: median, 95th percentile (ms)")
+            heads = f"{'app':<16}{'kernel':>8}{'new stop':>10}{'full drawing':>14}{'ratio':>7}"
+            print(f"{heads}   to pixels: median, 95th percentile (ms)")
             for name in kernel:
                 waited = in_the_page(page, *APPS[name])
-                share, full = kernel[name]
-                print(f"{name:<16}{share:>8.1f}{full:>14.1f}{share / full:>7.2f}   {np.median(waited):.0f}, "
+                share, new, full = kernel[name]
+                print(f"{name:<16}{share:>8.1f}{new:>10.1f}{full:>14.1f}{share / full:>7.2f}   {np.median(waited):.0f}, "
                       f"{np.percentile(waited, 95):.0f}   {load()}")  # fmt: skip
             if "lab" in wanted:
                 found = lab_in_the_page(page)

@@ -70,7 +70,8 @@ def engines() -> list[Engine]:
             Engine("kernel by hand, XLA", "run_kernel.py", net, options=("xla",), trainings=3),
         ]
     rows += [
-        Engine("simulate", "run_simulate.py", "small_cnn"),
+        Engine("simulate", "run_simulate.py", "small_cnn", options=("xla",)),
+        Engine("simulate, not compiled", "run_simulate.py", "small_cnn"),
         Engine("Keras fit", "run_keras.py", "small_cnn", goal=("at least 7", 7)),
         Engine("Keras fit", "run_keras.py"),
         Engine("pfl", "run_pfl.py", environment="pfl", goal=("at least 5", 5)),

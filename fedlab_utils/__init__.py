@@ -1,6 +1,6 @@
 """Helper package of the workbook on communication-efficient federated learning.
 
-`import fedlab_utils as fl` takes no TensorFlow: what trains or draws is imported at its first use.
+`import fedlab_utils as fl` takes no TensorFlow: what trains, draws or reads files is imported at its first use.
 """
 
 from importlib import import_module
@@ -27,15 +27,6 @@ from .codecs import (
     TopK,
     decode,
 )  # fmt: skip
-from .data import (
-    load_client_delta,
-    load_deltas,
-    load_mnist,
-    partition_dirichlet,
-    partition_iid,
-    partition_shards,
-    partition_vertical,
-)
 from .quantization import Quantized, dequantize, quantize
 from .sparsification import Sparse, random_k, top_k
 from .theory import bits_per_weight, log2_binomial, nmse
@@ -45,10 +36,17 @@ _NAMES = {
     "Dataset": "data.mnist",
     "History": "federation.history",
     "load_classics": "data.tables",
+    "load_client_delta": "data",
+    "load_deltas": "data",
     "load_diabetes": "data.tables",
+    "load_mnist": "data",
     "load_small_digits": "data.tables",
     "load_trainings": "federation.trainings",
     "measure": "measuring.every_codec",
+    "partition_dirichlet": "data",
+    "partition_iid": "data",
+    "partition_shards": "data",
+    "partition_vertical": "data",
     "simulate": "federation.simulate",
     "start_at": "book.starting",
     "report": "book.report",
@@ -80,9 +78,7 @@ _MODULES = {
 __all__ = [
     "DCT", "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize", "FixedStep", "Float16", "Identity",
     "LloydMax", "Quantize", "Quantized", "RandomK", "Residual", "Rotate", "Sign", "Sparse", "Threshold", "TopK",
-    "bits_per_weight", "decode", "dequantize", "load_client_delta", "load_deltas", "load_mnist", "log2_binomial",
-    "nmse", "partition_dirichlet", "partition_iid", "partition_shards", "partition_vertical", "quantize", "random_k",
-    "top_k", *_NAMES, *_MODULES,
+    "bits_per_weight", "decode", "dequantize", "log2_binomial", "nmse", "quantize", "random_k", "top_k", *_NAMES, *_MODULES,
 ]  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -91,6 +90,8 @@ def lloyd_max(bits: int) -> LloydMaxGrid:
     IEEE Trans. Inf. Theory 28, 1982; J. Max 1960, IRE Trans. Inf. Theory 6). Lloyd's iteration is slow for many values;
     this is Newton's on the same equations, whose derivatives are known.
     """
+    from statistics import NormalDist  # with exact fractions and decimals: it takes as long to import as all codecs
+
     half = 2 ** (require_integer("bits", bits, 1, 8) - 1)  # the grid is symmetric: the values above zero suffice
     # A good start: the values whose density is that of the Gaussian to the power 1/3 (Panter and Dite 1951).
     values = math.sqrt(3) * np.array([NormalDist().inv_cdf(0.5 + (i + 0.5) / (2 * half)) for i in range(half)])

@@ -95,7 +95,7 @@ def test_no_arrow_runs_up(module):
 
 def test_the_package_itself_imports_only_what_is_quick():
     found = {(kind, name) for kind, name, lazy in imports("__init__.py", (PACKAGE / "__init__.py").read_text("utf-8"))}
-    assert found <= {("wing", name) for name in ("ground", "codecs", "data")}, "what trains or draws is looked up by name"
+    assert found <= {("wing", name) for name in ("ground", "codecs")}, "what trains, draws or reads is looked up by name"
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,11 @@ def in_a_new_process(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=PACKAGE.parent).stdout
 
 
-def test_importing_the_package_takes_nothing_large():
-    modules = in_a_new_process("import sys, fedlab_utils; print(*sys.modules)").split()
-    assert "fedlab_utils.codecs" in modules
-    assert {"tensorflow", "keras", "matplotlib", "ipywidgets", "IPython", "tqdm"}.isdisjoint(modules)
+def test_importing_the_package_takes_numpy_and_nothing_else_of_size():
+    listed = "import sys, numpy; {}; print(*(name for name in sys.modules if not name.startswith(('fedlab_utils', 'numpy'))))"
+    before, after = (set(in_a_new_process(listed.format(line)).split()) for line in ("pass", "import fedlab_utils"))
+    assert after - before <= {"__future__", "_bisect", "bisect", "zlib"}
+    assert "fedlab_utils.codecs" in in_a_new_process("import sys, fedlab_utils; print(*sys.modules)").split()
 
 
 def test_flower_s_front_door_opens_without_flower_and_without_tensorflow():
@@ -183,7 +184,7 @@ def test_importing_the_package_takes_little_longer_than_numpy():
     for _ in range(3):
         for name, measured in seconds.items():
             measured.append(float(in_a_new_process(spent.format(name))))
-    assert min(seconds[PACKAGE.name]) < 2.5 * min(seconds["numpy"])
+    assert min(seconds[PACKAGE.name]) < 1.6 * min(seconds["numpy"])
 
 
 # Private attributes of other libraries

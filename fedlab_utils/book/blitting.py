@@ -2,8 +2,7 @@
 
 Exact to the pixel against a full drawing, since each artist is drawn by itself in the order in which Matplotlib draws it, and
 only what lies at the bottom is kept. What is kept of a panel goes by its key: limits, scales, labels, the makers of ticks; the
-last few are kept, since a slider goes to and fro.
-A legend, which lies on top, is kept together with what lay beneath it, and goes by that.
+last few are kept, since a slider goes to and fro. Of what lies above, words and legends are `pasting`'s, images `enlarging`'s.
 """
 
 from __future__ import annotations
@@ -18,8 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.legend import Legend
 from matplotlib.spines import Spine
+from matplotlib.text import Text
 
-MARGIN = 12  # pixels beyond a legend that its marks may reach
+from .enlarging import Enlarging
+from .pasting import Pasting
+
 KEYS = 12  # of each panel
 Ink = tuple[np.ndarray, np.ndarray]  # which pixels of the page, int [n], and their colours, uint8 [n, 4]
 NOTHING: Ink = np.empty(0, np.intp), np.empty((0, 4), np.uint8)  # of a panel whose axes must be drawn in their turn
@@ -60,15 +62,14 @@ def key(ax: Axes) -> tuple[Any, ...]:
 
 
 class Layers:
-    """What is kept of a figure: its ground; of each panel whose axes can be, their ink by key; of its legends their ink."""
+    """What is kept of a figure: its ground; of each panel whose axes can be, their ink by key; its words, legends and images."""
 
     def __init__(self, figure: Figure):
         self.figure = figure
         self._ground: np.ndarray | None = None
         self._kept: dict[Axes, dict[tuple[Any, ...], Ink]] = {}  # the last key is the one of last use
         self._page: tuple[list[Any], np.ndarray] | None = None  # the ground with the ink of these panels and keys
-        # By legend: what it says, where, which pixels there show what lies beneath and what did, which it inks and how.
-        self._legends: dict[Legend, tuple[Any, tuple[slice, slice], np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._pasting, self._enlarging = Pasting(), Enlarging()
 
     def draw(self) -> np.ndarray:
         canvas: Any = self.figure.canvas
@@ -84,49 +85,27 @@ class Layers:
             renderer.clear()
             self.figure.patch.draw(renderer)
             self._ground = pixels.copy()
-        found = {ax: (now := key(ax), self._ink(ax, now, renderer, pixels)) for ax in panels if keepable(ax)}
-        stands = [(ax, now) for ax, (now, _) in found.items()]
+        keys = {ax: key(ax) for ax in panels}
+        found = {ax: self._ink(ax, keys[ax], renderer, pixels) for ax in panels if keepable(ax)}
+        stands = [(ax, keys[ax]) for ax in found]
         if self._page is None or self._page[0] != stands:
             page = self._ground.copy()
-            for _, (where, colours) in found.values():
+            for where, colours in found.values():
                 page.reshape(-1, 4)[where] = colours
             self._page = stands, page
         np.copyto(pixels, self._page[1])
         for ax in panels:
-            kept = ax in found and found[ax][1] is not NOTHING
+            kept = ax in found and found[ax] is not NOTHING
             if not kept and ax.axison:
                 ax.patch.draw(renderer)
             for artist in order(ax):
-                if isinstance(artist, Legend):
-                    self._legend(artist, renderer, pixels)
+                if isinstance(artist, (Legend, Text)):
+                    self._pasting.draw(artist, keys[ax], renderer, pixels)
+                elif isinstance(artist, AxesImage):
+                    self._enlarging.draw(artist, keys[ax], renderer)
                 elif not (kept and isinstance(artist, Axis)):
                     artist.draw(renderer)
         return pixels
-
-    def _legend(self, legend: Legend, renderer: Any, pixels: np.ndarray) -> None:
-        """Draw a legend (of a fixed place), or lay down what it made before where it says the same on the same ground."""
-        says: list[Any] = [legend.axes.get_position().bounds, legend.get_visible()]
-        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True):
-            says += [text.get_text(), text.get_visible(), handle is not None and handle.get_visible()]
-        if (before := self._legends.get(legend)) is not None:
-            said, there, through, beneath, ink, made = before
-            if said == says and np.array_equal(pixels[there][through], beneath):
-                pixels[there][ink] = made
-                return
-        box, height = legend.get_window_extent(renderer), len(pixels)
-        rows = slice(max(0, int(height - box.y1) - MARGIN), int(height - box.y0) + MARGIN)
-        there = rows, slice(max(0, int(box.x0) - MARGIN), int(box.x1) + MARGIN)
-        ground = pixels[there].copy()
-        pixels[there][..., :3] ^= 255  # on a ground of no colour that lies beneath, all that it inks shows
-        turned = pixels[there].copy()
-        legend.draw(renderer)
-        on_turned = pixels[there].copy()
-        pixels[there] = ground
-        legend.draw(renderer)
-        made = pixels[there]
-        ink = (on_turned != turned).any(axis=2) | (made != ground).any(axis=2)
-        through = ink & (on_turned != made).any(axis=2)  # an opaque frame hides what lies beneath
-        self._legends[legend] = says, there, through, ground[through], ink, made[ink]
 
     def _ink(self, ax: Axes, now: tuple[Any, ...], renderer: Any, pixels: np.ndarray) -> Ink:
         """The pixels that a panel's axes colour; NOTHING where an image lies below them."""

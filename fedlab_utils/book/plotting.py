@@ -107,7 +107,8 @@ def webp(figure: Figure) -> bytes:
             pixels = np.asarray(canvas.buffer_rgba())
         else:
             pixels = redraw(figure)
-        Image.fromarray(pixels[:, :, :3]).save(buffer, "webp", lossless=True, quality=0, method=0)
+        image = Image.frombuffer("RGBA", pixels.shape[1::-1], pixels, "raw", "RGBA", 0, 1)  # not copied
+        image.save(buffer, "webp", lossless=True, quality=0, method=0)  # opaque all over, and so written without transparency
     return buffer.getvalue()
 
 

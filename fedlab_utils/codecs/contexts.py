@@ -13,8 +13,8 @@ Both sides compute with integers, and with float64 one operation at a time (IEEE
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,8 +31,7 @@ LEAST = 2.0**-10  # magnitude expected of a weight among nothing but zeros
 SCALE, PRIOR, INHERITED = 14, 40, 32  # bits of a share; what a prior and what the wider context weigh, in weights
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One array to be told. live: bool [rows, columns], False where both sides know a zero. weight: of the neighbours, in
     quarters. near: two distances (rows, columns) to neighbours. mean: expected magnitude of all, in eighths of an octave."""
 

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 
 from ..codecs import Codec, require_codec
 from ..data import Dataset
-from ..layout import n_weights
 from ..streams import Purpose, require_seed, stream
 from ..training.grouping import is_compiled
 from ..training.models import keras
@@ -85,7 +84,7 @@ def simulate(
     every round the model is tried on them too (history.validation_accuracy), and the test set stays for the end. chunk: how
     many clients are trained at once, by default as many as fit in about 128 MiB. compile: whether XLA compiles local training,
     which takes half the time a round and some 0.4 s to begin; "auto" does so where the rounds asked for repay it and the
-    model allows it, that is, has dense layers only (history.compiled). Both ways agree to float noise. seed: fixes selection,
+    model allows it: dense layers, small convolutions (history.compiled). Both ways agree to float noise. seed: fixes selection,
     batches, random layers and stochastic rounding; the same seed gives the same history on one machine. on_round(history):
     called after each round, stops by returning False. progress: show a bar. Returns a History. A round's downlink brings its
     clients up to date before they train; history.first_model_bytes is the part of it that first models cost. The update made by
@@ -117,7 +116,7 @@ def simulate(
         held_out = trainer.training_samples(require_held_out("validation", validation, parts, trainer.n_samples))
     chunk = min(clients_per_round, trainer.chunk if chunk is None else require_integer("chunk", chunk, 1))
     steps = local_epochs * max(-(-part.size // batch_size) for part in parts)
-    work = rounds * clients_per_round * steps * n_weights(trainer.sent_shapes)
+    work = rounds * clients_per_round * steps * trainer.work
     compiled = is_compiled(compile, trainer.compiles, work, chunk)
     weights, server, up, _ = open_account(
         model, trainer, mask_message, uplink=uplink, downlink=downlink, first_model=first_model, error_feedback=error_feedback,

@@ -1,8 +1,9 @@
 """The compiled TensorFlow functions behind `trainer`: a cohort's local steps, and evaluation.
 
 Small dense models are vectorised over clients: the matrices of all clients are multiplied in one operation a layer, and XLA
-can compile that. Models with convolutions, recurrent layers or batch normalization gain nothing from either, and what is not
-wholly Keras's own cannot be known to suit it; they are trained client by client, each batch exactly as long as it is.
+can compile that. Small convolutional models are vectorised where XLA compiles them, and nowhere else (`convolution`). Recurrent
+layers and batch normalization gain nothing from either, and what is not wholly Keras's own cannot be known to suit it; they are
+trained client by client, each batch exactly as long as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import identity
+from . import convolution, identity
 from .dropout import VectorizedDropout
 from .identity import is_seed, nothing_drawn
 from .keras_private import flatten_layers, stateless
@@ -28,11 +29,13 @@ _DENSE = {
 
 
 class Graphs(NamedTuple):
-    """train, evaluate, outputs: see `_build`. compiled: `train` by XLA, the same to float noise; None where clients are trained
-    one by one. n_seeds: of random layers. kinds: of each array of model.get_weights(), whether gradients train it ("trained"),
-    training changes it otherwise ("state"), or nobody does ("frozen")."""
+    """train, evaluate, outputs: see `_build`. together: whether `train` takes all clients at once, else one by one. compiled:
+    `train` by XLA, all clients at once and the same to float noise; None where XLA does not suit the model. n_seeds: of random
+    layers. kinds: of each array of model.get_weights(), whether gradients train it ("trained"), training changes it otherwise
+    ("state"), or nobody does ("frozen")."""
 
     train: Callable
+    together: bool
     compiled: Callable | None
     evaluate: Callable
     outputs: Callable
@@ -42,8 +45,20 @@ class Graphs(NamedTuple):
 
 def is_vectorized(model: keras.Model) -> bool:
     """Whether a cohort of this model is trained as one batched matrix product a layer (else client by client)."""
+    return _vectorizes(model, lambda layer: False)
+
+
+def is_stacked(model: keras.Model) -> bool:
+    """Whether a cohort of this convolutional model is trained as one batched product a layer where XLA compiles it."""
+    small = 0 < convolution.multiplications(model) <= convolution.MOST
+    return small and _vectorizes(model, lambda layer: convolution.stacked(layer) is not None)
+
+
+def _vectorizes(model: keras.Model, also: Callable[[keras.layers.Layer], bool]) -> bool:
     layers = flatten_layers(model)
-    known = all(type(layer).__name__ in _DENSE and type(layer).__module__.startswith("keras.") for layer in layers)
+    known = all(
+        (type(layer).__name__ in _DENSE and type(layer).__module__.startswith("keras.")) or also(layer) for layer in layers
+    )
     operations = all(isinstance(operation, keras.layers.Layer) for operation in getattr(model, "operations", ()))
     noise = any(isinstance(layer, keras.layers.Dropout) and layer.noise_shape for layer in layers)
     # A penalty on activations would count the filling of a short batch; one by one there is none.
@@ -64,25 +79,31 @@ def graphs(
     together: whether a cohort may be vectorised. What Keras can describe is kept: a second run of the same builds nothing.
     """
     described = identity.describe_model(model)
-    together = together and described is not None and is_vectorized(model)
+    together = together and described is not None
+    vectorized, stacked = together and is_vectorized(model), together and is_stacked(model)
 
     def copy(layer):
-        if together and isinstance(layer, keras.layers.Dropout):
+        if (vectorized or stacked) and isinstance(layer, keras.layers.Dropout):
             return VectorizedDropout(layer.rate, name=layer.name, dtype=layer.dtype_policy)
         return None
+
+    def stack(layer):
+        return copy(layer) or convolution.stacked(layer)
 
     loss_key = identity.describe(loss.given)
     rate = () if isinstance(optimizer.get_config().get("learning_rate"), dict) else ("learning_rate",)  # else it is a variable
     optimizer_key = identity.describe(optimizer, leave_out=rate)
     shapes = (x.shape[1:], str(x.dtype), y.shape[1:], str(y.dtype))
-    key = (described, loss_key, optimizer_key, shapes, together)
+    key = (described, loss_key, optimizer_key, shapes, vectorized, stacked)
     with _one_at_a_time:
         if None not in key[:3] and key in _kept:
             return _kept[key]
         own = identity.twin(model, copy) if described is not None else None
         if own is None:  # the reader's very model is traced
             return _build(model, loss, optimizer, x, y, vectorized=False)
-        built = _build(own, loss, optimizer, x, y, together)
+        built = _build(own, loss, optimizer, x, y, vectorized)
+        if stacked and (for_all := identity.twin(model, stack)) is not None:
+            built = built._replace(compiled=_build(for_all, loss, optimizer, x, y, vectorized=True).compiled)
         if None not in key[:3]:
             while len(_kept) >= GRAPHS_KEPT:
                 del _kept[next(iter(_kept))]
@@ -241,4 +262,4 @@ def _build(model, loss: Loss, optimizer, x, y, vectorized: bool) -> Graphs:
 
     graph = tf.function(train, reduce_retracing=True, autograph=False)
     compiled = tf.function(train, reduce_retracing=True, autograph=False, jit_compile=True) if vectorized else None
-    return Graphs(graph, compiled, evaluate, outputs, len(seed_ids), kinds)
+    return Graphs(graph, vectorized, compiled, evaluate, outputs, len(seed_ids), kinds)

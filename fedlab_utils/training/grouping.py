@@ -15,14 +15,16 @@ import numpy as np
 
 CORES = os.cpu_count() or 1
 CORE_THREADS = ThreadPoolExecutor(CORES, thread_name_prefix="clients")  # its threads start when they are first needed
-# Compiling takes 0.3 to 0.5 s longer than building a graph, and saves half a nanosecond a weight and step of a client.
+# Compiling takes 0.3 to 0.5 s longer than building a graph (a second for convolutions), and saves half a nanosecond (for
+# convolutions one or two) a multiplication for a sample and step of a client.
 WORTH_COMPILING = 1_500_000_000
 
 
 def is_compiled(compile: str | bool, can: bool, work: int, chunk: int) -> bool:
     """Whether a training is compiled, decided before it begins and from what is asked alone: the same seed, the same history.
 
-    compile: "auto", True or False. can: whether XLA suits the model. work: weights times steps of all clients in all rounds.
+    compile: "auto", True or False. can: whether XLA suits the model. work: `Learner.work` times steps of all clients in
+    all rounds.
     chunk: clients trained at once; in groups of one XLA gains nothing. ValueError for another `compile`, or for True where it
     cannot.
     """

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..layout import flatten, n_weights, unflatten
 from ..validation import require_choice, require_mask
-from . import losses
+from . import convolution, losses
 from .arrays import Arrays, kept_shape, require_dataset, tensor
 from .engine import graphs
 from .grouping import CORE_THREADS, CORES, filled, groups, rounded_up
@@ -105,7 +105,8 @@ class Learner:
     shared, averaged, own, frozen: the places in model.get_weights() of the arrays that gradients train, of the state that is
     averaged, of the state that each client keeps, and of those that nobody changes.
     sent_shapes: of the arrays that `gather` lays one after the other; with a mask only what it keeps of each, see `kept_shape`.
-    state_shapes: of those that `gather_state` does. compiles: whether XLA suits the model.
+    state_shapes: of those that `gather_state` does. compiles: whether XLA suits the model. work: about how many multiplications
+    a step takes for a sample.
     """
 
     def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, optimizer: keras.optimizers.Optimizer, loss: losses.Loss,
@@ -139,6 +140,7 @@ class Learner:
             if not self._kept.size:
                 raise ValueError("mask removes every weight: nothing is left to train")
             self.sent_shapes = [kept_shape(mask[place]) for place in self.shared]
+        self.work = n_weights(self.sent_shapes) + convolution.multiplications(model)
         with nothing_drawn():
             fresh = type(optimizer).from_config(optimizer.get_config())
             fresh.build(model.trainable_variables)
@@ -169,7 +171,7 @@ class Learner:
 
         own = own or {}
         # One core for each group; a batched product without XLA has all cores as it is.
-        n_groups = CORES if compiled or not self.compiles else 1
+        n_groups = CORES if compiled or not self._graphs.together else 1
         if compiled:  # few shapes: XLA makes a program for each
             each, longest = rounded_up(-(-n_clients // n_groups), 3), rounded_up(steps, 1)
             n_groups = -(-n_clients // each)

@@ -32,29 +32,34 @@ def mlp():
     return model
 
 
-def conv():
-    stack = layers.Reshape((14, 14, 1)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(10, "softmax")
-    return keras.Sequential([keras.Input((14, 14)), *stack])
+def conv(*more):
+    stack = layers.Reshape((14, 14, 1)), layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(), layers.Dropout(0.2)
+    model = keras.Sequential([keras.Input((14, 14)), *stack, *more, layers.Flatten(), layers.Dense(10, "softmax")])
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(0, 0.1, array.shape) for array in model.get_weights()])
+    return model
 
 
 def simulate(model, small, **options):
     return fl.simulate(model, small, UNEQUAL, **{"rounds": 3, "clients_per_round": 7, "no_answer": 0.2, "seed": 4, **options})
 
 
-def test_compiled_or_not_it_is_the_same_training_to_float_noise(small):
+@pytest.mark.parametrize("make", [mlp, conv])
+def test_compiled_or_not_it_is_the_same_training_to_float_noise(small, make):
     """Unequal clients, dropout, drop-outs: the same bytes of the same clients, weights that differ in last bits."""
-    plain, compiled = (simulate(mlp(), small, compile=compile, local_epochs=2) for compile in (False, True))
+    plain, compiled = (simulate(make(), small, compile=compile, local_epochs=2) for compile in (False, True))
     assert (plain.compiled, compiled.compiled) == (False, True)
     assert plain.uplink_bytes == compiled.uplink_bytes and plain.downlink_bytes == compiled.downlink_bytes
     assert max(np.abs(a - b).max() for a, b in zip(plain.weights, compiled.weights, strict=True)) < 2e-6
     np.testing.assert_allclose(plain.loss, compiled.loss, rtol=1e-5)
 
 
-def test_the_same_seed_gives_the_same_bits_whatever_has_been_compiled_before(small):
-    first = simulate(mlp(), small, compile=True)
-    simulate(mlp(), small, compile=True, clients_per_round=3, local_epochs=3, batch_size=4)
-    simulate(mlp(), small)
-    again = simulate(mlp(), small, compile=True)
+@pytest.mark.parametrize("make", [mlp, conv])
+def test_the_same_seed_gives_the_same_bits_whatever_has_been_compiled_before(small, make):
+    first = simulate(make(), small, compile=True)
+    simulate(make(), small, compile=True, clients_per_round=3, local_epochs=3, batch_size=4)
+    simulate(make(), small)
+    again = simulate(make(), small, compile=True)
     assert all((a == b).all() for a, b in zip(first.weights, again.weights, strict=True)) and first.loss == again.loss
 
 
@@ -68,13 +73,22 @@ def test_auto_decides_by_the_arguments_alone(small, monkeypatch):
         assert simulate(mlp(), small).compiled is expected
         assert simulate(mlp(), small, chunk=3).compiled is expected
         assert simulate(mlp(), small, chunk=2).compiled is False, "groups of one client gain nothing"
-        assert simulate(conv(), small, rounds=1).compiled is False
+        assert simulate(conv(layers.AveragePooling2D(2)), small, rounds=1).compiled is False
     assert simulate(mlp(), small, compile=False).compiled is False
+
+
+def test_auto_counts_what_a_convolution_multiplies(small, monkeypatch):
+    weights, multiplied = (9 * 4 + 4) + (6 * 6 * 4 * 10 + 10), 12 * 12 * 9 * 4
+    work = 3 * 7 * 13 * (weights + multiplied)
+    monkeypatch.setattr(grouping, "CORES", 2)
+    for worth, expected in ((work + 1, False), (work, True)):
+        monkeypatch.setattr(grouping, "WORTH_COMPILING", worth)
+        assert simulate(conv(), small).compiled is expected
 
 
 def test_what_cannot_be_compiled_is_refused_by_name(small):
     with pytest.raises(ValueError, match=r'XLA does not suit this model.*compile="auto"'):
-        simulate(conv(), small, compile=True)
+        simulate(conv(layers.AveragePooling2D(2)), small, compile=True)
     with pytest.raises(ValueError, match="compile"):
         simulate(mlp(), small, compile="xla")
 

@@ -99,6 +99,7 @@ def keras_alone(model, data, batches, optimizer, loss="sparse_categorical_crosse
 
 
 EVERY = [(kind, "sgd", compiled) for kind, (_, vectorized) in MODELS.items() for compiled in (False, True)[: 1 + vectorized]]
+EVERY += [("cnn", optimizer, True) for optimizer in OPTIMIZERS]
 EVERY += [("batch norm", optimizer, False) for optimizer in OPTIMIZERS if optimizer != "sgd"]
 EVERY += [("dense", optimizer, compiled) for optimizer in OPTIMIZERS if optimizer != "sgd" for compiled in (False, True)]
 
@@ -122,7 +123,7 @@ def test_every_client_trains_as_plain_keras_does(small, kind, optimizer, compile
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
-@pytest.mark.parametrize(("kind", "compiled"), [("dense", False), ("dense", True), ("cnn", False)])
+@pytest.mark.parametrize(("kind", "compiled"), [(kind, compiled) for kind in ("dense", "cnn") for compiled in (False, True)])
 def test_a_mask_is_held_at_every_step(small, kind, optimizer, compiled):
     """Against plain Keras whose weights are multiplied by the mask before training and after every batch."""
     make, _ = MODELS[kind]

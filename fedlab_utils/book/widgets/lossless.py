@@ -112,9 +112,10 @@ class CompressionPicture:
         self.figure, (self.left, self.middle, self.trade) = new_figure(3, width=10.2, height=3.7, width_ratios=(1, 1, 1.45))
         limit = float(np.quantile(np.abs(tiles(load_client_delta())), 0.995))
         with styled():
-            self._picture = self.left.imshow(np.zeros((SHOWN, SHOWN)), cmap="gray", vmin=0, vmax=255)
+            zeros = np.zeros((SHOWN, SHOWN))
+            self._picture = self.left.imshow(zeros, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             signs = LinearSegmentedColormap.from_list("signs", SIGNS)
-            self._delta = self.middle.imshow(np.zeros((SHOWN, SHOWN)), cmap=signs, vmin=-limit, vmax=limit)
+            self._delta = self.middle.imshow(zeros, cmap=signs, vmin=-limit, vmax=limit, interpolation="nearest")
             for ax in (self.left, self.middle):
                 ax.set(xticks=[], yticks=[])
                 ax.grid(False)

@@ -84,7 +84,9 @@ class PartitionsPicture:
         self._visited: dict[Position, tuple[float, float, float]] = {}
         self.figure, (self.map, self.rounds, self.trail) = new_figure(3, width=10.2, height=3.7)
         with styled():
-            self._counts = self.map.imshow(np.zeros((N_CLIENTS, 10)), cmap="Greys", vmin=0, vmax=200, aspect="auto")
+            self._counts = self.map.imshow(
+                np.zeros((N_CLIENTS, 10)), cmap="Greys", vmin=0, vmax=200, aspect="auto", interpolation="nearest"
+            )
             self.map.grid(False)
             self.map.set(xlabel=say("digit", "数字"), ylabel=say("client", "客户端"), xticks=range(10), yticks=range(10))
             self.map.set_title(say("images held", "各自的图片数"))
