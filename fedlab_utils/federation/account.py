@@ -133,9 +133,9 @@ class Downlink:
         """What a client with so many broadcasts (None: one that never took part) is sent."""
         if self._first is not None and self._payload_bytes and version != self.n_broadcasts:
             assert self._first_model is not None
-            begins, first = ("held", 0) if version is not None else ("first", self._first_model.sent_bytes)
-            last = self._payload_bytes[-1] + of_state
-            return Service(begins, version is None, self.n_broadcasts - 1, of_state > 0, first + last, first)
+            new, last = version is None, self._payload_bytes[-1] + of_state
+            of_first = self._first_model.sent_bytes if new else 0
+            return Service("first" if new else "held", new, self.n_broadcasts - 1, of_state > 0, of_first + last, of_first)
         if version is not None:
             missed = sum(self._payload_bytes[version:]) + of_state
             if version == self.n_broadcasts:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from ...data.tables import Classic, load_classic_runs, load_classics
@@ -33,18 +31,6 @@ def curves(name: str, setting: str, *columns: str) -> list[np.ndarray]:
 def rows(experiment: str) -> dict[str, Classic]:
     """The rows of one experiment in classics.csv, by setting."""
     return {row.setting: row for row in load_classics() if row.experiment == experiment}
-
-
-def band(ax, x: np.ndarray, y: np.ndarray, colour: str, label: str, **line) -> None:
-    """Mean over the seeds, and the range in which all lie. x: [points]; y: [seeds, points]."""
-    ax.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.18, lw=0)
-    ax.plot(x, y.mean(axis=0), color=colour, label=label, **line)
-
-
-def _to_the_same_length(found: Iterable[np.ndarray]) -> np.ndarray:
-    """[seeds, points], cut where the shortest ends: a run stops once it has reached its target."""
-    found = list(found)
-    return np.array([one[: min(map(len, found))] for one in found])
 
 
 def fedavg_rounds() -> Still:
@@ -129,8 +115,8 @@ def estimators() -> Still:
     for setting in rows("estimators"):
         family = "QSGD" if setting.startswith("QSGD, s = ") and "sqrt" not in setting else (_family(setting) or ("",))[0]
         if family:
-            points = np.concatenate(curves("estimators", setting, "bits_per_weight", "nmse"))
-            found[family].append((points[:, 0], points[:, 1]))
+            both = np.concatenate(curves("estimators", setting, "bits_per_weight", "nmse"))
+            found[family].append((both[:, 0], both[:, 1]))
     eden = np.array([0.5708, 0.1331, 0.03578, 0.009592, 0.002511, 0.0006447, 0.0001635, 4.119e-05])  # of its paper, by bits
     with styled():
         for family, points in found.items():
@@ -194,15 +180,15 @@ def estimators_trained() -> Still:
                 continue
             colour, marker, chinese = FAMILIES[family]
             mean = row.ours_mean
-            x = row.uplink_bytes / 1e6 * (1 + 0.05 * (list(FAMILIES).index(family) - 2) * (family != "QSGD"))
-            ax.errorbar([x], [mean], [[mean - row.ours_low], [row.ours_high - mean]], color=colour, marker=marker, ms=8,
+            place = row.uplink_bytes / 1e6 * (1 + 0.05 * (list(FAMILIES).index(family) - 2) * (family != "QSGD"))
+            ax.errorbar([place], [mean], [[mean - row.ours_low], [row.ours_high - mean]], color=colour, marker=marker, ms=8,
                         capsize=3, ls="", label=say(family, chinese) if bits in (0, 1) else None)  # fmt: skip
             told.append(f"{setting} {100 * mean:.1f} %")
         ax.set(xscale="log", xlim=(0.015, 5), ylim=(0.885, 0.94),
                xlabel=say("megabytes up, ten rounds", "十轮的上行字节数（MB）"))  # fmt: skip
         ax.set_ylabel(say("test accuracy", "测试准确率"))
-        for x, bits in ((1.27, say("1 bit", "1 位")), (2.5, say("2 bits", "2 位"))):
-            ax.text(x, 0.9345, bits, ha="center", fontsize=9, color=MUTED)
+        for x, words in ((1.27, say("1 bit", "1 位")), (2.5, say("2 bits", "2 位"))):
+            ax.text(x, 0.9345, words, ha="center", fontsize=9, color=MUTED)
         percent_axis(ax.yaxis)
         plain_log_axis(ax.xaxis)
         ax.legend(loc="lower right", ncols=2)
