@@ -42,6 +42,7 @@ from .theory import bits_per_weight, log2_binomial, nmse
 _NAMES = {
     "Dataset": "data.mnist",
     "History": "federation.history",
+    "compare": "federation.comparison",
     "load_classics": "data.tables",
     "load_diabetes": "data.tables",
     "load_small_digits": "data.tables",
@@ -54,6 +55,7 @@ _NAMES = {
 }
 _MODULES = {
     "baselines": "federation.baselines",
+    "capstone": "book.capstone",
     "central": "training.central",
     "coding": "codecs",
     "datasets": "data",

@@ -247,8 +247,9 @@ def _dataset(
         mean, scale = np.atleast_1d(train.mean(axis)), np.atleast_1d(train.std(axis))
         scale = np.where(np.atleast_1d(train.max(axis) == train.min(axis)), 1.0, scale)  # nothing to scale: all alike
         seen = ((samples - mean) / scale).astype(np.float32)
-    if not np.isfinite(seen).all():
-        column = names[int(np.argwhere(~np.isfinite(seen))[0][1]) if axis == 0 else 0]
+        lost = ~np.isfinite(scale) | ~np.isfinite(seen).all(axis)
+    if lost.any():
+        column = names[int(np.flatnonzero(lost)[0])]
         raise ValueError(say(f"{column} holds numbers too large for float32", f"{column} 里有超出 float32 范围的数"))
     arrays = seen[~test], labels[~test], seen[test], labels[test]
     for array in arrays:

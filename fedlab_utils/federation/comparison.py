@@ -168,8 +168,6 @@ def compare(
                             f"这里不能传入 {other}：由 {SET_HERE[other]} 决定"))  # fmt: skip
     given = [codecs] if isinstance(codecs, (str, Codec)) else list(codecs)
     require_model(model)
-    for codec in given:
-        _try(_chosen(codec), model)
     comparison = Comparison(model, data, clients, rounds, seeds, options)
     return comparison.add(*given, progress=progress)
 
