@@ -22,6 +22,7 @@ from .exercises.sending import deciding
 
 FORMAT = 1  # of a line; another task (budget, data, seeds) is another format
 WANTED, BUDGET_BYTES, SEEDS = 0.95, 5_000_000, 3
+MOST_NOTES = 5  # of the lines that are passed over
 
 
 class Run(NamedTuple):
@@ -117,13 +118,16 @@ class Board:
         return say(f"Scoreboard: {wanted} on two shards within {allowed}", f"记分板：两分片，{allowed} 之内达到 {wanted}")
 
     def _remarks(self) -> list[str]:
+        notes, more = self.notes[:MOST_NOTES], len(self.notes) - MOST_NOTES
+        if more > 0:
+            notes += (say(f"And {more} more lines.", f"还有 {more} 行。"),)
         if not self.submissions:
-            return [say("Nobody has submitted yet.", "还没有人提交。"), *self.notes]
+            return [say("Nobody has submitted yet.", "还没有人提交。"), *notes]
         said = say(f"Accuracy: on the test set, the median of {SEEDS} seeds (lowest to highest). kB: all messages of the seed "
                    "that took most. No.: which submission of this name it is; all are kept.",
                    f"准确率：测试集上 {SEEDS} 个种子的中位数（最低到最高）。kB：用得最多的那个种子的全部消息。"
                    "次序：这个名字的第几次提交；每次都保留。")  # fmt: skip
-        return [said, *self.notes]
+        return [said, *notes]
 
     def _cells(self, submission: Submission) -> list[str]:
         run = submission.runs[0]

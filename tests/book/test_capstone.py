@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fedlab_utils as fl
-from fedlab_utils.book import scoreboard
+from fedlab_utils.book import class_table, scoreboard
 from fedlab_utils.book.scoreboard import BUDGET_BYTES, SEEDS, WANTED, Run, Submission, add, board, read
 from tests.later import Later
 
@@ -117,6 +117,17 @@ def test_several_people_s_files_are_one_board(tmp_path, language):
         assert cell in text and cell in html
     assert re.search(r"\s2\s", lines[0]) and re.search(r"\s1\s", lines[2])  # Bob's first came first
     assert bool(CHINESE.search(text)) == (language == "zh")
+
+
+def test_a_class_s_boards_are_shown_with_its_reports(tmp_path, capsys, language):
+    (tmp_path / "ann").mkdir()
+    add(tmp_path / "ann" / "scoreboard.jsonl", judged(0.96, 0.97, 0.98).runs)
+    add(tmp_path / "bob.jsonl", judged(0.96, 0.97, 0.98, name="Bob").runs)
+    (tmp_path / "other.jsonl").write_text("{}\n" * 9)
+    assert class_table.main([str(tmp_path), "--language", language]) == 0
+    shown = capsys.readouterr().out
+    assert "Ann" in shown and "Bob" in shown and bool(CHINESE.search(shown)) == (language == "zh")
+    assert shown.count("other.jsonl") == 5 and {"en": "And 4 more lines.", "zh": "还有 4 行。"}[language] in shown
 
 
 def test_what_is_written_in_a_name_is_text():
