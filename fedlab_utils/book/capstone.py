@@ -8,8 +8,6 @@ cannot be drawn again, and anybody can judge a line of the board anew.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,13 +28,13 @@ from ..validation import require_fraction, require_integer, require_number
 from .exercises.base import SIGNS, Verdict
 from .exercises.memory import alone
 from .exercises.sending import deciding
-from .scoreboard import BUDGET_BYTES, SEEDS, WANTED, Board, Run, Submission, add, board, read
+from .scoreboard import BUDGET_BYTES, FIRST_SEED, SEEDS, WANTED, Board, Run, Submission, add, board, key_of, read, seeds_of
 
 FILE = "scoreboard.jsonl"
 CLIENTS, HELD_OUT = 100, 6000
 MOST_WORK = 10_000  # local epochs of all clients in all rounds: some minutes a seed
 LONGEST_NAME = 40
-FIRST_SEED, LAST_REHEARSAL = 10**6, 10**6 - 1  # seeds of judging begin where those of rehearsals end
+LAST_REHEARSAL = FIRST_SEED - 1  # seeds of judging begin where those of rehearsals end
 # What a recipe may say, what it says if it does not, and what checks it.
 DEFAULTS: dict[str, Any] = {
     "rounds": None, "clients_per_round": 10, "local_epochs": 1, "batch_size": 10, "learning_rate": 0.1,
@@ -69,7 +67,7 @@ def _codec_text(name: str, value: Any) -> str:
     """
     if not isinstance(value, (str, Codec)):
         raise TypeError(say(f"{name} must be a codec of the book or its text, 'TopK(0.01) | Quantize(8)', got {value!r}",
-                            f"{name} 应为本书的编码器或其文字写法，如 'TopK(0.01) | Quantize(8)'，收到 {value!r}"))  # fmt: skip
+                            f"{name} 应为本书的编解码器或其文字写法，如 'TopK(0.01) | Sign()'，收到 {value!r}"))  # fmt: skip
     codec = codec_named(value if isinstance(value, str) else repr(value))
     codec.encode(unflatten(load_client_delta(), DELTA_SHAPES), np.random.default_rng(0))
     return repr(codec)
@@ -99,17 +97,6 @@ def checked(recipe: Any) -> dict[str, Any]:
             f"rounds × clients_per_round × local_epochs is {work:,}; up to {MOST_WORK:,} are judged, for the sake of time",
             f"rounds × clients_per_round × local_epochs 是 {work:,}；为了控制时间，最多 {MOST_WORK:,}"))  # fmt: skip
     return {name: whole[name] for name in DEFAULTS if whole[name] != DEFAULTS[name]}
-
-
-def key_of(recipe: dict[str, Any]) -> str:
-    """What tells a checked recipe from others: 16 hexadecimal digits of its SHA-256."""
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def seeds_of(key: str) -> list[int]:
-    """The seeds that a recipe is judged with; no rehearsal may use them."""
-    drawn = (hashlib.sha256(f"{key} {number}".encode()).digest() for number in range(SEEDS))
-    return [FIRST_SEED + int.from_bytes(digest[:8], "little") % 10**8 for digest in drawn]
 
 
 def _train(recipe: dict[str, Any], seed: int, judged: bool, progress: bool) -> History:

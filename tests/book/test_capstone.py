@@ -10,7 +10,7 @@ import pytest
 
 import fedlab_utils as fl
 from fedlab_utils.book import class_table, scoreboard
-from fedlab_utils.book.scoreboard import BUDGET_BYTES, SEEDS, WANTED, Run, Submission, add, board, read
+from fedlab_utils.book.scoreboard import BUDGET_BYTES, SEEDS, WANTED, Run, Submission, add, board, key_of, read, seeds_of
 from tests.later import Later
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -19,12 +19,15 @@ SHORT = {"rounds": 1, "clients_per_round": 1, "learning_rate": 0.05, "uplink": "
 training = pytest.mark.training
 
 
-def run(name="Ann", key="k", seed=1, accuracy=0.96, total_bytes=1_000_000, rounds=5, at="2026-01-02 03:04:05", **recipe):
-    return Run(name, at, key, {"rounds": 5, **recipe}, seed, accuracy, total_bytes, rounds, 5)
+def run(name="Ann", place=0, accuracy=0.96, total_bytes=1_000_000, rounds=5, at="2026-01-02 03:04:05", **recipe):
+    """A line as judging writes it: of a recipe of five rounds, with the seed that stands at `place` among its three."""
+    recipe = {"rounds": 5, **recipe}
+    key = key_of(recipe)
+    return Run(name, at, key, recipe, seeds_of(key)[place], accuracy, total_bytes, rounds, 5)
 
 
 def judged(*accuracies, **options):
-    return Submission(tuple(run(seed=seed, accuracy=accuracy, **options) for seed, accuracy in enumerate(accuracies)))
+    return Submission(tuple(run(place=place, accuracy=accuracy, **options) for place, accuracy in enumerate(accuracies)))
 
 
 # A submission
@@ -38,7 +41,7 @@ def test_the_median_of_three_seeds_passes_and_not_the_best():
 
 def test_every_seed_keeps_within_the_budget():
     assert judged(0.96, 0.96, 0.96, total_bytes=BUDGET_BYTES).passed
-    over = Submission((*judged(0.96, 0.96).runs, run(seed=7, total_bytes=BUDGET_BYTES + 1)))
+    over = Submission((*judged(0.96, 0.96).runs, run(place=2, total_bytes=BUDGET_BYTES + 1)))
     assert not over.passed and over.total_bytes == BUDGET_BYTES + 1
 
 
@@ -47,7 +50,10 @@ def test_every_seed_keeps_within_the_budget():
     [
         (judged(0.94, 0.9499, 0.99), ("94.99", "94.0", "99.0", "95")),  # not rounded to what is wanted
         (judged(0.96, 0.96), ("2", "3")),
-        (judged(0.96, 0.96, 0.96, total_bytes=BUDGET_BYTES + 1, rounds=4), (f"{BUDGET_BYTES / 1e3:,.0f}", "4", "5", "0")),
+        (
+            judged(0.96, 0.96, 0.96, total_bytes=BUDGET_BYTES + 1, rounds=4),
+            (f"{BUDGET_BYTES / 1e3:,.0f}", "4", "5", str(run().seed)),
+        ),
         (judged(math.nan, 0.96, 0.96, rounds=3), ("3", "5")),
     ],
 )
@@ -63,7 +69,7 @@ def test_why_a_submission_did_not_pass_is_one_sentence(submission, parts, langua
 
 def test_lines_are_added_and_read_again(tmp_path):
     file = tmp_path / "scoreboard.jsonl"
-    first, second = run(seed=1, uplink="Sign()"), run("李", seed=2, accuracy=math.nan)
+    first, second = run(place=1, uplink="Sign()"), run("李", place=2, accuracy=math.nan)
     add(file, [first])
     add(file, [second])
     found, notes = read([file])
@@ -75,21 +81,23 @@ def test_lines_are_added_and_read_again(tmp_path):
 @pytest.mark.parametrize("line", ["{", "[]", "7", '"text"', "{}", '{"capstone": 9}', '{"capstone": 1, "name": "x"}',
                                   json.dumps({"capstone": 1, **run(accuracy=7.0)._asdict()}),
                                   json.dumps({"capstone": 1, **run()._asdict(), "total_bytes": "few"}),
-                                  json.dumps({"capstone": 1, **run()._asdict(), "seed": True})])  # fmt: skip
+                                  json.dumps({"capstone": 1, **run()._asdict(), "seed": True}),
+                                  json.dumps({"capstone": 1, **run()._asdict(), "seed": 5}),
+                                  json.dumps({"capstone": 1, **run()._asdict(), "recipe": {"rounds": 6}})])  # fmt: skip
 def test_a_line_that_is_none_is_named_and_costs_nothing(tmp_path, line, language):
     file = tmp_path / "scoreboard.jsonl"
-    add(file, [run(seed=1)])
+    add(file, [run(place=1)])
     with file.open("a") as stream:
         stream.write(line)  # cut off: without an end of line
-    add(file, [run(seed=2)])
+    add(file, [run(place=2)])
     found, notes = read([file])
-    assert [each.seed for each in found] == [1, 2] and len(notes) == 1
+    assert [each.seed for each in found] == seeds_of(found[0].key)[1:] and len(notes) == 1
     assert "scoreboard.jsonl" in notes[0] and "2" in notes[0] and bool(CHINESE.search(notes[0])) == (language == "zh")
 
 
 def test_a_file_that_cannot_be_replaced_keeps_what_it_had(tmp_path, monkeypatch):
     file = tmp_path / "scoreboard.jsonl"
-    add(file, [run(seed=1)])
+    add(file, [run(place=1)])
     before = file.read_bytes()
 
     def fails(*_):
@@ -97,7 +105,7 @@ def test_a_file_that_cannot_be_replaced_keeps_what_it_had(tmp_path, monkeypatch)
 
     monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OSError, match="no space"):
-        add(file, [run(seed=2)])
+        add(file, [run(place=2)])
     assert file.read_bytes() == before and not list(tmp_path.glob("*.tmp"))
 
 
@@ -107,13 +115,13 @@ def test_several_people_s_files_are_one_board(tmp_path, language):
     add(ann, judged(0.96, 0.97, 0.98, total_bytes=900_000).runs)
     add(bob, judged(0.96, 0.97, 0.98, total_bytes=900_000).runs)  # Ann's, once more
     add(bob, judged(0.951, 0.952, 0.953, name="Bob", total_bytes=800_000).runs)
-    add(bob, judged(0.90, 0.93, 0.96, name="Bob", key="other", at="2026-01-01 00:00:00", uplink="Sign()").runs)
+    add(bob, judged(0.90, 0.93, 0.96, name="Bob", at="2026-01-01 00:00:00", uplink="Sign()").runs)
     found = board(*read([ann, bob]))
     assert [(each.runs[0].name, each.passed) for each in found.submissions] == [("Bob", True), ("Ann", True), ("Bob", False)]
     text, html = str(found), found._repr_html_()
     lines = [line for line in text.splitlines() if line.startswith(("Ann", "Bob"))]
     assert ["✓" in line for line in lines] == [True, True, False]
-    for cell in ("800", "95.1–95.3", "uplink=Sign()", "2026-01-01 00:00:00", "0 1 2"):
+    for cell in ("800", "95.1–95.3", "uplink=Sign()", "2026-01-01 00:00:00", " ".join(map(str, seeds_of(key_of({"rounds": 5}))))):
         assert cell in text and cell in html
     assert re.search(r"\s2\s", lines[0]) and re.search(r"\s1\s", lines[2])  # Bob's first came first
     assert bool(CHINESE.search(text)) == (language == "zh")
@@ -211,11 +219,11 @@ def test_the_same_recipe_has_the_same_seeds_however_it_is_written():
         {"uplink": fl.TopK(0.01) | fl.Sign(), "rounds": 5, "downlink": fl.Identity(), "server_momentum": 0},
         {"rounds": np.int64(5), "uplink": "TopK(0.01) | Sign()", "learning_rate": 0.10000001, "clients_per_round": 10},
     ]
-    keys = {capstone.key_of(capstone.checked(recipe)) for recipe in same}
+    keys = {key_of(capstone.checked(recipe)) for recipe in same}
     assert len(keys) == 1
-    others = {capstone.key_of(capstone.checked({**same[0], "rounds": rounds})) for rounds in (4, 6)}
+    others = {key_of(capstone.checked({**same[0], "rounds": rounds})) for rounds in (4, 6)}
     assert len(keys | others) == 3
-    seeds = [seed for key in keys | others for seed in capstone.seeds_of(key)]
+    seeds = [seed for key in keys | others for seed in seeds_of(key)]
     assert len(set(seeds)) == 3 * SEEDS and min(seeds) > capstone.LAST_REHEARSAL
 
 
