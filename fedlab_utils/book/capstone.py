@@ -81,9 +81,9 @@ def checked(recipe: Any) -> dict[str, Any]:
     if not isinstance(recipe, Mapping):
         raise TypeError(say(f"a recipe is a dict of keyword arguments of fl.simulate, got {type(recipe).__name__}",
                             f"方案应为字典，写 fl.simulate 的关键字参数，收到的是 {type(recipe).__name__}"))  # fmt: skip
-    if other := next((name for name in recipe if name not in DEFAULTS), None):
-        raise ValueError(say(f"{other!r} is no part of a recipe; these are: {', '.join(DEFAULTS)}",
-                             f"方案里不能有 {other!r}；可用的有 {'、'.join(DEFAULTS)}"))  # fmt: skip
+    if others := [name for name in recipe if name not in DEFAULTS]:
+        raise ValueError(say(f"{others[0]!r} is no part of a recipe; these are: {', '.join(DEFAULTS)}",
+                             f"方案里不能有 {others[0]!r}；可用的有 {'、'.join(DEFAULTS)}"))  # fmt: skip
     if "rounds" not in recipe:
         raise ValueError(say("a recipe must say how many rounds", "方案必须写明轮数 rounds"))
     feedback = recipe.get("error_feedback")
@@ -207,13 +207,12 @@ def _now() -> str:
 
 def _judge(name: str, key: str, recipe: dict[str, Any], seed: int, progress: bool) -> Run:
     try:
-        history, accuracy = _train(recipe, seed, judged=True, progress=progress), None
+        history = _train(recipe, seed, judged=True, progress=progress)
+        accuracy = history.accuracy[-1]
     except Diverged as error:
         history, accuracy = error.history, float("nan")
-    return Run(
-        name, _now(), key, recipe, seed, history.accuracy[-1] if accuracy is None else accuracy,
-        int(sum(history.uplink_bytes) + sum(history.downlink_bytes)), len(history.accuracy), recipe["rounds"],
-    )  # fmt: skip
+    sent = sum(history.uplink_bytes) + sum(history.downlink_bytes)
+    return Run(name, _now(), key, recipe, seed, accuracy, int(sent), len(history.accuracy), recipe["rounds"])
 
 
 def scoreboard(*files: str | Path) -> Board:

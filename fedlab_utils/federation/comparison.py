@@ -163,9 +163,9 @@ def compare(
     codec, a codec that does not take the model's weights.
     """
     rounds, seeds = require_integer("rounds", rounds, 1), require_integer("seeds", seeds, 1)
-    if other := next((name for name in options if name in SET_HERE), None):
-        raise TypeError(say(f"{other} cannot be passed here: {SET_HERE[other]} decides it",
-                            f"这里不能传入 {other}：由 {SET_HERE[other]} 决定"))  # fmt: skip
+    if others := [name for name in options if name in SET_HERE]:
+        raise TypeError(say(f"{others[0]} cannot be passed here: {SET_HERE[others[0]]} decides it",
+                            f"这里不能传入 {others[0]}：由 {SET_HERE[others[0]]} 决定"))  # fmt: skip
     given = [codecs] if isinstance(codecs, (str, Codec)) else list(codecs)
     require_model(model)
     comparison = Comparison(model, data, clients, rounds, seeds, options)

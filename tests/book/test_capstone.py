@@ -155,7 +155,7 @@ def test_what_is_written_in_a_name_is_text():
         ({"rounds": 5, "seed": 1}, ("'seed'",)),
         ({"rounds": 5, "on_round": print}, ("'on_round'",)),
         ({"rounds": 5, "mask": []}, ("'mask'",)),
-        ({"rounds": 5, 3: 4}, ("3",)),
+        ({"rounds": 5, 0: 4}, ("0 is no part",)),
         ({"rounds": 0}, ("rounds", "0")),
         ({"rounds": "many"}, ("rounds", "'many'")),
         ({"rounds": 5, "clients_per_round": 101}, ("clients_per_round", "100", "101")),
