@@ -20,27 +20,13 @@ MNIST_FILES = {
 }
 
 
-class Feature(NamedTuple):
-    """How a value of a reader's table became what the model sees: (value - mean) / scale. name: of its column."""
-
-    name: str
-    mean: float
-    scale: float
-
-
 class Dataset(NamedTuple):
-    """x_*: float32 [n, …], of MNIST [n, 28, 28] in [0, 1]. y_*: int32 [n], the classes. The loaders' arrays are read-only.
-
-    classes: their names, by number; empty where they are called by their numbers. features: of a table that `from_arrays` or
-    `from_csv` has standardized, one a column (of images one in all); else empty.
-    """
+    """x_*: float32 [n, …], of MNIST [n, 28, 28] in [0, 1]. y_*: int32 [n], the classes. The loaders' arrays are read-only."""
 
     x_train: np.ndarray
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
-    classes: tuple[str, ...] = ()
-    features: tuple[Feature, ...] = ()
 
 
 @functools.cache

@@ -9,21 +9,45 @@ import csv
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..language import say
 from ..validation import require_integer, require_number
-from .mnist import Dataset, Feature
+from .mnist import Dataset
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")  # how tables write that nothing is known, in small letters
 
 
+class Feature(NamedTuple):
+    """How a value of a table became what the model sees: (value - mean) / scale. name: of its column."""
+
+    name: str
+    mean: float
+    scale: float
+
+
+class OwnDataset(Dataset):
+    """A `Dataset` that knows what its numbers stood for.
+
+    classes: their names, by number. features: of a table one a column, of images one in all.
+    """
+
+    classes: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
+
+    def _replace(self, **arrays: np.ndarray) -> OwnDataset:
+        """Another one with some of its arrays replaced; what its numbers stand for stays."""
+        other = super()._replace(**arrays)
+        other.classes, other.features = self.classes, self.features
+        return other
+
+
 def from_arrays(
     x: ArrayLike, y: ArrayLike, *, classes: Sequence[Any] | None = None, test_fraction: float = 0.2, seed: int = 0
-) -> Dataset:
+) -> OwnDataset:
     """Split samples into training and test, and standardize them: a `Dataset`, whose arrays are read-only.
 
     x: real numbers [n, …], a row a sample; y: its class, [n]: whole numbers or text. classes: all that y may hold, in the order
@@ -51,7 +75,7 @@ def from_arrays(
 def from_csv(
     path: str | Path, label: str, *, features: Sequence[str] | None = None, classes: Sequence[Any] | None = None,
     test_fraction: float = 0.2, seed: int = 0, delimiter: str = ",", encoding: str = "utf-8-sig",
-) -> Dataset:  # fmt: skip
+) -> OwnDataset:  # fmt: skip
     """`from_arrays` of a table in a file: its first line names the columns, every other line is a sample.
 
     label: the column that holds the classes. features: the columns of numbers to learn from, by default all others.
@@ -234,7 +258,7 @@ def _numbers(x: ArrayLike) -> np.ndarray:
 
 def _dataset(
     samples: np.ndarray, names: Sequence[str], labels: np.ndarray, classes: tuple[str, ...], test_fraction: float, seed: int
-) -> Dataset:
+) -> OwnDataset:
     share = require_number("test_fraction", test_fraction, 0, 1, high_included=False)
     rng = np.random.default_rng(require_integer("seed", seed, 0))
     test = np.zeros(len(labels), bool)
@@ -254,4 +278,7 @@ def _dataset(
     arrays = seen[~test], labels[~test], seen[test], labels[test]
     for array in arrays:
         array.flags.writeable = False
-    return Dataset(*arrays, classes, tuple(Feature(*each) for each in zip(names, mean.tolist(), scale.tolist(), strict=True)))
+    data = OwnDataset(*arrays)
+    data.classes = classes
+    data.features = tuple(Feature(*each) for each in zip(names, mean.tolist(), scale.tolist(), strict=True))
+    return data

@@ -88,7 +88,17 @@ def test_the_order_of_the_classes_can_be_given_and_one_may_be_missing():
 
 
 def test_the_arrays_cannot_be_written_into():
-    assert not any(array.flags.writeable for array in fl.datasets.from_arrays(X, Y)[:4])
+    assert not any(array.flags.writeable for array in fl.datasets.from_arrays(X, Y))
+
+
+def test_it_is_a_dataset_of_four_arrays_and_keeps_its_names_where_one_is_replaced():
+    data = fl.datasets.from_arrays(X, Y)
+    x_train, *_ = data
+    assert isinstance(data, fl.Dataset) and len(data) == 4 and x_train is data.x_train
+    other = data._replace(x_train=data.x_train[:5], y_train=data.y_train[:5])
+    assert (len(other.x_train), other.classes, other.features) == (5, data.classes, data.features)
+    with pytest.raises(ValueError):
+        data._replace(pixels=x_train)
 
 
 @pytest.mark.parametrize(
