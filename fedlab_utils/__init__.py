@@ -35,6 +35,7 @@ from .theory import bits_per_weight, log2_binomial, nmse
 _NAMES = {
     "Dataset": "data.mnist",
     "History": "federation.history",
+    "compare": "federation.comparison",
     "load_classics": "data.tables",
     "load_client_delta": "data",
     "load_deltas": "data",
@@ -54,6 +55,7 @@ _NAMES = {
 }
 _MODULES = {
     "baselines": "federation.baselines",
+    "capstone": "book.capstone",
     "central": "training.central",
     "coding": "codecs",
     "datasets": "data",

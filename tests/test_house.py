@@ -25,7 +25,7 @@ ALLOWED = {
     "measuring": ({"ground", "codecs"}, {"numpy", "h5py", "tqdm"}),
     "__main__": ({"measuring", "book"}, set()),
     "training": ({"ground"}, {"numpy", "tensorflow", "keras"}),
-    "federation": ({"ground", "codecs", "training", "data"}, {"numpy", "tqdm"}),
+    "federation": ({"ground", "codecs", "measuring", "training", "data"}, {"numpy", "tqdm"}),
     "methods": ({"ground", "codecs", "training", "data"}, {"numpy"}),
     "engines": (
         {"ground", "codecs", "measuring", "training", "data", "federation"},

@@ -1,6 +1,6 @@
 """`python -m fedlab_utils collect folder`: the reports of a class as two tables, by student and by exercise.
 
-A file that is no report is named and passed over.
+Scoreboards of the capstone that lie in the folder are one board, shown below. A file that is no report is named and passed over.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from ..language import LANGUAGES, choose, say
 from .class_items import Answer, answers_of, by_item
 from .report import CODECS, FORMAT
+from .scoreboard import board
+from .scoreboard import read as read_board
 
 LARGEST = 2**24  # bytes of a report
 
@@ -100,7 +102,7 @@ def _lines(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the tables of a class, and with --csv write them; returns the exit code: 2 where there is no report."""
+    """Print the tables of a class, with --csv write them too; returns the exit code: 2 where there is no report and no board."""
     parser = argparse.ArgumentParser("python -m fedlab_utils collect", allow_abbrev=False)
     parser.add_argument("folder", type=Path, help=say("with the .json files of fl.report()", "放着 fl.report() 写的 .json 文件"))
     both = say("write the table by student there, and that by exercise beside it, with -items in its name",
@@ -114,11 +116,14 @@ def main(arguments: Sequence[str]) -> int:
         print(say(f"there is no folder {given.folder}", f"没有文件夹 {given.folder}"), file=sys.stderr)
         return 2
     students, items, passed_over = collect(given.folder)
+    boards = board(*read_board(sorted(given.folder.rglob("*.jsonl"))))
     for sentence in passed_over:
         print(sentence, file=sys.stderr)
+    if len(boards):
+        print(boards, end="\n\n")
     if not students:
         print(say(f"no report in {given.folder}", f"{given.folder} 里没有报告"), file=sys.stderr)
-        return 2
+        return 0 if len(boards) else 2
     print(as_text(students), *(["", as_text(items)] if items else []), sep="\n")
     if given.csv:
         for rows, path in ((students, given.csv), (items, given.csv.with_stem(f"{given.csv.stem}-items"))):

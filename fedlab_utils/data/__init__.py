@@ -3,9 +3,10 @@
 from .deltas import load_deltas
 from .files import data_directory
 from .mnist import DELTA_SHAPES, Dataset, load_client_delta, load_mnist
+from .own import Feature, OwnDataset, from_arrays, from_csv
 from .partitions import partition_dirichlet, partition_iid, partition_shards, partition_vertical
 
 __all__ = [
-    "DELTA_SHAPES", "Dataset", "data_directory", "load_client_delta", "load_deltas", "load_mnist",
-    "partition_dirichlet", "partition_iid", "partition_shards", "partition_vertical",
+    "DELTA_SHAPES", "Dataset", "Feature", "OwnDataset", "data_directory", "from_arrays", "from_csv", "load_client_delta",
+    "load_deltas", "load_mnist", "partition_dirichlet", "partition_iid", "partition_shards", "partition_vertical",
 ]  # fmt: skip

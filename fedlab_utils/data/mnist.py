@@ -21,7 +21,7 @@ MNIST_FILES = {
 
 
 class Dataset(NamedTuple):
-    """x_*: float32 [n, 28, 28] in [0, 1]. y_*: int32 [n], the classes. The arrays are read-only."""
+    """x_*: float32 [n, …], of MNIST [n, 28, 28] in [0, 1]. y_*: int32 [n], the classes. The loaders' arrays are read-only."""
 
     x_train: np.ndarray
     y_train: np.ndarray

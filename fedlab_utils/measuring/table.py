@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -55,22 +55,10 @@ class Table:
         return self.rows[place]
 
     def __str__(self) -> str:
-        lines = [_heads(), *map(_cells, self.rows)]
-        widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
-        shown = ["  ".join(_pad(cell, width, place == 0) for place, (cell, width) in enumerate(zip(line, widths, strict=True)))
-                 for line in lines]  # fmt: skip
-        return "\n".join([self._title(), "", *(line.rstrip() for line in shown), "", *self._remarks()])
+        return as_text(self._title(), _heads(), map(_cells, self.rows), self._remarks())
 
     def _repr_html_(self) -> str:
-        def line(cells: list[str], tag: str) -> str:
-            aligned = (f'<{tag} style="text-align:{"right" if place else "left"}">{html.escape(cell)}</{tag}>'
-                       for place, cell in enumerate(cells))  # fmt: skip
-            return f"<tr>{''.join(aligned)}</tr>"
-
-        body = "".join(line(_cells(row), "td") for row in self.rows)
-        remarks = "<br>".join(map(html.escape, self._remarks()))
-        return (f"<table><caption>{html.escape(self._title())}</caption><thead>{line(_heads(), 'th')}</thead>"
-                f"<tbody>{body}</tbody></table><p>{remarks}</p>")  # fmt: skip
+        return as_html(self._title(), _heads(), map(_cells, self.rows), self._remarks())
 
     def to_csv(self, path: str | Path) -> None:
         """Write a line a codec, numbers unrounded; what was coded and how many weights stand in every line. Not the notes."""
@@ -111,10 +99,36 @@ def _heads() -> list[str]:
 
 
 def _cells(row: Row) -> list[str]:
-    factor = f"{row.factor:,.{2 if row.factor < 10 else 1 if row.factor < 100 else 0}f}"
-    return [row.codec, f"{row.bytes:,}", f"{row.bits_per_weight:.3f}", factor, f"{row.nmse:.2e}" if row.nmse else "0",
-            f"{row.encode_seconds:.3f}", f"{row.decode_seconds:.3f}",
+    return [row.codec, f"{row.bytes:,}", f"{row.bits_per_weight:.3f}", as_factor(row.factor),
+            f"{row.nmse:.2e}" if row.nmse else "0", f"{row.encode_seconds:.3f}", f"{row.decode_seconds:.3f}",
             say("yes", "是") if row.lossless else say("no", "否")]  # fmt: skip
+
+
+def as_text(title: str, heads: list[str], lines: Iterable[list[str]], remarks: list[str]) -> str:
+    """A table for a terminal: the first column to the left, the others, numbers, to the right."""
+    table = [heads, *lines]
+    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    shown = ["  ".join(_pad(cell, width, place == 0) for place, (cell, width) in enumerate(zip(line, widths, strict=True)))
+             for line in table]  # fmt: skip
+    return "\n".join([title, "", *(line.rstrip() for line in shown), "", *remarks])
+
+
+def as_html(title: str, heads: list[str], lines: Iterable[list[str]], remarks: list[str]) -> str:
+    """The same for a notebook; whatever stands in a cell is text."""
+
+    def line(cells: list[str], tag: str) -> str:
+        aligned = (f'<{tag} style="text-align:{"right" if place else "left"}">{html.escape(cell)}</{tag}>'
+                   for place, cell in enumerate(cells))  # fmt: skip
+        return f"<tr>{''.join(aligned)}</tr>"
+
+    body = "".join(line(cells, "td") for cells in lines)
+    return (f"<table><caption>{html.escape(title)}</caption><thead>{line(heads, 'th')}</thead>"
+            f"<tbody>{body}</tbody></table><p>{'<br>'.join(map(html.escape, remarks))}</p>")  # fmt: skip
+
+
+def as_factor(factor: float) -> str:
+    """How many times fewer bytes, in three digits where it is below a hundred."""
+    return f"{factor:,.{2 if factor < 10 else 1 if factor < 100 else 0}f}"
 
 
 def _width(text: str) -> int:

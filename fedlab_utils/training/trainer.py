@@ -76,6 +76,16 @@ def require_model(model: Any) -> None:
             )
 
 
+def _require_samples(model: keras.Model, given: tuple[int, ...]) -> None:
+    """ValueError unless a model takes samples of this shape; Keras adds or drops a last dimension of 1 by itself."""
+    wanted = tuple(model.inputs[0].shape[1:])
+    longer, shorter = sorted((wanted, given), key=len, reverse=True)
+    if longer[len(shorter) :] in ((), (1,)) and all(w in (None, g) for w, g in zip(wanted, given, strict=False)):
+        return
+    raise ValueError(f"model takes samples of shape {wanted}, but those of data have the shape {given}: let its first layer be "
+                     f"keras.Input({given})")  # fmt: skip
+
+
 def _activation(model):
     return getattr(model.layers[-1], "activation", None) if model.layers else None
 
@@ -251,6 +261,7 @@ class Trainer(Learner):
         require_model(model)
         x_train, y_train, x_test, y_test = require_dataset(data)
         loss = losses.get(loss)
+        _require_samples(model, x_train.shape[1:])
         outputs = model(x_test[:SAMPLES], training=False)
         times = y_train.shape[1:]
         if times and mask_of(outputs) is not None:

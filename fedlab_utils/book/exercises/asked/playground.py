@@ -100,34 +100,83 @@ what_is_left = Question(
     2,
 )  # fmt: skip
 
-your_frontier = Design(
-    "playground.your_frontier",
+fitted_on = Question(
+    "playground.fitted_on",
     (
-        "You may send one megabyte in all. Which model, how many clients a round, how long locally, which codec each way, "
-        "and what "
-        "would you measure before you believe it?",
-        "总共只许发一兆字节。你选什么模型，每轮几个客户端，本地练多久，两个方向各用什么编解码器？相信结果之前，要先测什么？",
+        "Columns are brought to mean 0 and deviation 1. Of which samples may the mean and the deviation be taken?",
+        "各列要化成均值 0、标准差 1。均值和标准差应当用哪些样本来算？",
     ),
     (
-        "A model no larger than the task needs, for what travels is its movement. Few clients a round and several local "
-        "epochs, as "
-        "each visit costs a download and an upload, until drift on unequal data eats the gain. Up: about half a bit a "
-        "weight, coded "
-        "by context. Down: where clients come seldom, the whole movement since a seed; where they come always, steps with "
-        "error "
-        "feedback. I should count first models and catching up, choose on a validation split, run five seeds and five "
-        "more, and "
-        "give the range with the mean; and look at the clients that fare worst, not at the mean alone.",
-        "模型不要比任务所需更大，因为要发送的正是它的变化。每轮少几个客户端、本地多练几个周期：每来一次都要一次下载、"
-        "一次上传；"
-        "数据不均时，练到漂移抵消好处为止。上行：每权重半位左右，按上下文编码。下行：客户端难得来，就发从种子算起的全部变化；"
-        "总是来，就发每步的变化加误差反馈。首个模型和补课都要记账；在验证集上挑选；先跑五个种子，再跑五个，"
-        "均值和范围一起报告；"
-        "还要看表现最差的客户端，不能只看平均。",
+        (
+            "of all: more samples give a better mean",
+            "全部样本：样本越多，均值越准",
+            "Then something of the test samples is known before the test, and accuracy is told too high.",
+            "这样测试之前就知道了测试样本的一点信息，报出来的准确率会偏高。",
+        ),
+        (
+            "of the training part alone",
+            "只用训练部分",
+            "The test part is treated as samples that nobody has seen: with numbers that were fixed before.",
+            "测试部分要当作没人见过的样本，用事先定好的数来处理。",
+        ),
+        (
+            "of each part by itself",
+            "训练、测试各算各的",
+            "Then the same measurement means one thing to the model in training and another in the test.",
+            "那样同一个测量值，训练时是一个数，测试时却成了另一个数。",
+        ),
+    ),
+    1,
+)
+
+where_bytes_go = Question(
+    "playground.where_bytes_go",
+    (
+        "100 clients, ten of them a round, a hundred rounds; a message takes 1 kB up and 1 kB down. Which direction takes "
+        "more in all?",
+        "100 个客户端，每轮 10 个，共一百轮；一条消息上行 1 kB，下行也是 1 kB。全部加起来，哪个方向更多？",
     ),
     (
-        ("It says what each visit of a client costs, both ways.", "算出了客户端每来一次双向的花费。"),
-        ("It chooses on data that the final number is not taken from.", "挑选所用的数据，不是最后报数的数据。"),
-        ("It gives seeds and a spread.", "给出了种子数和波动范围。"),
+        (
+            "both the same: ten messages a round each",
+            "一样多：每轮都是十条",
+            "Ten come up. But a client that comes again after ten rounds must be sent all ten broadcasts.",
+            "上行是十条。但隔了十轮才来的客户端，要补发这十轮的全部广播。",
+        ),
+        (
+            "up: every client trains on its own data",
+            "上行：每个客户端各练各的",
+            "Up goes one message for each training, a thousand in all.",
+            "每训练一次只上行一条，总共一千条。",
+        ),
+        (
+            "down: nearly ten times as much",
+            "下行：将近十倍",
+            "Sooner or later each of the hundred clients is sent each broadcast; up go only the ten that train.",
+            "一百个客户端迟早都会收到每一条广播；上行的只有参加训练的那十个。",
+        ),
+    ),
+    2,
+)
+
+your_next_kilobyte = Design(
+    "playground.your_next_kilobyte",
+    (
+        "Your recipe spends its kilobytes on three things: uplink, downlink, first models. Say for yours how much goes where, "
+        "which one you would cut next, by what, and what measurement would tell you that it was a mistake.",
+        "你的方案把字节花在三处：上行、下行、首个模型。说说各占多少，下一步砍哪一处、怎么砍，以及看到什么测量结果就知道砍错了。",
+    ),
+    (
+        "Mine spends most on the downlink, for every client is sent every broadcast in the end; so fewer rounds, or fewer bits "
+        "down, come first, and a larger cohort is cheap, since it costs only uplink. First models as their seed are too small to "
+        "matter. It was a mistake where the median of five rehearsals, with other seeds, loses more accuracy than the seeds "
+        "differ by.",
+        "我的大头是下行，因为每个客户端最终都要收到每一条广播；所以先减少轮数，或者减少下行的位数，而每轮多几个客户端并不贵，"
+        "只增加上行。首个模型只发种子，小到可以不管。如果换五个种子各试一次，准确率的中位数下降得比种子之间的差别还多，就是砍错了。",
+    ),
+    (
+        ("It gives bytes for all three, as measured.", "三处都给出了测到的字节数。"),
+        ("It cuts where most is spent, or says why not there.", "砍的是花得最多的一处，或者说明了为什么不砍它。"),
+        ("It compares over several seeds, none of them the test's.", "比较用了几个种子，而且没有用测试集。"),
     ),
 )

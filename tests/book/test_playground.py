@@ -1,0 +1,213 @@
+"""Exercises of chapter 6: the frontier, the account of the downlink, the speed at which compression breaks even."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+import fedlab_utils as fl
+from fedlab_utils.book.exercises import downlink, playground
+from fedlab_utils.book.exercises.asking import Question
+from fedlab_utils.book.exercises.base import Exercise
+from fedlab_utils.book.exercises.designing import Design
+from fedlab_utils.book.exercises.memory import finished
+from fedlab_utils.federation.account import Downlink, FirstModel
+from fedlab_utils.streams import Purpose, stream
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+pytestmark = pytest.mark.usefixtures("progress")
+
+
+def stub(*_): ...
+
+
+# The frontier
+
+
+def by_scan(strict):
+    """By rising bytes, equal ones by falling accuracy: what is better than all before stays."""
+
+    def pareto(points):
+        order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
+        kept = []
+        for i in order:
+            best = points[kept[-1]] if kept else (0, -1)
+            if points[i][1] > best[1] or (not strict and points[i] == best):
+                kept.append(i)
+        return kept
+
+    return pareto
+
+
+def beaten_by(rule, order=lambda points: lambda i: points[i][0]):
+    return lambda points: sorted((i for i, p in enumerate(points) if not any(rule(q, p) for q in points)), key=order(points))
+
+
+def better(q, p):
+    return q != p and q[0] <= p[0] and q[1] >= p[1]
+
+
+WRONG_FRONTIERS = {
+    "One of the two numbers is equal": beaten_by(lambda q, p: q[0] < p[0] and q[1] > p[1]),
+    "Equal points do not beat each other": by_scan(strict=True),
+    "not by rising bytes": beaten_by(better, lambda points: lambda i: i),
+    "is beaten by": lambda points: list(range(len(points))),
+    "nothing beats": lambda points: [max(range(len(points)), key=lambda i: points[i][1])],
+    "return a list of places": lambda points: [points[i] for i in by_scan(strict=False)(points)],
+    "expected a function": 7,
+}
+
+
+def test_the_frontier_is_what_a_scan_finds():
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        points = [(int(b), int(a)) for b, a in zip(rng.integers(0, 6, 8), rng.integers(0, 6, 8), strict=True)]
+        assert sorted(playground.on_frontier(points)) == sorted(by_scan(strict=False)(points))
+
+
+# The downlink
+
+
+def follow(cohorts, payloads, first, dense, after=0, **left_out):
+    """A client's version is a number of broadcasts, as `Downlink` keeps it."""
+    total, has = 0, {}
+    for number, cohort in enumerate(cohorts):
+        for client in cohort:
+            missed = sum(payloads[has.get(client, 0) : number + after])
+            total += min(missed if client in has else first + missed, dense)
+            has[client] = number + after
+    return total
+
+
+WRONG_ACCOUNTS = {
+    "every broadcast that it missed": lambda *given: downlink.bytes_down(*given, catch_up=True),
+    "the dense model is sent": lambda *given: downlink.bytes_down(*given, choice=True),
+    "gets the first model as well": lambda *given: downlink.bytes_down(*given, begin=True),
+    "every broadcast since": lambda *given: downlink.bytes_down(*given, since=True),
+    "Follow one client": lambda cohorts, payloads, first, dense: first + sum(payloads),
+    "expected a function": 7,
+    "your function raised": lambda cohorts, payloads, first, dense: payloads[99],
+    "the cohort of round r has gone": lambda cohorts, payloads, first, dense: (
+        follow(cohorts, payloads, first, dense) + sum(p * len(c) for p, c in zip(payloads, cohorts, strict=True))
+    ),
+}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_account_is_that_of_the_package(seed):
+    rng = np.random.default_rng(seed)
+    model, first = np.zeros(300, np.float32), int(rng.integers(0, 1500))
+    codec = fl.Quantize(4, entropy=True)  # its payloads differ in length
+    server = Downlink(model, codec, False, first_model=FirstModel(first, 0))
+    cohorts = [sorted(rng.choice(6, rng.integers(1, 4), replace=False).tolist()) for _ in range(15)]
+    payloads, total = [], 0
+    for cohort in cohorts:
+        total += server.bytes_to_serve(cohort)
+        payloads.append(len(server.broadcast(rng.normal(size=300).astype(np.float32) ** 3, rng)))
+    dense = len(fl.Identity().encode(model))
+    assert len(set(payloads)) > 1 and downlink.bytes_down(cohorts, payloads, first, dense) == total
+
+
+# The speed
+
+
+def equal_times(dense, sparse):
+    (c, s), (d, t) = dense, sparse
+    return math.inf if d < c or (d == c and t < s) else 0.0 if s == t else (s - t) / (d - c)
+
+
+WRONG_SPEEDS = {
+    "bits a second": lambda a, b: 8 * equal_times(a, b),
+    "seconds a byte": lambda a, b: 1 / equal_times(a, b) if 0 < equal_times(a, b) < math.inf else equal_times(a, b),
+    "Mind the sign": lambda a, b: -equal_times(a, b),
+    "Only what the two differ by": lambda a, b: a[1] / b[0],
+    "Sparse sends something as well": lambda a, b: a[1] / (b[0] - a[0]) if b[0] > a[0] else math.inf,
+    "your function raised ZeroDivisionError": lambda a, b: (a[1] - b[1]) / (b[0] - a[0]),
+    "not equally long": lambda a, b: 1234.5,
+    "at any speed": lambda a, b: 0 if b[0] <= a[0] else equal_times(a, b),
+    "faster at no speed": lambda a, b: equal_times(a, b) or math.inf,
+}
+
+
+def test_at_the_speed_of_the_solution_both_take_equally_long_and_below_it_sparse_is_faster():
+    def seconds(one, speed):
+        return one[0] + one[1] / speed
+
+    for dense, sparse in (((100.0, 8e8), (300.0, 1e7)), ((20.0, 5e6), (24.0, 1e6))):
+        speed = playground.speed_to_break_even(dense, sparse)
+        assert seconds(dense, speed) == pytest.approx(seconds(sparse, speed))
+        assert seconds(sparse, speed / 2) < seconds(dense, speed / 2) and seconds(sparse, 2 * speed) > seconds(dense, 2 * speed)
+
+
+# All three
+
+WRONG = {"pareto": WRONG_FRONTIERS, "downlink_bytes": WRONG_ACCOUNTS, "break_even_speed": WRONG_SPEEDS}
+EACH = [(name, part) for name, answers in WRONG.items() for part in answers]
+
+
+@pytest.mark.parametrize(("name", "part"), EACH)
+def test_wrong_answers_are_told_apart(name, part, same_numbers):
+    exercise = getattr(playground, name)
+    verdict = exercise.check(WRONG[name][part])
+    assert verdict.state == "wrong" and part in verdict.message, verdict
+    same_numbers(exercise, WRONG[name][part])
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_stub_wrong_answers_and_solution_in_both_languages(name, language):
+    exercise = getattr(playground, name)
+    assert exercise.check(stub).state == "not attempted"
+    messages = {exercise.check(answer).message for answer in WRONG[name].values()}
+    assert len(messages) == len(WRONG[name]) and all(bool(CHINESE.search(m)) == (language == "zh") for m in messages)
+    names = {"np": np, "fl": fl}
+    exec(exercise.code, names)
+    assert exercise.check(names[name]).state == "right" and finished() == [f"playground.{name}"]
+
+
+@pytest.mark.parametrize(("name", "answer"), [
+    ("pareto", by_scan(strict=False)),
+    ("pareto", lambda points: np.array(by_scan(strict=False)(points))),
+    ("downlink_bytes", follow),
+    ("break_even_speed", equal_times),
+])  # fmt: skip
+def test_another_right_way_is_right(name, answer):
+    verdict = getattr(playground, name).check(answer)
+    assert verdict.state == "right", verdict
+
+
+def test_an_answer_that_changes_its_input_is_told(language):
+    def sorts(points):
+        points.sort()
+        return by_scan(strict=False)(points)
+
+    told = {"en": "changes its input (argument 1)", "zh": "改动了输入（第 1 个参数）"}[language]
+    assert told in playground.pareto.check(sorts).message
+
+
+def items():
+    kinds = (Exercise, Question, Design)
+    return [item for item in vars(playground).values() if isinstance(item, kinds)]
+
+
+def test_texts_are_whole_in_both_languages():
+    assert {item.name for item in items()} == {
+        "playground.pareto", "playground.downlink_bytes", "playground.break_even_speed",
+        "playground.fitted_on", "playground.where_bytes_go", "playground.your_next_kilobyte",
+    }  # fmt: skip
+    for item in items():
+        pairs = [getattr(item, "praise", None), getattr(item, "text", None)]
+        pairs += [*getattr(item, "hints", ()), *getattr(item, "criteria", ())]
+        pairs += [pair for choice in getattr(item, "choices", ()) for pair in (choice[:2], choice[2:])]
+        for en, zh in filter(None, pairs):
+            assert en and not CHINESE.search(en) and CHINESE.search(zh), (en, zh)
+
+
+def test_where_the_bytes_go_is_as_the_question_says():
+    """Nearly ten times as much down as up, with the cohorts that simulate draws."""
+    factors = []
+    for seed in range(10):
+        draws = (stream(seed, Purpose.SELECTION, number).choice(100, 10, replace=False) for number in range(100))
+        cohorts = [draw.tolist() for draw in draws]
+        factors.append(downlink.bytes_down(cohorts, [1000] * 100, 0, 10**9) / (100 * 10 * 1000))
+    assert 8.5 < min(factors) and max(factors) < 10
