@@ -18,6 +18,7 @@ import numpy as np
 
 from ..codecs import Codec
 from ..data import DELTA_SHAPES, load_client_delta, load_mnist, partition_shards
+from ..federation.account import require_broadcast
 from ..federation.history import Diverged, History
 from ..federation.simulate import simulate
 from ..language import percent, say
@@ -39,7 +40,7 @@ LAST_REHEARSAL = FIRST_SEED - 1  # seeds of judging begin where those of rehears
 DEFAULTS: dict[str, Any] = {
     "rounds": None, "clients_per_round": 10, "local_epochs": 1, "batch_size": 10, "learning_rate": 0.1,
     "server_learning_rate": 1.0, "server_momentum": 0.0, "uplink": "Identity()", "downlink": "Identity()",
-    "first_model": "dense", "error_feedback": None,
+    "first_model": "dense", "broadcast": "step", "error_feedback": None,
 }  # fmt: skip
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "rounds": lambda name, value: require_integer(name, value, 1),
@@ -91,6 +92,7 @@ def checked(recipe: Any) -> dict[str, Any]:
         raise TypeError(say(f"error_feedback must be None, True or False, got {feedback!r}",
                             f"error_feedback 应为 None、True 或 False，收到的是 {feedback!r}"))  # fmt: skip
     whole = DEFAULTS | {name: _CHECKS.get(name, lambda _, same: same)(name, value) for name, value in recipe.items()}
+    require_broadcast(whole["broadcast"], whole["first_model"])
     work = whole["rounds"] * whole["clients_per_round"] * whole["local_epochs"]
     if work > MOST_WORK:
         raise ValueError(say(
