@@ -4,6 +4,8 @@ from importlib import import_module
 
 # Imported at first use, so that the explorers do not wait for TensorFlow, which only the lab needs.
 _WHERE = {
+    "composer": "composing",
+    "composer_still": "composing",
     "cost_calculator": "cost",
     "cost_still": "cost",
     "estimate_cost": "cost",

@@ -127,6 +127,10 @@ def set_disabled(controls: dict[str, w.Widget], disabled: bool) -> None:
 
 
 def error_box(error: Exception) -> str:
-    text = html.escape(f"{type(error).__name__}: {error}")
+    return refusal_box(f"{type(error).__name__}: {error}")
+
+
+def refusal_box(text: str) -> str:
+    """What cannot be done, and why."""
     style = f"color:{ALERT};background:{PAPER};border-left:4px solid {ALERT};padding:4px 8px"
-    return f'<div role="alert" style="{style}">{text}</div>'
+    return f'<div role="alert" style="{style}">{html.escape(text)}</div>'
