@@ -44,6 +44,7 @@ APPS = {
     "quantization": ("fl.widgets.quantization_explorer(predict=False)", 1),
     "sparsification": ("fl.widgets.sparsification_explorer(predict=False)", 1),
     "coding": ("fl.widgets.coding_explorer(predict=False)", 1),
+    "composer": ("fl.widgets.composer(predict=False)", 1),
     "distillation": (
         "fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3], predict=False)", 1),
     "pruning": ("fl.widgets.pruning_explorer(weights, predict=False)", 1),

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..language import say
 from ..layout import Layout, Shapes, is_list_of_arrays, vector_of
+from .order import require_order
 from .shapes import check_of, layout_layer, read_shapes, tell_shapes
 from .wire import Reader, seal, varint
 
@@ -220,25 +219,11 @@ class _Layout(Codec):
         return inner(n, reader.agreed)
 
 
-def _family(stage: Codec) -> type[Codec]:
-    """The class whose layers a stage writes."""
-    return next(cls for cls in type(stage).__mro__ if cls is Codec or cls.__dict__.get("tags"))
-
-
 class Pipeline(Codec):
-    """Stages in the order of encoding. TypeError if one follows a stage that has already turned everything to bytes."""
+    """Stages in the order of encoding. TypeError where they do not go together, see `order.require_order`."""
 
     def __init__(self, *stages: Codec):
-        for before, after in pairwise(stages):
-            if before.ends_in_bytes:
-                raise TypeError(say(f"{before} turns all that it is given into bytes: {after} cannot follow it",
-                                    f"{before} 把收到的数值全部变成了字节，后面不能再接 {after}"))  # fmt: skip
-        if len({_family(stage) for stage in stages}) < len(stages):
-            raise TypeError(f"{' | '.join(map(repr, stages))} holds a kind of stage twice, one of each is allowed")
-        for place, stage in enumerate(stages):
-            cut = max((at for at in range(place) if stages[at].makes_layout), default=0)
-            if stage.follows_layout and (mixes := [before for before in stages[cut:place] if not before.keeps_layout]):
-                raise TypeError(f"{stage} follows the arrays of a model, which {mixes[0]} does not keep apart")
+        require_order(stages)
         self._stages = stages
         self.follows_layout, self.uses_layout = any(s.follows_layout for s in stages), any(s.uses_layout for s in stages)
         self.biased, self.lossless = any(s.biased for s in stages), all(s.lossless for s in stages)

@@ -35,7 +35,7 @@ NEARLY = {  # nearly what was asked
 
 def play(name, position, accuracies):
     if name == "lab":
-        return lab.Run(position, *([list(accuracies)] for _ in range(3)))
+        return lab.Run(position, *([list(accuracies)] for _ in range(4)))
     if name == "tff":
         return tff.TffRun(position, list(accuracies), 1000)
     return partitions.look(position, partitions.Run(tuple(accuracies), 0.2))
@@ -220,7 +220,7 @@ def test_opening_the_lab_says_what_it_does_and_takes_a_guess_meanwhile(language,
         if on_round is None:
             assert built.wait(60)
         trained.append(parameters)
-        return lab.Run(parameters, [[ASKED] * parameters.rounds], [[1.0] * parameters.rounds], [[2.0] * parameters.rounds])
+        return lab.Run(parameters, *([[value] * parameters.rounds] for value in (ASKED, 1.0, 2.0, 0.5)))
 
     monkeypatch.setattr(lab, "train_lab", train)
     app = widgets.live_lab()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..plotting import name_drawn, new_figure, percent_axis, plain_log_axis, qui
 from .parts import KINDS, kind_name, kind_of, part_name
 
 ROWS = 5  # stages for which there is room before the rows stand nearer
+WIDE = 46  # signs of a stage's name in a line
 ACROSS, DOWN = 16, 16  # bytes of the message that are shown one by one
 BYTES, ERRORS = (20, 2e7), (1e-9, 1e4)  # limits of the logarithmic axes
 PALE, DEEP = 0.25, 0.65  # how much colour a byte of 0 has, and how much more one of 255
@@ -77,8 +79,9 @@ class ComposerPicture:
                            for kind, colour in KINDS.items()}  # fmt: skip
             for artist in self._kinds.values():
                 self.message.add_collection(artist, autolim=False)
-            (self._bracket,) = self.message.plot([], [], color=INK, lw=2.5, solid_capstyle="butt")
-            (self._pointer,) = self.message.plot([], [], "<", ms=7, color=INK, label=say("the part shown", "选中的部分"))
+            (self._bracket,) = self.message.plot([], [], color=INK, lw=2.5, solid_capstyle="butt", clip_on=False)
+            shown = say("the part shown", "选中的部分")
+            (self._pointer,) = self.message.plot([], [], "<", ms=7, color=INK, clip_on=False, label=shown)
             (self._guess,) = self.message.plot(
                 [], [], "D", ms=7, mfc="none", mec=EXACT, ls="none", label=say("your guess", "你的猜测")
             )
@@ -129,7 +132,8 @@ class ComposerPicture:
             for text in texts[len(stages) :]:
                 text.set_text("")
         for row, stage in enumerate(stages):
-            self._names[row].set(text=stage.name, y=row - 0.38, fontsize=min(8, 8 * 50 / len(stage.name)))
+            long = len(stage.name) > WIDE
+            self._names[row].set(text="\n".join(wrap(stage.name, WIDE)), y=row - 0.42, fontsize=7 if long else 8)
             beside(self._numbers[row], stage.payload_bytes, row, f"{stage.payload_bytes:,}", stage.payload_bytes > 2e4)
             what = f"{stage.nmse:.2g}" if stage.nmse else say("0: nothing is lost", "0：毫无损失")
             beside(self._losses[row], losses[row], row, what, 1e-5 < stage.nmse < 1)

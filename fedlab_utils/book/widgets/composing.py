@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
-from ...codecs import Codec, Identity, Pipeline, take_apart
+from ...codecs import Codec, Identity, Part, Pipeline, take_apart
 from ...data import load_deltas
 from ...data.deltas import DELTAS as SHIPPED
 from ...language import say
@@ -79,12 +79,13 @@ class Composer(Explorer):
         picture = ComposerPicture()
         picture.asked = ASKED
         super().__init__(controls, compute, picture, formula, groups, question)
-        below = w.GridBox([self.parts, self.told], layout=w.Layout(
-            grid_template_columns="repeat(auto-fit, minmax(min(330px, 100%), 1fr))", grid_gap="6px 24px"))  # fmt: skip
-        *above, fold = self.children
-        self.children = (*above, self.code, below, fold)
         if question is not None:
             self._lock(True)
+
+    def below(self) -> list[w.Widget]:
+        columns = "repeat(auto-fit, minmax(min(330px, 100%), 1fr))"
+        layout = w.Layout(grid_template_columns=columns, grid_gap="6px 24px", width="auto")
+        return [self.code, w.GridBox([self.parts, self.told], layout=layout)]
 
     def _question(self) -> Prediction:
         text = say(
@@ -121,7 +122,7 @@ class Composer(Explorer):
         if self._shown is None:  # the first picture fixes the layout, in the reader's own thread
             self._show(position)
         else:
-            self.message.value = f'<div role="status">{say("Encoding …", "正在编码……")}</div>'
+            self.code.value = f'<div role="status">{say("Encoding …", "正在编码……")}</div>'  # a line that is there anyway
             self._newest.put(position)
 
     def wait(self) -> None:
@@ -137,7 +138,10 @@ class Composer(Explorer):
         try:
             data = self.compute(*position)
         except (ValueError, TypeError) as error:  # the package's own words; the picture stays
-            self.message.value = refusal_box(str(error))
+            with DRAWING:
+                if position == self._wanted:
+                    self.message.value = refusal_box(str(error))
+                    self.code.value = code_box(self._shown[0].codec) if self._shown else ""
             return
         try:
             with DRAWING:
@@ -157,7 +161,7 @@ class Composer(Explorer):
             chosen = next((number for number, part in enumerate(data.parts) if part.names == before), chosen)
         self._shown = data, chosen
         self._listing = True  # a new list goes to its first entry before it goes to the chosen one
-        self.parts.options = [(f"{part_name(part)} · {part.size:,}", number) for number, part in enumerate(data.parts)]
+        self.parts.options = [(entry(data, part), number) for number, part in enumerate(data.parts)]
         self.parts.value = chosen
         self._listing = False
         self._put(data, chosen)
@@ -167,11 +171,25 @@ class Composer(Explorer):
         self.picture.draw(data, selected)
         self.image.value = image_tag(webp(self.picture.figure), self.picture.alt(data, selected))
         part = data.parts[selected]
-        stage = f"<code>{html.escape(part.stage)}</code> · " if part.stage else ""
         places = f"{part.start:,} … {part.start + part.size - 1:,}"
-        name = f"{stage}<b>{html.escape(part_name(part))}</b> · {say(f'bytes {places}', f'第 {places} 字节')}"
+        name = f"<b>{html.escape(entry(data, part))}</b> ({say(f'{places}', f'第 {places} 字节')})"
         self.told.value = f"{name}<br>{html.escape(sentence(part))}{dump(data.payload, part)}"
         self.mathematics.value = self.formula(data)
+
+
+def entry(data: ComposerData, part: Part) -> str:
+    """A part in the list: the stage that wrote it, what it is, and its bytes."""
+    size = say(f"{part.size:,} byte{'s' * (part.size > 1)}", f"{part.size:,} 字节")
+    return " · ".join(filter(None, (stage_of(data, part), part_name(part), size)))
+
+
+def stage_of(data: ComposerData, part: Part) -> str:
+    """The name of the stage that wrote a part, as the codec has it; none for the envelope and the layout."""
+    if part.stage in ("", "Layout"):
+        return ""
+    tags = [other.layer for other in data.parts if other.names == ("tag",) and other.stage != "Layout"]
+    stages = [type(stage).__name__ for stage in codec_named(data.codec).stages]
+    return [*stages, "Identity"][tags.index(part.layer)]  # float32, where no stage ends in bytes
 
 
 def code_box(codec: str) -> str:

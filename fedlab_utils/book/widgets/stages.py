@@ -158,7 +158,8 @@ class CodecControls:
         self._locked, self._moving = False, False
         places = [(model_name(model), model) for model in MODELS]
         such = say("A codec, such as TopK(0.01) | Quantize(8)", "编码器，例如 TopK(0.01) | Quantize(8)")
-        self.text = w.Text(value=text, continuous_update=False, description=say("codec", "编码器"), layout=CONTROL, style=LABEL,
+        whole_row = w.Layout(width="auto", min_width="0", grid_column="1 / -1")
+        self.text = w.Text(value=text, continuous_update=False, description=say("codec", "编码器"), layout=whole_row, style=LABEL,
                            tooltip=such)  # fmt: skip
         slider: dict[str, Any] = {"continuous_update": False, "layout": CONTROL, "style": LABEL}
         menu: dict[str, Any] = {"layout": CONTROL, "style": LABEL}
@@ -177,7 +178,7 @@ class CodecControls:
             "rounding": w.Dropdown(options=[(rounding_name(r), r) for r in ROUNDINGS], value=start.rounding,
                                    description=say("rounding", "舍入方式"), **menu),
             "ranges": w.Dropdown(options=[(range_name(r), r) for r in RANGES], description=say("one range", "范围"), **menu),
-            "model": w.Dropdown(options=[(model_name(PACKED), PACKED)], description=say("levels told", "级的写法"), **menu),
+            "model": w.Dropdown(options=[(model_name(PACKED), PACKED)], description=say("levels told", "量化级写法"), **menu),
         }  # fmt: skip
         self.controls = {**self.parts, "codec": self.text}
         for part in self.parts.values():
