@@ -75,13 +75,13 @@ def in_the_kernel(code: str, which: int, names: dict[str, Any]) -> tuple[float, 
     made = eval(code, names)
     kinds = w.SelectionSlider, w.IntSlider, w.FloatSlider, w.FloatLogSlider
     slider = [control for control in made.controls.values() if isinstance(control, kinds)][which - 1]
-    slider.unobserve_all("value")  # the move is timed below
     trait, *stops = neighbours(slider)
     moves, drawings = [], []
     for step in range(MOVES + 2):
-        setattr(slider, trait, stops[step % 2])
         before = time.process_time()
-        made.refresh()
+        setattr(slider, trait, stops[step % 2])  # what observes it computes and draws
+        if hasattr(made, "wait"):  # in a thread of its own
+            made.wait()
         between = time.process_time()
         made.picture.figure.canvas.draw()
         moves.append(between - before)

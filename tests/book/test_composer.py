@@ -191,9 +191,10 @@ def test_each_part_of_the_list_shows_its_own_bytes(codec, language):
 def every_part() -> list[Part]:
     """Parts of messages of many codecs on all deltas."""
     texts = ["Identity()", "Float16()", "TopK(0.001)", "TopK(0.01)", "TopK(0.5)", 'TopK(0.1, "arrays") | Sign()',
-             "Threshold(0.05)", 'TopK(0.05, "context") | Quantize(4, entropy=True)', "RandomK(0.1) | Eden(1)", "Blocks(256) | Sign('array')",
-             "EntropyQuantize(2)", "EntropyQuantize(1, 'plain')", "EntropyQuantize(8, 'context')", "QSGD(4)", "TopK(50) | QSGD(16)",
-             "Quantize(8, ranges='array')", "LloydMax(2)"]  # fmt: skip
+             "Threshold(0.05)", 'TopK(0.05, "context") | Quantize(4, entropy=True)', "RandomK(0.1) | Eden(1)",
+             "Blocks(256) | Sign('array')", "EntropyQuantize(2)", "EntropyQuantize(1, 'plain')",
+             "EntropyQuantize(8, 'context')", "QSGD(4)", "TopK(50) | QSGD(16)", "Quantize(8, ranges='array')",
+             "LloydMax(2)"]  # fmt: skip
     return [part for delta in composing.DELTAS for text in texts for part in composing.compute(delta, text).parts]
 
 

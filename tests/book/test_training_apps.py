@@ -18,16 +18,19 @@ from fedlab_utils.book.plotting import DRAWING
 from fedlab_utils.book.widgets import tff
 
 lab = Later("fedlab_utils.book.widgets.lab")
+lab_playground = Later("fedlab_utils.book.widgets.lab_playground")
 partitions = Later("fedlab_utils.book.widgets.partitions")
 
 ASKED, OTHER = 0.88, 0.5  # last accuracy of the training that the question asks about, and of every other
 STEPS = {
     "lab": lambda app: setattr(app.controls["k"], "value", 1.0),
+    "playground": lambda app: setattr(app.codec.text, "value", "Quantize(4)"),
     "tff": lambda app: setattr(app.controls["bits"], "value", 16),
     "partitions": lambda app: setattr(app.controls["kind"], "value", "iid"),
 }
 NEARLY = {  # nearly what was asked
     "lab": lambda app: setattr(app.controls["rounds"], "value", 5),
+    "playground": lambda app: setattr(app.controls["first_model"], "value", "8 bits"),
     "tff": lambda app: setattr(app.controls["bits"], "value", 4),
     "partitions": lambda app: setattr(app.controls["seed"], "value", 1),
 }
@@ -36,6 +39,9 @@ NEARLY = {  # nearly what was asked
 def play(name, position, accuracies):
     if name == "lab":
         return lab.Run(position, *([list(accuracies)] for _ in range(4)))
+    if name == "playground":  # which asks for the share of first models in all bytes
+        ones = [1.0] * len(accuracies)
+        return lab.Run(position, [list(accuracies)], [ones], [ones], [list(accuracies)])
     if name == "tff":
         return tff.TffRun(position, list(accuracies), 1000)
     return partitions.look(position, partitions.Run(tuple(accuracies), 0.2))
@@ -48,7 +54,7 @@ class Played:
         self.name, self.reached, self.gate = name, threading.Event(), threading.Event()
         self.drawn = []
         self.gate.set()
-        kind = {"lab": lab.LiveLab, "tff": tff.BitsApp, "partitions": partitions.PartitionsExplorer}[name]
+        kind = {"lab": lab.LiveLab, "playground": lab_playground.Playground, "tff": tff.BitsApp, "partitions": partitions.PartitionsExplorer}[name]
         monkeypatch.setattr(kind, "train", self.train)
         monkeypatch.setattr(lab, "train_lab", lambda parameters: None)
         stack = SimpleNamespace(current=None, install=lambda _: contextlib.nullcontext())
@@ -61,7 +67,8 @@ class Played:
         self.app.picture.draw = lambda run: (self.drawn.append(self.position(run)), draw(run))
 
     def position(self, run):
-        return {"lab": lambda: run.parameters, "tff": lambda: run.bits, "partitions": lambda: run.position}[self.name]()
+        labs = dict.fromkeys(("lab", "playground"), lambda: run.parameters)
+        return {**labs, "tff": lambda: run.bits, "partitions": lambda: run.position}[self.name]()
 
     def train(self, position, on_round):
         app = getattr(self, "app", None)

@@ -159,7 +159,10 @@ class Playground(LiveLab):
         return Prediction(text, lambda guess: waiting(guess, what), ASKED, name="widgets.playground")
 
     def to_question(self) -> None:
-        self.start()
+        if self.codec.text.value == ASKED.codec:
+            self.start()
+        else:
+            self.codec.text.value = ASKED.codec
 
     def parameters(self) -> LabParameters:
         values = {name: control.value for name, control in self.controls.items() if name not in self.codec.parts}
