@@ -54,7 +54,8 @@ class Played:
         self.name, self.reached, self.gate = name, threading.Event(), threading.Event()
         self.drawn = []
         self.gate.set()
-        kind = {"lab": lab.LiveLab, "playground": lab_playground.Playground, "tff": tff.BitsApp, "partitions": partitions.PartitionsExplorer}[name]
+        kind = {"lab": lab.LiveLab, "playground": lab_playground.Playground, "tff": tff.BitsApp,
+                "partitions": partitions.PartitionsExplorer}[name]  # fmt: skip
         monkeypatch.setattr(kind, "train", self.train)
         monkeypatch.setattr(lab, "train_lab", lambda parameters: None)
         stack = SimpleNamespace(current=None, install=lambda _: contextlib.nullcontext())

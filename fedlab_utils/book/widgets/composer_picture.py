@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
+from matplotlib.text import Annotation
 
 from ...codecs import Part
 from ...language import percent, say
@@ -201,7 +202,7 @@ class ComposerPicture:
         )
 
 
-def beside(text, x: float, row: int, words: str, left: bool) -> None:
+def beside(text: Annotation, x: float, row: int, words: str, left: bool) -> None:
     """A number beside its dot."""
     text.xy, text.xyann = (x, row), (-8 if left else 8, 0)
     text.set(text=words, ha="right" if left else "left")

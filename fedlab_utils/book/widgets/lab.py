@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as w
 
@@ -139,7 +140,7 @@ class LiveLab(TrainingApp):
         """All trainings since the app was opened or told to forget, in order, those that were stopped too, not one under way."""
         return [run for run in (*self._before, self._last) if run is not None and run.accuracy and run.accuracy[0]]
 
-    def start(self, change=None) -> None:
+    def start(self, change: Any = None) -> None:
         with DRAWING:
             if self._last is not None:
                 self._before.append(self._last)
@@ -153,7 +154,7 @@ class LiveLab(TrainingApp):
                 self.show(self._last)
 
 
-def slider(options, value, text: str) -> w.SelectionSlider:
+def slider(options: Sequence[tuple[str, Any]], value: Any, text: str) -> w.SelectionSlider:
     """A slider that trains where it is let go."""
     return w.SelectionSlider(
         options=options, value=value, description=text, continuous_update=False, layout=CONTROL, style=LABEL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
@@ -139,7 +140,7 @@ class Playground(LiveLab):
             "server_momentum": slider([(f"{m:g}", m) for m in MOMENTA], START.server_momentum, say("momentum", "服务器动量")),
         }  # fmt: skip
 
-    def frame(self, *given, **named) -> None:
+    def frame(self, *given: Any, **named: Any) -> None:
         super().frame(*given, **named)
         for part in self.codec.parts.values():  # they write the text, which trains
             part.unobserve(self.start, "value")
@@ -168,7 +169,7 @@ class Playground(LiveLab):
         values = {name: control.value for name, control in self.controls.items() if name not in self.codec.parts}
         return LabParameters(**values)
 
-    def start(self, change=None) -> None:
+    def start(self, change: Any = None) -> None:
         """Train, unless the text is no codec: then say why, and leave everything as it is."""
         try:
             codec_named(self.codec.text.value)
