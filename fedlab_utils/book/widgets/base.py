@@ -36,7 +36,7 @@ ORDER = ("data", "model", "codec", "training", "line")
 
 def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]]) -> w.GridBox:
     """The controls of an app in headed groups on a grid: as many columns as find room, all equally wide, together as wide as
-    the picture. groups: names of controls by group (see `group_name`). ValueError where a control is in no group, or in two.
+    the picture; a group to a row where one has many. groups: names of controls by group (see `group_name`). ValueError where a control is in no group, or in two.
     """
     listed = [name for names in groups.values() for name in names]
     if sorted(listed) != sorted(controls):
@@ -47,8 +47,10 @@ def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]])
         text = html.escape(group_name(group))
         rule = "border-bottom:1px solid var(--jp-border-color2, currentColor)"
         heading = w.HTML(f'<div role="heading" aria-level="4" style="font-weight:600;line-height:1.7;{rule}">{text}</div>')
-        inside = w.GridBox([controls[name] for name in groups[group]], layout=_columns(3 if many else len(groups[group]), "0"))
-        boxes.append(w.VBox([heading, inside]))
+        ours = [controls[name] for name in groups[group]]
+        wide = [control for control in ours if isinstance(control, w.Text)]  # what is typed has a row of its own
+        inside = w.GridBox([c for c in ours if c not in wide], layout=_columns(3 if many else len(ours), "0"))
+        boxes.append(w.VBox([heading, inside, *wide]))
     return w.GridBox(boxes, layout=_columns(1 if many else len(boxes), "6px"))
 
 

@@ -147,6 +147,7 @@ class Composer(Explorer):
             with DRAWING:
                 if position == self._wanted:
                     self._list(data)
+                if position == self._wanted:  # still: drawing takes its time
                     self.code.value = code_box(data.codec)
                     self.message.value = ""
         except Exception as error:
@@ -159,12 +160,11 @@ class Composer(Explorer):
         if self._shown is not None:
             before = self._shown[0].parts[self._shown[1]].names
             chosen = next((number for number, part in enumerate(data.parts) if part.names == before), chosen)
-        self._shown = data, chosen
+        self._put(data, chosen)
         self._listing = True  # a new list goes to its first entry before it goes to the chosen one
         self.parts.options = [(entry(data, part), number) for number, part in enumerate(data.parts)]
         self.parts.value = chosen
         self._listing = False
-        self._put(data, chosen)
 
     def _put(self, data: ComposerData, selected: int) -> None:
         self._shown = data, selected

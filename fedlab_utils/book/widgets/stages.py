@@ -158,8 +158,7 @@ class CodecControls:
         self._locked, self._moving = False, False
         places = [(model_name(model), model) for model in MODELS]
         such = say("A codec, such as TopK(0.01) | Quantize(8)", "编码器，例如 TopK(0.01) | Quantize(8)")
-        whole_row = w.Layout(width="auto", min_width="0", grid_column="1 / -1")
-        self.text = w.Text(value=text, continuous_update=False, description=say("codec", "编码器"), layout=whole_row, style=LABEL,
+        self.text = w.Text(value=text, continuous_update=False, description=say("codec", "编码器"), layout=CONTROL, style=LABEL,
                            tooltip=such)  # fmt: skip
         slider: dict[str, Any] = {"continuous_update": False, "layout": CONTROL, "style": LABEL}
         menu: dict[str, Any] = {"layout": CONTROL, "style": LABEL}
