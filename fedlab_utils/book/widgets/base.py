@@ -36,7 +36,8 @@ ORDER = ("data", "model", "codec", "training", "line")
 
 def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]]) -> w.GridBox:
     """The controls of an app in headed groups on a grid: as many columns as find room, all equally wide, together as wide as
-    the picture; a group to a row where one has many. groups: names of controls by group (see `group_name`). ValueError where a control is in no group, or in two.
+    the picture; a group to a row where one has many.
+    groups: names of controls by group (see `group_name`). ValueError where a control is in no group, or in two.
     """
     listed = [name for names in groups.values() for name in names]
     if sorted(listed) != sorted(controls):
