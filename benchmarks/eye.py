@@ -45,6 +45,7 @@ APPS = {
     "quantization": ("fl.widgets.quantization_explorer(predict=False)", 1),
     "sparsification": ("fl.widgets.sparsification_explorer(predict=False)", 1),
     "coding": ("fl.widgets.coding_explorer(predict=False)", 1),
+    "composer": ("fl.widgets.composer(predict=False)", 1),
     "distillation": (
         "fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3], predict=False)", 1),
     "pruning": ("fl.widgets.pruning_explorer(weights, predict=False)", 1),
@@ -76,13 +77,13 @@ def in_the_kernel(code: str, which: int, names: dict[str, Any]) -> tuple[float, 
     made = eval(code, names)
     kinds = w.SelectionSlider, w.IntSlider, w.FloatSlider, w.FloatLogSlider
     slider = [control for control in made.controls.values() if isinstance(control, kinds)][which - 1]
-    slider.unobserve_all("value")  # the move is timed below
     trait, *stops = neighbours(slider)
 
     def moved(stop: Any) -> tuple[float, float]:
-        setattr(slider, trait, stop)
         before = time.process_time()
-        made.refresh()
+        setattr(slider, trait, stop)  # what observes it computes and draws
+        if hasattr(made, "wait"):  # in a thread of its own
+            made.wait()
         between = time.process_time()
         made.picture.figure.canvas.draw()
         return between - before, time.process_time() - between

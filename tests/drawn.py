@@ -13,7 +13,16 @@ from later import Later
 import fedlab_utils as fl
 from fedlab_utils.book import plotting
 from fedlab_utils.book.figures import algorithms, background, concepts, flower, mathematics, practice, story, tff
-from fedlab_utils.book.widgets import coding, cost, distillation, lossless, quantization, sparsification
+from fedlab_utils.book.widgets import (
+    coding,
+    composer_picture,
+    composing,
+    cost,
+    distillation,
+    lossless,
+    quantization,
+    sparsification,
+)
 from fedlab_utils.book.widgets import tff as tff_app
 from fedlab_utils.data.tables import read_results
 from fedlab_utils.engines import flower_log
@@ -21,6 +30,7 @@ from fedlab_utils.engines import flower_log
 MODULES = {"algorithms": algorithms, "background": background, "concepts": concepts, "mathematics": mathematics,
            "practice": practice, "tff": tff, "flower": flower, "story": story}  # fmt: skip
 lab_picture = Later("fedlab_utils.book.widgets.lab_picture")
+lab_playground = Later("fedlab_utils.book.widgets.lab_playground")
 lab_training = Later("fedlab_utils.book.widgets.lab_training")
 partitions = Later("fedlab_utils.book.widgets.partitions")
 pruning = Later("fedlab_utils.book.widgets.pruning")
@@ -165,9 +175,8 @@ def tff_bits_app():
 def run(parameters, accuracy, up, total):
     """A finished training of the lab, made up."""
     steps = np.arange(1, parameters.rounds + 1) / parameters.rounds
-    return lab_training.Run(
-        parameters, [(accuracy - 0.2 * (1 - steps)).tolist()], [(up * steps).tolist()], [(total * steps).tolist()]
-    )
+    series = (accuracy - 0.2 * (1 - steps), up * steps, total * steps, 0.3 * total * steps)
+    return lab_training.Run(parameters, *([one.tolist()] for one in series))
 
 
 def lab_runs():
@@ -187,7 +196,7 @@ def lab_runs():
 def lab_app():
     picture = lab_picture.LabPicture()
     runs = lab_runs()
-    yield picture, lab_training.Run(runs[0].parameters, [], [], [])
+    yield picture, lab_training.no_run(runs[0].parameters)
     for number, one in enumerate(runs):
         if number:
             picture.keep(runs[number - 1])
@@ -196,8 +205,56 @@ def lab_app():
     falls = [0.77, 0.86, 0.84, 0.7]  # the curve ends from above
     picture.forget()
     picture.keep(run(lab_training.LabParameters(bits=1), 0.9, 1.27, 42))
-    steps = [[1.27 * n / 4 for n in range(1, 5)], [42 * n / 4 for n in range(1, 5)]]
+    steps = ([whole * n / 4 for n in range(1, 5)] for whole in (1.27, 42, 4))
     yield picture, lab_training.Run(lab_training.LabParameters(bits=1, rounds=4), [falls], *([step] for step in steps))
+
+
+def playground_app():
+    picture = lab_playground.PlaygroundPicture()
+    p = lab_training.LabParameters(codec="TopK(0.01) | Quantize(8)", downlink="uplink")
+    long = 'TopK(0.05, "context") | EntropyQuantize(2, "context")'
+    knobs = {"first_model": "seed", "learning_rate": 0.05, "server_momentum": 0.7, "no_answer": 0.3}
+    runs = [
+        run(p, 0.879, 0.194, 26.1), run(p._replace(first_model="8 bits"), 0.882, 0.194, 7.23),
+        run(p._replace(**knobs), 0.887, 0.132, 0.79),
+        run(p._replace(partition="shards", codec=long, rounds=20), 0.753, 0.23, 0.84),
+        run(p._replace(codec="RandomK(0.01) | Eden(1)", n_clients=20, error_feedback=False, **knobs), 0.327, 0.0104, 0.045),
+        run(p._replace(codec="Identity()", downlink="float32"), 0.93, 40.7, 81.4),
+        run(p._replace(codec=long, partition="dirichlet", local_epochs=5, **knobs), 0.91, 0.36, 1.61),
+    ]  # fmt: skip
+    yield picture, lab_training.no_run(p)
+    for number, one in enumerate(runs):
+        if number:
+            picture.keep(runs[number - 1])
+        yield picture, one
+
+
+class Composed:
+    """The picture of the composer, as the tests draw it: of what is shown, with one part of its message chosen."""
+
+    def __init__(self):
+        self.picture = composer_picture.ComposerPicture()
+        self.picture.asked = composing.ASKED
+        self.figure = self.picture.figure
+
+    guess = property(lambda self: self.picture.guess, lambda self, guess: setattr(self.picture, "guess", guess))
+
+    def draw(self, shown):
+        self.picture.draw(*shown)
+
+
+COMPOSED = [
+    ("document", "Identity()", 2), ("document", "TopK(0.01) | Quantize(8)", 4), ("cnn", "Sign()", 0),
+    ("embedding", 'TopK(0.1, "context") | EntropyQuantize(2, "context")', 9), ("mlp", "RandomK(0.001) | Eden(1)", 3),
+    ("shards", 'TopK(0.5) | RandomK(0.5) | Rotate() | Blocks(256) | Quantize(4, "stochastic", ranges="array", entropy=True, '
+     'model="context")', 12), ("document", "QSGD(1)", 5), ("document", "Threshold(0.05) | Float16()", 6),
+    ("document", 'Quantize(16, entropy=True)', 8),
+]  # fmt: skip
+
+
+def composer_app():
+    picture = Composed()
+    yield from ((picture, (composing.compute(delta, codec), part)) for delta, codec, part in COMPOSED)
 
 
 def partitions_app():
@@ -223,10 +280,11 @@ def reading_app():
     yield from ((picture, reading.compute(images, client)) for images, client in ((1, 0), (8, 3), (100, 1)))
 
 
-QUICK = {"quantization": quantization_app, "sparsification": sparsification_app, "coding": coding_app, "lossless": lossless_app,
-         "cost": cost_app, "distillation": distillation_app, "tff_bits": tff_bits_app}  # fmt: skip
-TRAINING = {"reading": reading_app,
-            "lab": lab_app, "partitions": partitions_app, "pruning": pruning_app}  # whose modules import TensorFlow
+QUICK = {"quantization": quantization_app, "sparsification": sparsification_app, "coding": coding_app,
+         "lossless": lossless_app, "composer": composer_app, "cost": cost_app, "distillation": distillation_app,
+         "tff_bits": tff_bits_app}  # fmt: skip
+TRAINING = {"reading": reading_app, "lab": lab_app, "playground": playground_app, "partitions": partitions_app,
+            "pruning": pruning_app}  # whose modules import TensorFlow
 
 
 def positions(name):

@@ -1,5 +1,6 @@
 """Codecs: a model delta to bytes, and from those bytes alone back again. One file a family of stages."""
 
+from .anatomy import Part, take_apart
 from .base import FLOAT32_MAX, Codec, Identity, Pipeline, decode, require_codec
 from .blocks import Blocks
 from .cosine import DCT
@@ -17,8 +18,8 @@ from .wire import FORMAT, MAGIC, Reader, pack_bits, packed_bytes, seal, unpack_b
 
 __all__ = [
     "DCT", "FLOAT32_MAX", "FORMAT", "MAGIC", "MODELS", "QSGD", "BFloat16", "Blocks", "Codec", "Eden", "EntropyQuantize",
-    "FixedStep", "Float16", "Identity", "LloydMax", "Pipeline", "Quantize", "RandomK", "Reader", "Residual", "Rotate",
-    "Sign", "Threshold", "TopK", "decode", "decode_levels", "decode_mask", "decode_support", "encode_cheapest",
-    "encode_levels", "encode_mask", "encode_support", "pack_bits", "packed_bytes", "require_codec", "seal",
-    "unpack_bits", "unzigzag", "varint", "zigzag",
+    "FixedStep", "Float16", "Identity", "LloydMax", "Part", "Pipeline", "Quantize", "RandomK", "Reader", "Residual",
+    "Rotate", "Sign", "Threshold", "TopK", "decode", "decode_levels", "decode_mask", "decode_support",
+    "encode_cheapest", "encode_levels", "encode_mask", "encode_support", "pack_bits", "packed_bytes", "require_codec",
+    "seal", "take_apart", "unpack_bits", "unzigzag", "varint", "zigzag",
 ]  # fmt: skip

@@ -67,7 +67,8 @@ class Teller:
     """Reads again what a `Writer` has coded: lots of as many symbols, by the same models, in the same order."""
 
     def __init__(self, reader: Reader):
-        data = bytes(reader.take(reader.varint()))
+        with reader.part("code"):
+            data = bytes(reader.take(reader.varint()))
         if data.endswith(b"\0"):
             raise ValueError("damaged payload: an entropy code never ends in zero")
         words = np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..language import say
 from ..layout import Layout, Shapes, is_list_of_arrays, vector_of
-from .shapes import check_of, read_shapes, tell_shapes
-from .wire import Reader, finite, seal, varint
+from .order import require_order
+from .shapes import check_of, layout_layer, read_shapes, tell_shapes
+from .wire import Reader, seal, varint
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 Inner = Callable[..., np.ndarray]  # decodes the layer within, of so many weights; also given: their layout
@@ -102,7 +101,7 @@ class Codec:
         if rest is not None:
             body.append(Identity().forward(rest, rng)[0])
         if layout is not None and layout.used:
-            body[1] = _Layout.layer(layout.shapes, agreed)
+            body[1] = layout_layer(layout.shapes, agreed)
         return seal(b"".join(body))
 
     def left(self, n: int) -> int:
@@ -201,18 +200,13 @@ class Identity(Codec):
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        return finite(np.frombuffer(reader.take(4 * n), "<f4").astype(np.float32))
+        return reader.float32s(n)
 
 
 class _Layout(Codec):
-    """How the vector is made of arrays, where stages made use of it. Layer: 0xA0 and the shapes (`shapes.tell_shapes`), or
-    0xA1 and a check of one byte, where they were agreed on before."""
+    """How the vector is made of arrays, where stages made use of it. Its layer is written by `shapes.layout_layer`."""
 
     tags = (0xA0, 0xA1)
-
-    @staticmethod
-    def layer(shapes: Shapes, agreed: bool) -> bytes:
-        return bytes([0xA1]) + check_of(shapes) if agreed else bytes([0xA0]) + tell_shapes(shapes)
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
@@ -225,25 +219,11 @@ class _Layout(Codec):
         return inner(n, reader.agreed)
 
 
-def _family(stage: Codec) -> type[Codec]:
-    """The class whose layers a stage writes."""
-    return next(cls for cls in type(stage).__mro__ if cls is Codec or cls.__dict__.get("tags"))
-
-
 class Pipeline(Codec):
-    """Stages in the order of encoding. TypeError if one follows a stage that has already turned everything to bytes."""
+    """Stages in the order of encoding. TypeError where they do not go together, see `order.require_order`."""
 
     def __init__(self, *stages: Codec):
-        for before, after in pairwise(stages):
-            if before.ends_in_bytes:
-                raise TypeError(say(f"{before} turns all that it is given into bytes: {after} cannot follow it",
-                                    f"{before} 把收到的数值全部变成了字节，后面不能再接 {after}"))  # fmt: skip
-        if len({_family(stage) for stage in stages}) < len(stages):
-            raise TypeError(f"{' | '.join(map(repr, stages))} holds a kind of stage twice, one of each is allowed")
-        for place, stage in enumerate(stages):
-            cut = max((at for at in range(place) if stages[at].makes_layout), default=0)
-            if stage.follows_layout and (mixes := [before for before in stages[cut:place] if not before.keeps_layout]):
-                raise TypeError(f"{stage} follows the arrays of a model, which {mixes[0]} does not keep apart")
+        require_order(stages)
         self._stages = stages
         self.follows_layout, self.uses_layout = any(s.follows_layout for s in stages), any(s.uses_layout for s in stages)
         self.biased, self.lossless = any(s.biased for s in stages), all(s.lossless for s in stages)
@@ -267,7 +247,11 @@ def decode(payload: bytes, max_weights: int = 2**24, layout: Shapes | None = Non
     layout: shapes of the arrays, as they were given to `encode` too. ValueError with the reason for damaged bytes, another
     layout, or more than `max_weights` weights; memory stays in proportion to that.
     """
-    reader = Reader(payload)
+    return read_message(Reader(payload), max_weights, layout)
+
+
+def read_message(reader: Reader, max_weights: int, layout: Shapes | None) -> np.ndarray:
+    """What `decode` returns of a payload, by a reader that stands at its beginning."""
     n = reader.varint()
     if n > max_weights:
         raise ValueError(f"the payload declares {n} weights, more than max_weights={max_weights}")
@@ -296,4 +280,5 @@ def _decode_layer(reader: Reader, n: int, outer: frozenset[type[Codec]], layout:
     if stage in outer:  # so that hostile bytes cannot nest without end
         raise ValueError(f"damaged payload: a stage {stage.__name__} within another")
     reader.layout = layout
-    return stage.read(reader, tag, n, lambda count, left=None: _decode_layer(reader, count, outer | {stage}, left))
+    with reader.part(stage):
+        return stage.read(reader, tag, n, lambda count, left=None: _decode_layer(reader, count, outer | {stage}, left))

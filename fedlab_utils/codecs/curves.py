@@ -52,8 +52,9 @@ def _best(counts: np.ndarray) -> tuple[int, int]:
 
 def decode_curve(reader: Reader, n: int) -> np.ndarray:
     """The inverse of `encode_curve`: int32 [n]. ValueError if the bytes hold no such levels."""
-    centre, top = unzigzag(reader.varint()), reader.varint()
-    eighths, kind = divmod(reader.byte(), 2)
+    with reader.part("curve"):
+        centre, top = unzigzag(reader.varint()), reader.varint()
+        eighths, kind = divmod(reader.byte(), 2)
     if top > MAX_TOP or abs(centre) > MAX_TOP or eighths >= WIDTHS:
         raise ValueError(f"damaged payload: levels {top} around {centre}, in a curve of width {eighths}")
     levels = ans_decode(reader, n, _frequencies(kind, eighths, top))

@@ -46,21 +46,24 @@ def encode_levels(levels: np.ndarray) -> bytes:
 
 def decode_levels(reader: Reader, n: int) -> np.ndarray:
     """The inverse of `encode_levels`: int32 [n]. ValueError if the bytes hold no such levels."""
-    form = reader.byte()
+    with reader.part("form"):
+        form = reader.byte()
+        low = unzigzag(reader.varint()) if form & LOW and form != CURVE else 0
     if form == CURVE:
         return decode_curve(reader, n)
-    low = unzigzag(reader.varint()) if form & LOW else 0
     if abs(low) > MAX_SPAN:
         raise ValueError(f"damaged payload: the least level is {low}")
     if form == ENTROPY:
-        used, frequencies = _decode_model(reader)
+        with reader.part("histogram"):
+            used, frequencies = _decode_model(reader)
         return look_up((used + low).astype(np.int32), ans_decode(reader, n, frequencies))
     bits = form & ~LOW
     if bits > MAX_SPAN.bit_length() - 1:
         raise ValueError(f"damaged payload: levels of {bits} bits")
     if not bits:
         return np.full(n, low, np.int32)
-    levels = unpack_bits(reader.take(packed_bytes(n, bits)), bits, n).view(np.int32)
+    with reader.part("packed"):
+        levels = unpack_bits(reader.take(packed_bytes(n, bits)), bits, n).view(np.int32)
     levels += np.int32(low)
     return levels
 

@@ -24,7 +24,8 @@ class Float16(Codec):
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        return finite(np.frombuffer(reader.take(2 * n), "<f2").astype(np.float32))
+        with reader.part("values"):
+            return finite(np.frombuffer(reader.take(2 * n), "<f2").astype(np.float32))
 
 
 class BFloat16(Codec):
@@ -44,7 +45,8 @@ class BFloat16(Codec):
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        return finite((np.frombuffer(reader.take(2 * n), "<u2").astype(np.uint32) << 16).view(np.float32))
+        with reader.part("values"):
+            return finite((np.frombuffer(reader.take(2 * n), "<u2").astype(np.uint32) << 16).view(np.float32))
 
 
 def _within(stage: Codec, x: np.ndarray, beyond: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product, repeat
 
 import numpy as np
@@ -12,7 +12,7 @@ from . import contexts, entropy
 from .ans import Teller, Writer
 from .fitting import fitted
 from .lines import read_all, read_live, tell_all, tell_live
-from .wire import Reader, unzigzag, varint, zigzag
+from .wire import Reader, packed_bytes, unpack_bits, unzigzag, varint, zigzag
 
 MODELS = "plain", "arrays", "context"
 ARRAYS, CONTEXT = 0xFE, 0xFD  # first byte, where it is none of those of `entropy.encode_levels`
@@ -57,13 +57,26 @@ def decode_levels(reader: Reader, n: int) -> np.ndarray:
     form = bytes(reader.peek(1))
     if form not in (bytes([ARRAYS]), bytes([CONTEXT])):
         return entropy.decode_levels(reader, n)
-    reader.byte()
-    centre = unzigzag(reader.varint())
+    with reader.part("form"):
+        reader.byte()
+        centre = unzigzag(reader.varint())
     if abs(centre) > entropy.MAX_SPAN:
         raise ValueError(f"damaged payload: the commonest level is {centre}")
     levels = _decode_arrays(reader, n) if form[0] == ARRAYS else decode_by_context(reader, n)
     levels += centre
     return levels
+
+
+def read_levels(reader: Reader, n: int, bits: int, coded: bool) -> np.ndarray:
+    """Integers [n] below 2**bits, as `decode_levels` has them (coded) or packed. ValueError for any other."""
+    with reader.part("levels"):
+        if not coded:
+            with reader.part("packed"):
+                return unpack_bits(reader.take(packed_bytes(n, bits)), bits, n)
+        levels = decode_levels(reader, n)
+        if n and (levels.min() < 0 or levels.max() >= 2**bits):
+            raise ValueError(f"damaged payload: levels {levels.min()} … {levels.max()} of {bits} bits")
+        return levels
 
 
 def _encode_arrays(levels: np.ndarray, layout: Layout) -> bytes:
@@ -76,8 +89,9 @@ def _encode_arrays(levels: np.ndarray, layout: Layout) -> bytes:
 def _decode_arrays(reader: Reader, n: int) -> np.ndarray:
     lives = read_all(reader, reader.require_layout("levels of arrays"))
     counts = [int(np.count_nonzero(live)) for live in lives]
-    own = [entropy.decode_levels(reader, count) if count >= POOLED else None for count in counts]
-    pool = entropy.decode_levels(reader, sum(count for count in counts if count < POOLED))
+    own = [_decode_array(reader, number, count) if count >= POOLED else None for number, count in enumerate(counts, 1)]
+    with reader.part("small arrays"):
+        pool = entropy.decode_levels(reader, sum(count for count in counts if count < POOLED))
     levels, start, pooled = np.zeros(n, np.int32), 0, 0
     for live, count, of_live in zip(lives, counts, own, strict=True):
         if of_live is None:
@@ -85,6 +99,11 @@ def _decode_arrays(reader: Reader, n: int) -> np.ndarray:
         levels[start : start + live.size][live] = of_live
         start += live.size
     return levels
+
+
+def _decode_array(reader: Reader, number: int, count: int) -> np.ndarray:
+    with reader.part(f"array {number}"):
+        return entropy.decode_levels(reader, count)
 
 
 def encode_by_context(levels: np.ndarray, layout: Layout | None) -> bytes:
@@ -124,14 +143,28 @@ def tell_by_context(
 
 def decode_by_context(reader: Reader, n: int) -> np.ndarray:
     """The inverse of `encode_by_context`: int32 [n]."""
+    levels = np.zeros(n, np.int32)
+    matrices, vector = _laid_out(levels, reader.layout)
+    with reader.part("fields"):
+        symbols, signed, fields = _read_fields(reader, _in_order(matrices, vector))
+    tables, teller = contexts.Tables(symbols, signed), Teller(reader)
+    for table, field in fields:
+        table[:] = contexts.walk(field, tables, teller, None)
+    teller.finish()
+    vector.scatter()
+    return levels
+
+
+def _read_fields(
+    reader: Reader, of_levels: Iterable[tuple[np.ndarray, int | None]]
+) -> tuple[int, bool, list[tuple[np.ndarray, contexts.Field]]]:
+    """What `tell_by_context` has written before the code: how many symbols, whether signs, and of each table its field."""
     first = reader.byte()
     symbols, signed = first & ~SIGNED, bool(first & SIGNED)
     if not 1 <= symbols <= contexts.symbols_of(entropy.MAX_SPAN):
         raise ValueError(f"damaged payload: magnitudes of {symbols} symbols")
-    levels = np.zeros(n, np.int32)
-    matrices, vector = _laid_out(levels, reader.layout)
     fields = []
-    for table, missing in _in_order(matrices, vector):
+    for table, missing in of_levels:
         live = read_live(reader, table.shape)
         live.ravel()[live.size - (missing or 0) :] = False
         if live.any():
@@ -141,12 +174,7 @@ def decode_by_context(reader: Reader, n: int) -> np.ndarray:
             if abs(mean) > MAX_MEAN or far > farthest or (farthest and not far):
                 raise ValueError(f"damaged payload: an array of mean 2**({mean}/8), neighbours {far} rows away")
             fields.append((table, contexts.Field(live, weight, contexts.neighbours(far), mean)))
-    tables, teller = contexts.Tables(symbols, signed), Teller(reader)
-    for table, field in fields:
-        table[:] = contexts.walk(field, tables, teller, None)
-    teller.finish()
-    vector.scatter()
-    return levels
+    return symbols, signed, fields
 
 
 class _Lines:

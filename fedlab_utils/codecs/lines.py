@@ -60,6 +60,11 @@ def _bits_of_nothing(count: int, share: float) -> float:
 
 def read_live(reader: Reader, shape: tuple[int, int]) -> np.ndarray:
     """The inverse of `tell_live`: bool [rows, columns]. ValueError for what it never writes."""
+    with reader.part("rows and columns"):
+        return _read_live(reader, shape)
+
+
+def _read_live(reader: Reader, shape: tuple[int, int]) -> np.ndarray:
     flags = reader.byte()
     if not flags:
         return np.zeros(shape, bool)

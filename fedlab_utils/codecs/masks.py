@@ -61,7 +61,9 @@ def _encode_rows_columns(kept: np.ndarray, layout: Layout) -> bytes:
 
 def _decode_rows_columns(reader: Reader, k: int, n: int) -> np.ndarray:
     lives = read_all(reader, reader.require_layout("rows and columns of arrays"))
-    places, form = np.flatnonzero(np.concatenate(lives)), reader.byte()
+    places = np.flatnonzero(np.concatenate(lives))
+    with reader.part("form"):
+        form = reader.byte()
     if form not in FORMS or k > places.size:
         raise ValueError(f"damaged payload: {k} of {places.size} weights in form {form}")
     kept = np.zeros(n, bool)

@@ -40,10 +40,12 @@ def _parameter(gaps: np.ndarray) -> tuple[int, int]:
 
 def decode_gaps(reader: Reader, k: int, total: int) -> np.ndarray:
     """Read k integers that together are at most `total`: int64 [k]. ValueError if the bytes hold no such integers."""
-    r = reader.byte()
+    with reader.part("Rice parameter"):
+        r = reader.byte()
     if r >= MAX_BITS:
         raise ValueError(f"damaged payload: Rice parameter {r} is not below {MAX_BITS}")
-    low = unpack_bits(reader.take(packed_bytes(k, r)), r, k) if r else None
+    with reader.part("low bits"):
+        low = unpack_bits(reader.take(packed_bytes(k, r)), r, k) if r else None
     # The quotients of k gaps that together are within `total` take at most k + total / 2**r bits: read no more than that.
     unary = np.frombuffer(reader.peek((k + (total >> r) + 7) // 8), np.uint8)
     gaps, found, last = np.empty(k, np.int64), 0, -1  # last: the bit that was the last one
@@ -56,7 +58,8 @@ def decode_gaps(reader: Reader, k: int, total: int) -> np.ndarray:
             found, last = found + ones.size, int(ones[-1])
     if found < k:
         raise ValueError(f"damaged payload: Rice code ends after {found} of {k} numbers")
-    reader.take((last + 8) // 8)
+    with reader.part("quotients"):
+        reader.take((last + 8) // 8)
     if low is not None:
         gaps <<= r
         gaps |= low

@@ -16,9 +16,10 @@ from ..quantization import BLOCK
 from ..theory import lloyd_max
 from ..validation import require_integer
 from .base import FLOAT32_MAX, Codec, Inner, Pipeline
-from .entropy import decode_levels, encode_levels
-from .seeds import SEED_BYTES, draw_seed, random_bytes
-from .wire import Reader, look_up, pack_bits, packed_bytes, unpack_bits
+from .entropy import encode_levels
+from .levels import read_levels
+from .seeds import draw_seed, random_bytes, read_seed
+from .wire import Reader, look_up, pack_bits
 
 STRIP = 64  # columns that are transformed at a time
 ROUNDS = 2  # of signs and transforms
@@ -126,7 +127,7 @@ class Rotate(Codec):
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        seed = bytes(reader.take(SEED_BYTES))
+        seed = read_seed(reader)
         x = np.require(inner(n if tag == WHOLE else _padded(n)), np.float32, ["C", "W"])
         if not n:
             return x
@@ -180,14 +181,10 @@ class LloydMax(Codec):
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        scale = reader.float32()
+        with reader.part("scale"):
+            scale = reader.float32()
         bits = (tag & 7) + 1
-        if tag & CODED:
-            levels = decode_levels(reader, n)
-            if n and (levels.min() < 0 or levels.max() >= 2**bits):
-                raise ValueError(f"damaged payload: levels {levels.min()} … {levels.max()} of {bits} bits")
-        else:
-            levels = unpack_bits(reader.take(packed_bytes(n, bits)), bits, n)
+        levels = read_levels(reader, n, bits, bool(tag & CODED))
         return look_up(np.clip(_grid(bits)[0] * scale, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32), levels)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..validation import require_rng
 from .base import Codec
+from .wire import Reader
 
 SEED_BYTES = 3  # of a seed that travels; 16.7 million different draws
 
@@ -15,6 +16,12 @@ def draw_seed(stage: Codec, rng: np.random.Generator | None) -> bytes:
     if rng is None:
         raise ValueError(f"{stage} draws random numbers: pass rng=numpy.random.default_rng(seed)")
     return require_rng("rng", rng).bytes(SEED_BYTES)
+
+
+def read_seed(reader: Reader) -> bytes:
+    """The seed that `draw_seed` drew."""
+    with reader.part("seed"):
+        return bytes(reader.take(SEED_BYTES))
 
 
 def random_bytes(seed: bytes, count: int) -> np.ndarray:

@@ -55,14 +55,18 @@ class Sign(_Ending):
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
         coded, by_array = _SIGNS[tag]
         counts = list(filter(None, reader.require_layout("a scale for each array").counts)) if by_array else [n]
-        scales = [np.float32(reader.float32()) for _ in counts]
+        with reader.part("scales"):
+            scales = [np.float32(reader.float32()) for _ in counts]
         if coded:
-            levels = decode_levels(reader, n)
+            with reader.part("levels"):
+                levels = decode_levels(reader, n)
             if np.abs(levels).max(initial=0) > 1:
                 raise ValueError("damaged payload: a sign is neither plus nor minus")
             minus = levels < 0
         else:
-            minus = np.unpackbits(np.frombuffer(reader.take(packed_bytes(n, 1)), np.uint8), count=n) == 0
+            with reader.part("levels"), reader.part("packed"):
+                packed = reader.take(packed_bytes(n, 1))
+            minus = np.unpackbits(np.frombuffer(packed, np.uint8), count=n) == 0
         parts = zip(split(minus, counts), scales, strict=True)
         return flatten([np.where(part, -scale, scale) for part, scale in parts])
 
@@ -101,10 +105,13 @@ class QSGD(_Ending):
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        top, norm = reader.varint(), reader.float32()
+        top = reader.varint()
+        with reader.part("norm"):
+            norm = reader.float32()
         if not 1 <= top <= 2**15:
             raise ValueError(f"damaged payload: QSGD of {top} levels")
-        levels = decode_levels(reader, n)
+        with reader.part("levels"):
+            levels = decode_levels(reader, n)
         if np.abs(levels).max(initial=0) > top:
             raise ValueError(f"damaged payload: QSGD of {top} levels holds a level beyond them")
         x = np.empty(n, np.float32)

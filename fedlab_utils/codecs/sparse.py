@@ -10,7 +10,7 @@ from ..validation import require_choice, require_number
 from .base import Codec, Inner
 from .levels import MODELS
 from .masks import ALL_FORMS, decode_support_by, encode_support_by
-from .seeds import SEED_BYTES, draw_seed, random_bytes
+from .seeds import draw_seed, random_bytes, read_seed
 from .wire import Reader, varint
 
 
@@ -34,6 +34,17 @@ class _Keeping(Codec):
     ) -> tuple[bytes, np.ndarray | None, Layout | None]:
         layer, indices, values = self.keep(x, rng, layout)
         return layer, values, layout.kept(indices)
+
+
+def _read_k(reader: Reader) -> int:
+    """How many weights are kept."""
+    with reader.part("k"):
+        return reader.varint()
+
+
+def _read_support(reader: Reader, form: int, k: int, n: int) -> np.ndarray:
+    with reader.part("support"):
+        return decode_support_by(reader, form, k, n)
 
 
 def _scattered(indices: np.ndarray, n: int, reader: Reader, inner: Inner) -> np.ndarray:
@@ -61,12 +72,12 @@ class _Support(_Keeping):
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        k = reader.varint()
+        k = _read_k(reader)
         if k > n:
             raise ValueError(f"damaged payload: a support of {k} in {n} weights")
         if k == n:  # all are kept: nothing to scatter
             return inner(n, reader.layout)
-        return _scattered(decode_support_by(reader, tag & 0x0F, k, n), n, reader, inner)
+        return _scattered(_read_support(reader, tag & 0x0F, k, n), n, reader, inner)  # which alone holds the places
 
 
 class TopK(_Support):
@@ -143,7 +154,7 @@ class RandomK(_Keeping):
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        seed, k = bytes(reader.take(SEED_BYTES)), reader.varint()
+        seed, k = read_seed(reader), _read_k(reader)
         if k > n:
             raise ValueError(f"damaged payload: {k} weights drawn of {n}")
         return _scattered(_random_support(seed, k, n), n, reader, inner)

@@ -61,16 +61,19 @@ def decode_cheapest(reader: Reader, form: int, k: int, n: int) -> np.ndarray:
     if form == RICE:
         return decode_support(reader, k, n)
     if form == BITMAP:
-        indices = np.flatnonzero(np.unpackbits(np.frombuffer(reader.take((n + 7) // 8), np.uint8)))
+        with reader.part("bitmap"):
+            indices = np.flatnonzero(np.unpackbits(np.frombuffer(reader.take((n + 7) // 8), np.uint8)))
         if indices.size != k or indices[-1] >= n:
             raise ValueError(f"damaged payload: a bitmap of {indices.size} in {n}, not of {k}")
         return indices
     if form == RUNS:
         return _runs(reader, k, n)
     r = _low_bits(k, n)
-    low = unpack_bits(reader.take(packed_bytes(k, r)), r, k) if r else np.uint32(0)
+    with reader.part("low bits"):
+        low = unpack_bits(reader.take(packed_bytes(k, r)), r, k) if r else np.uint32(0)
     if form == GEOMETRIC:
-        top = reader.varint()
+        with reader.part("form"):
+            top = reader.varint()
         if top > MAX_QUOTIENT:
             raise ValueError(f"damaged payload: a quotient of {top}")
         quotients = ans_decode(reader, k, _geometric(k, n, r, top))
@@ -93,7 +96,8 @@ def _flips(indices: np.ndarray, n: int) -> np.ndarray:
 
 
 def _runs(reader: Reader, k: int, n: int) -> np.ndarray:
-    count, form = reader.varint(), reader.byte()
+    with reader.part("form"):
+        count, form = reader.varint(), reader.byte()
     if not 0 < count < k or form in (RUNS, *range(len(FORMS), 256)):
         raise ValueError(f"damaged payload: {count} ends of runs in form {form}")
     ends = decode_cheapest(reader, form, count, n)

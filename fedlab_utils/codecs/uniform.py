@@ -15,8 +15,8 @@ from ..validation import require_choice, require_integer, require_number
 from .base import FLOAT32_MAX, Inner
 from .ending import _Ending
 from .entropy import MAX_SPAN
-from .levels import MODELS, decode_levels, encode_levels
-from .wire import BLOCK, Reader, look_up, pack_bits, packed_bytes, unpack_bits, varint
+from .levels import MODELS, decode_levels, encode_levels, read_levels
+from .wire import BLOCK, Reader, look_up, pack_bits, varint
 
 MAX_LEVEL = 2**15  # on either side of zero
 _KINDS = {0x10: (False, False), 0x30: (True, False), 0xB0: (False, True), 0xD0: (True, True)}  # entropy coded, range an array
@@ -68,16 +68,12 @@ class Quantize(_Ending):
         bits = (tag & 0x0F) + 1
         entropy, by_array = _KINDS[tag & 0xF0]
         counts = list(filter(None, reader.require_layout("a range for each array").counts)) if by_array else [n]
-        ranges = [(reader.float32(), reader.float32()) for _ in counts]
+        with reader.part("ranges"):
+            ranges = [(reader.float32(), reader.float32()) for _ in counts]
         for lo, hi in ranges:
             if hi < lo:
                 raise ValueError(f"damaged payload: the range of the levels is {lo:g} … {hi:g}")
-        if entropy:
-            levels = decode_levels(reader, n)
-            if n and (levels.min() < 0 or levels.max() >= 2**bits):
-                raise ValueError(f"damaged payload: levels {levels.min()} … {levels.max()} of {bits} bits")
-        else:
-            levels = unpack_bits(reader.take(packed_bytes(n, bits)), bits, n)
+        levels = read_levels(reader, n, bits, entropy)
         ends = zip(split(levels, counts), ranges, strict=True)
         parts = [dequantize(Quantized(part, lo, hi, bits, part.shape)) for part, (lo, hi) in ends]
         return parts[0] if len(parts) == 1 else flatten(parts)
@@ -131,14 +127,17 @@ class EntropyQuantize(_Ending):
 
     @classmethod
     def read(cls, reader: Reader, tag: int, n: int, inner: Inner) -> np.ndarray:
-        step = reader.float32() if tag < 0x42 else reader.bfloat16()
+        with reader.part("step"):
+            step = reader.float32() if tag < 0x42 else reader.bfloat16()
         if tag == 0x40:
             return np.full(n, step, np.float32)
         if not n:
             raise ValueError("damaged payload: levels of no weights")
-        levels = decode_levels(reader, n)
-        first, count = (reader.varint(), reader.varint()) if tag != 0x42 else (0, 0)
-        centroids = np.frombuffer(reader.take(count), np.int8)
+        with reader.part("levels"):
+            levels = decode_levels(reader, n)
+        with reader.part("centroids"):
+            first, count = (reader.varint(), reader.varint()) if tag != 0x42 else (0, 0)
+            centroids = np.frombuffer(reader.take(count), np.int8)
         least, span = int(levels.min()), int(np.ptp(levels)) + 1
         if span > MAX_SPAN or first + count > span:
             raise ValueError(f"damaged payload: centroids {first} … {first + count} of {span} levels")

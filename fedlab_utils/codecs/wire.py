@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ Integers = TypeVar("Integers", int, np.ndarray)
 FORMAT = 1  # version of the format; what would make an older payload unreadable needs the next
 MAGIC = 0xF0 | FORMAT  # first byte of every payload: our mark in its high half, the version in its low half
 CHECKSUM_BYTES = 4
+_NOT_NOTED = nullcontext()
 
 
 def packed_bytes(count: int, bits: int) -> int:
@@ -145,6 +147,10 @@ class Reader:
                 "use the same version of fedlab_utils on both sides"
             )
 
+    def part(self, what: str | type) -> AbstractContextManager[None]:
+        """What is read within it is `what` (a class: a layer of that stage), for who takes a message apart: see `anatomy`."""
+        return _NOT_NOTED
+
     def peek(self, count: int) -> memoryview:
         """The next `count` bytes, or as many as are left, without moving on."""
         return self._data[:count]
@@ -175,6 +181,11 @@ class Reader:
     def bfloat16(self) -> float:
         """The next two bytes as the upper half of a float32; NaN and infinity are damage."""
         return float(finite(np.frombuffer(b"\0\0" + self.take(2), "<f4"))[0])
+
+    def float32s(self, count: int) -> np.ndarray:
+        """The next `count` float32: float32 [count]; NaN and infinity are damage."""
+        with self.part("values"):
+            return finite(np.frombuffer(self.take(4 * count), "<f4").astype(np.float32))
 
     def require_layout(self, what: str) -> Layout:
         """The layout of the layer; ValueError where none was told, though `what` was."""

@@ -32,13 +32,14 @@ TEXT = {
            "keep": "{}%，8 位", "rounds": "10 轮后"},
 }
 ASKED_NOTHING = (2, 5, 10, 20)  # per cent kept, of which the lab's question does not ask: it asks of 1
-# The apps of chapters 1 to 3, and one of chapter 4, each in a cell of its own: its code, and which slider to move.
+# The apps of chapters 1 to 3, and one of chapters 4 and 6, each in a cell of its own: its code, and which slider to move.
 APPS = {
     "reading": ("fl.widgets.images_per_update()", 1),
     "cost": ("fl.widgets.cost_calculator()", 1),
     "partitions": ("fl.widgets.partitions_explorer()", 3),
     "lossless": ("fl.widgets.compression_explorer()", 2),
     "coding": ("fl.widgets.coding_explorer()", 1),
+    "composer": ("fl.widgets.composer()", 1),
     "pruning": ("fl.widgets.pruning_explorer(weights)", 1),
     "distillation": ("fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3])", 1),
 }

@@ -18,7 +18,7 @@ from fedlab_utils.language import say
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = 20  # an edition has at least so many
-APPS = r"fl\.widgets\.(cost_calculator|live_lab|tff_bits|\w+_explorer)\("
+APPS = r"fl\.widgets\.(cost_calculator|composer|playground|live_lab|tff_bits|\w+_explorer)\("
 # Apps that answer without a training, so that a test can look at what they show before and after.
 QUICK = ("cost_calculator", "coding_explorer", "compression_explorer", "quantization_explorer", "sparsification_explorer")
 

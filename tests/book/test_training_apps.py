@@ -18,16 +18,19 @@ from fedlab_utils.book.plotting import DRAWING
 from fedlab_utils.book.widgets import tff
 
 lab = Later("fedlab_utils.book.widgets.lab")
+lab_playground = Later("fedlab_utils.book.widgets.lab_playground")
 partitions = Later("fedlab_utils.book.widgets.partitions")
 
 ASKED, OTHER = 0.88, 0.5  # last accuracy of the training that the question asks about, and of every other
 STEPS = {
     "lab": lambda app: setattr(app.controls["k"], "value", 1.0),
+    "playground": lambda app: setattr(app.codec.text, "value", "Quantize(4)"),
     "tff": lambda app: setattr(app.controls["bits"], "value", 16),
     "partitions": lambda app: setattr(app.controls["kind"], "value", "iid"),
 }
 NEARLY = {  # nearly what was asked
     "lab": lambda app: setattr(app.controls["rounds"], "value", 5),
+    "playground": lambda app: setattr(app.controls["first_model"], "value", "8 bits"),
     "tff": lambda app: setattr(app.controls["bits"], "value", 4),
     "partitions": lambda app: setattr(app.controls["seed"], "value", 1),
 }
@@ -35,7 +38,10 @@ NEARLY = {  # nearly what was asked
 
 def play(name, position, accuracies):
     if name == "lab":
-        return lab.Run(position, *([list(accuracies)] for _ in range(3)))
+        return lab.Run(position, *([list(accuracies)] for _ in range(4)))
+    if name == "playground":  # which asks for the share of first models in all bytes
+        ones = [1.0] * len(accuracies)
+        return lab.Run(position, [list(accuracies)], [ones], [ones], [list(accuracies)])
     if name == "tff":
         return tff.TffRun(position, list(accuracies), 1000)
     return partitions.look(position, partitions.Run(tuple(accuracies), 0.2))
@@ -48,7 +54,8 @@ class Played:
         self.name, self.reached, self.gate = name, threading.Event(), threading.Event()
         self.drawn = []
         self.gate.set()
-        kind = {"lab": lab.LiveLab, "tff": tff.BitsApp, "partitions": partitions.PartitionsExplorer}[name]
+        kind = {"lab": lab.LiveLab, "playground": lab_playground.Playground, "tff": tff.BitsApp,
+                "partitions": partitions.PartitionsExplorer}[name]  # fmt: skip
         monkeypatch.setattr(kind, "train", self.train)
         monkeypatch.setattr(lab, "train_lab", lambda parameters: None)
         stack = SimpleNamespace(current=None, install=lambda _: contextlib.nullcontext())
@@ -61,7 +68,8 @@ class Played:
         self.app.picture.draw = lambda run: (self.drawn.append(self.position(run)), draw(run))
 
     def position(self, run):
-        return {"lab": lambda: run.parameters, "tff": lambda: run.bits, "partitions": lambda: run.position}[self.name]()
+        labs = dict.fromkeys(("lab", "playground"), lambda: run.parameters)
+        return {**labs, "tff": lambda: run.bits, "partitions": lambda: run.position}[self.name]()
 
     def train(self, position, on_round):
         app = getattr(self, "app", None)
@@ -220,7 +228,7 @@ def test_opening_the_lab_says_what_it_does_and_takes_a_guess_meanwhile(language,
         if on_round is None:
             assert built.wait(60)
         trained.append(parameters)
-        return lab.Run(parameters, [[ASKED] * parameters.rounds], [[1.0] * parameters.rounds], [[2.0] * parameters.rounds])
+        return lab.Run(parameters, *([[value] * parameters.rounds] for value in (ASKED, 1.0, 2.0, 0.5)))
 
     monkeypatch.setattr(lab, "train_lab", train)
     app = widgets.live_lab()

@@ -243,7 +243,8 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
     def stub(
         model, data, clients, *, rounds, local_epochs, clients_per_round, uplink, downlink, error_feedback, seed, on_round, **how
     ):
-        assert how == {"compile": True}
+        plain = {"first_model": "dense", "learning_rate": 0.1, "server_momentum": 0.0, "no_answer": 0.0}
+        assert how == {"compile": True, **plain}
         asked.append({"clients": clients, "rounds": rounds, "epochs": local_epochs, "uplink": uplink, "downlink": downlink})
         asked[-1] |= {"feedback": error_feedback, "cohort": clients_per_round}
         history, rng = fl.History(), np.random.default_rng(seed)
@@ -251,6 +252,7 @@ def test_every_stop_of_the_lab_reaches_the_training_and_is_drawn(live, monkeypat
             sent = [clients_per_round * len(codec.encode(fl.load_client_delta(), rng)) for codec in (uplink, downlink)]
             history.uplink_bytes.append(sent[0])
             history.downlink_bytes.append(sent[1])
+            history.first_model_bytes.append(sent[1] // 2)
             history.accuracy.append(0.5 + number / 100 + seed / 1000)
             if not on_round(history):
                 break

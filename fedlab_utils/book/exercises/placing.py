@@ -14,8 +14,8 @@ SOURCE = Path(__file__).parents[3] / "notebooks" / "source"
 TABLE = Path(__file__).with_name("places.py")
 LANGUAGE = re.compile(r'^\+\+\+ \{"lang": "(\w+)"\}')
 HEADING = re.compile(r"^(##+) (?:(\d+(?:\.\d+)+) )?(.*)")
-APPS = "live_lab|tff_bits|cost_calculator|[a-z]+_explorer"  # that ask before they show
-ASKS = re.compile(rf"^fl\.exercises\.(\w+\.\w+)\.(ask|check)\(|^fl\.(widgets\.(?:{APPS}))\(")
+APPS = "live_lab|playground|composer|tff_bits|cost_calculator|[a-z]+_explorer"  # that ask before they show
+ASKS = re.compile(rf"^fl\.exercises\.(\w+\.\w+)\.(ask|check)\(|^(?:\w+ = )?fl\.(widgets\.(?:{APPS}))\(")
 HEAD = '''"""Where each exercise, question and app stands: written by `placing` from the sources of the chapters, not by hand."""
 
 # name: (module of the chapter, section or "", title in English, in Chinese); questions are told by their words, not by a title

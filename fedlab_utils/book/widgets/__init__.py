@@ -4,6 +4,8 @@ from importlib import import_module
 
 # Imported at first use, so that the explorers do not wait for TensorFlow, which only the lab needs.
 _WHERE = {
+    "composer": "composing",
+    "composer_still": "composing",
     "cost_calculator": "cost",
     "cost_still": "cost",
     "estimate_cost": "cost",
@@ -16,6 +18,9 @@ _WHERE = {
     "distillation_still": "distillation",
     "pruning_explorer": "pruning",
     "pruning_still": "pruning",
+    "playground": "lab_playground",
+    "playground_still": "lab_playground",
+    "ends_of": "lab_picture",
     "code_levels": "coding",
     "coding_explorer": "coding",
     "coding_still": "coding",

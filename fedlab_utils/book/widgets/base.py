@@ -15,6 +15,7 @@ from ..plotting import WIDEST, image_tag, webp
 
 CONTROL = w.Layout(width="auto", min_width="0")  # as wide as its column
 LABEL = {"description_width": "112px"}
+MANY = 8  # controls of a group
 NARROWEST = 270  # pixels of a column of controls: label, slider, number
 
 
@@ -35,19 +36,23 @@ ORDER = ("data", "model", "codec", "training", "line")
 
 def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]]) -> w.GridBox:
     """The controls of an app in headed groups on a grid: as many columns as find room, all equally wide, together as wide as
-    the picture. groups: names of controls by group (see `group_name`). ValueError where a control is in no group, or in two.
+    the picture; a group to a row where one has many.
+    groups: names of controls by group (see `group_name`). ValueError where a control is in no group, or in two.
     """
     listed = [name for names in groups.values() for name in names]
     if sorted(listed) != sorted(controls):
         raise ValueError(f"each control must be in one group: controls {sorted(controls)}, groups {sorted(listed)}")
     boxes = []
+    many = max(map(len, groups.values())) > MANY  # then a group to a row, so that the panel does not become a tower
     for group in sorted(groups, key=ORDER.index):
         text = html.escape(group_name(group))
         rule = "border-bottom:1px solid var(--jp-border-color2, currentColor)"
         heading = w.HTML(f'<div role="heading" aria-level="4" style="font-weight:600;line-height:1.7;{rule}">{text}</div>')
-        inside = w.GridBox([controls[name] for name in groups[group]], layout=_columns(len(groups[group]), "0"))
-        boxes.append(w.VBox([heading, inside]))
-    return w.GridBox(boxes, layout=_columns(len(boxes), "6px"))
+        ours = [controls[name] for name in groups[group]]
+        wide = [control for control in ours if isinstance(control, w.Text)]  # what is typed has a row of its own
+        inside = w.GridBox([c for c in ours if c not in wide], layout=_columns(3 if many else len(ours), "0"))
+        boxes.append(w.VBox([heading, inside, *wide]))
+    return w.GridBox(boxes, layout=_columns(1 if many else len(boxes), "6px"))
 
 
 def _columns(count: int, rows_apart: str) -> w.Layout:
@@ -91,7 +96,8 @@ class Explorer(w.VBox):
         self.mathematics = w.HTMLMath(layout=w.Layout(overflow="auto"))  # where a column is narrower than a formula
         fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         self.question = question
-        shown = [*([question] if question else []), panel(controls, groups), self.message, self.image, fold]
+        asked = [question] if question else []
+        shown = [*asked, panel(controls, groups), self.message, self.image, *self.below(), fold]
         super().__init__(shown, layout=frame_layout())
         for control in controls.values():
             control.observe(self.refresh, "value")
@@ -99,6 +105,10 @@ class Explorer(w.VBox):
             set_disabled(controls, True)
             question.on_answer(self._unlock)
         self.refresh()
+
+    def below(self) -> list[w.Widget]:
+        """What stands between the picture and the formula; most apps have nothing there."""
+        return []
 
     def parameters(self) -> dict:
         return {name: control.value for name, control in self.controls.items()}
@@ -127,6 +137,10 @@ def set_disabled(controls: dict[str, w.Widget], disabled: bool) -> None:
 
 
 def error_box(error: Exception) -> str:
-    text = html.escape(f"{type(error).__name__}: {error}")
+    return refusal_box(f"{type(error).__name__}: {error}")
+
+
+def refusal_box(text: str) -> str:
+    """What cannot be done, and why."""
     style = f"color:{ALERT};background:{PAPER};border-left:4px solid {ALERT};padding:4px 8px"
-    return f'<div role="alert" style="{style}">{text}</div>'
+    return f'<div role="alert" style="{style}">{html.escape(text)}</div>'

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as w
 
@@ -26,6 +27,7 @@ from .lab_training import (
     LabParameters,
     Run,
     describe,
+    no_run,
     train_lab,
 )
 from .training import TrainingApp, waiting
@@ -33,9 +35,34 @@ from .units import in_formula
 
 
 class LiveLab(TrainingApp):
-    """The app. `controls` by name; see `TrainingApp`."""
+    """The app. `controls` by name; see `TrainingApp`. `runs`: what has been trained."""
 
     def __init__(self, predict: bool = True):
+        controls = self._controls()
+        controls["n_clients"].observe(self._limit_cohort, "value")  # before the frame's own observer, which trains
+        self._before: list[Run] = []
+        self.frame(controls, self._picture(), self._question() if predict else None)
+        self.clear_button = w.Button(
+            description=say("Forget runs", "清除旧的运行"), icon="eraser", layout=w.Layout(width="150px")
+        )
+        self.clear_button.on_click(self._forget)
+        self.lay_out(self._groups(), self.clear_button)
+        self.show(no_run(LabParameters()))
+        # So that the reader's first training need not; the app is there meanwhile, and takes a position to train next.
+        self.prepare(say("Building the training graph …", "正在构建训练图……"), lambda: train_lab(LabParameters(rounds=1)))
+
+    def _picture(self) -> LabPicture:
+        return LabPicture()
+
+    def _groups(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "data": ("partition", "n_clients", "cohort"),
+            "codec": ("k", "bits", "rounding", "ranges", "error_feedback", "downlink"),
+            "training": ("local_epochs", "rounds", "seeds"),
+        }
+
+    def _controls(self) -> dict[str, w.Widget]:
+        """In the order of controls: data, codec, training."""
         names = {
             "iid": say("IID", "独立同分布"),
             "shards": say("two shards a client", "每个客户端两个分片"),
@@ -47,14 +74,7 @@ class LiveLab(TrainingApp):
             "uplink": say("as the uplink", "与上行相同"),
         }
         start = LabParameters()
-
-        def slider(options, value, text):
-            return w.SelectionSlider(
-                options=options, value=value, description=text, continuous_update=False, layout=CONTROL, style=LABEL
-            )
-
-        # Order of controls: data, codec, training.
-        controls = {
+        return {
             "partition": w.Dropdown(options=[(names[p], p) for p in PARTITIONS], value=start.partition,
                                     description=say("data", "数据分布"), layout=CONTROL, style=LABEL),
             "n_clients": slider([(str(n), n) for n in CLIENTS], start.n_clients, say("clients", "客户端数")),
@@ -74,21 +94,6 @@ class LiveLab(TrainingApp):
             "seeds": w.Dropdown(options=[("1", 1), ("3", 3)], value=start.seeds, description=say("seeds", "种子数"),
                                 layout=CONTROL, style=LABEL),
         }  # fmt: skip
-        controls["n_clients"].observe(self._limit_cohort, "value")  # before the frame's own observer, which trains
-        self.frame(controls, LabPicture(), self._question() if predict else None)
-        self.clear_button = w.Button(
-            description=say("Forget runs", "清除旧的运行"), icon="eraser", layout=w.Layout(width="150px")
-        )
-        self.clear_button.on_click(self._forget)
-        groups = {
-            "data": ("partition", "n_clients", "cohort"),
-            "codec": ("k", "bits", "rounding", "ranges", "error_feedback", "downlink"),
-            "training": ("local_epochs", "rounds", "seeds"),
-        }
-        self.lay_out(groups, self.clear_button)
-        self.show(Run(start, [], [], []))
-        # So that the reader's first training need not; the app is there meanwhile, and takes a position to train next.
-        self.prepare(say("Building the training graph …", "正在构建训练图……"), lambda: train_lab(start._replace(rounds=1)))
 
     def _question(self) -> Prediction:
         text = say(
@@ -130,11 +135,30 @@ class LiveLab(TrainingApp):
     def formula(self, run: Run) -> str:
         return formula(run)
 
+    @property
+    def runs(self) -> list[Run]:
+        """All trainings since the app was opened or told to forget, in order, those that were stopped too, not one under way."""
+        return [run for run in (*self._before, self._last) if run is not None and run.accuracy and run.accuracy[0]]
+
+    def start(self, change: Any = None) -> None:
+        with DRAWING:
+            if self._last is not None:
+                self._before.append(self._last)
+            super().start(change)
+
     def _forget(self, _button) -> None:
         with DRAWING:
+            self._before = []
             self.picture.forget()
             if self._last is not None:
                 self.show(self._last)
+
+
+def slider(options: Sequence[tuple[str, Any]], value: Any, text: str) -> w.SelectionSlider:
+    """A slider that trains where it is let go."""
+    return w.SelectionSlider(
+        options=options, value=value, description=text, continuous_update=False, layout=CONTROL, style=LABEL
+    )
 
 
 def formula(run: Run) -> str:

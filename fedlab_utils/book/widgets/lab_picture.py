@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from ...language import percent, percent_sign, say
 from ..colours import EARLIER, EXACT, INK, MUTED, PAPER, TOTAL, UPLINK, VIOLET
@@ -23,13 +25,14 @@ class LabPicture:
     few bytes: what the reader has found so far. Curves of earlier runs are grey.
     """
 
+    ratios = (1.0, 1.3, 0.72)  # of the panels' widths
+    room = 0.12  # of the range of accuracies, above all curves, for the names
+
     def __init__(self):
         self.guess: float | None = None
         self.earlier: list[Run] = []
         self._dropped = 0  # runs that are no longer kept: numbers stay
-        self.figure, (self.rounds, self.bytes, self.list) = new_figure(
-            3, width=10.2, height=4.2, width_ratios=(1, 1.3, 0.72)
-        )  # fmt: skip
+        self.figure, (self.rounds, self.bytes, self.list) = new_figure(3, width=10.2, height=4.2, width_ratios=self.ratios)
         with styled():
             self._grey = [
                 (self.rounds.plot([], [], color=EARLIER, lw=1)[0],
@@ -68,7 +71,7 @@ class LabPicture:
             self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
             self.bytes.set_title(say("Communication cost", "通信成本"))
             self._grey[0][1].set_label(say("earlier runs", "先前的运行"))
-            self._named = [(self._grey[0][0], self._accuracy), (*self._ends, *self._frontiers, self._grey[0][1])]
+            self._named = [(self._grey[0][0], self._accuracy), self._against_bytes()]
             self._legends = [
                 self.rounds.legend(handles=self._named[0], loc="lower right"),
                 self.bytes.legend(
@@ -77,12 +80,18 @@ class LabPicture:
             ]
             self.list.set_axis_off()
             self.list.set(xlim=(0, 1), ylim=(0, 1))
-            head = say("Your runs: kept · bits ·\nrounds × local epochs", "你的运行：保留 · 位数 ·\n轮数 × 本地周期数")
-            self.list.text(0, 1, head, fontsize=8, va="top", color=MUTED, linespacing=1.3)
+            self.list.text(0, 1, self._head(), fontsize=8, va="top", color=MUTED, linespacing=1.3)
             words = {"fontsize": 8, "va": "top", "color": INK, "linespacing": 1.25}  # which moves the first line as well
             self._lines = [
                 (self.list.text(0, 0, "", **words), self.list.text(1, 0, "", ha="right", **words)) for _ in range(RUNS_KEPT + 1)
             ]
+
+    def _against_bytes(self) -> tuple[Line2D, ...]:
+        """What is named in the panel of the bytes, in this order."""
+        return (*self._ends, *self._frontiers, self._grey[0][1])
+
+    def _head(self) -> str:
+        return say("Your runs: kept · bits ·\nrounds × local epochs", "你的运行：保留 · 位数 ·\n轮数 × 本地周期数")
 
     def keep(self, run: Run) -> None:
         """Leave a run on the picture: its curve in grey, its end under its number."""
@@ -115,24 +124,34 @@ class LabPicture:
         self.rounds.set_xlim(0, max(run.parameters.rounds, *(len(r.accuracy[0]) for r in self.earlier), 1) + 0.5)
         largest = max(float(means(r)[2].max()) for r in (run, *self.earlier))
         self.bytes.set_xlim(0.001, max(100, 1.4 * largest))
-        seeds = say(f", {len(every)} seeds", f"，{len(every)} 个种子") if len(every) > 1 else ""
-        title = f"{describe(run.parameters)}{say(': ', '：')}{percent(accuracy[-1], 1)}{seeds}"
-        self.rounds.title.set(text=title, fontsize=min(11, 11 * 40 / columns_of(title)))  # the longest still fits
-        self.bytes.title.set_text(
-            say(
-                f"up {uplink[-1]:.3g} MB, total {total[-1]:.3g} MB",
-                f"上行 {uplink[-1]:.3g} MB，总计 {total[-1]:.3g} MB",
-            )
-        )
+        title, sent = self.titles(run)
+        widest = max(map(columns_of, title.split("\n")))
+        self.rounds.title.set(text=title, fontsize=min(11, 11 * 40 / widest))  # the longest still fits
+        self.bytes.title.set_text(sent)
         lowest = min(float(means(r)[0].min()) for r in (run, *self.earlier))
         bottom = next(b for b in (0.8, 0.6, 0.4, 0.2, 0.0) if b <= lowest)
         for ax in (self.rounds, self.bytes):
-            ax.set_ylim(bottom, 1 + 0.12 * (1 - bottom))  # room for the names above all curves
+            ax.set_ylim(bottom, 1 + self.room * (1 - bottom))
         self._draw_ends(run)
+        self._mark_guess(run)
         self._name()
+
+    def titles(self, run: Run) -> tuple[str, str]:
+        """What stands above the accuracy, and above the bytes."""
+        accuracy, uplink, total = (series[-1] for series in means(run))
+        count = len(complete(run.accuracy))
+        seeds = say(f", {count} seeds", f"，{count} 个种子") if count > 1 else ""
+        what = f"{describe(run.parameters)}{say(': ', '：')}{percent(accuracy, 1)}{seeds}"
+        return what, say(f"up {uplink:.3g} MB, total {total:.3g} MB", f"上行 {uplink:.3g} MB，总计 {total:.3g} MB")
+
+    def _mark_guess(self, run: Run) -> None:
         if self.guess:
             self._guess.set(ydata=[self.guess / 100] * 2, visible=True)
             self._guess_text.set(y=self.guess / 100, visible=True)
+
+    def _of_this_run(self) -> list[Line2D]:
+        """The lines against bytes of the present run."""
+        return [self._uplink, self._total]
 
     def _name(self) -> None:
         for legend, artists in zip(self._legends, self._named, strict=True):
@@ -154,13 +173,13 @@ class LabPicture:
                 label.set_text(name)
                 label.xy = place
             shown += labels[: len(places)]
-        drawn = (*(line for lines in self._grey for line in lines[1:]), self._uplink, self._total, *self._frontiers)
+        drawn = (*(line for lines in self._grey for line in lines[1:]), *self._of_this_run(), *self._frontiers)
         spread(self.bytes, shown, marker=7, lines=[line.get_xydata() for line in drawn])
         self._list(names, runs)
 
     def _list(self, names: Sequence[str], runs: Sequence[Run]) -> None:
         """The runs by number: name, a second line for what differs from the start, accuracy."""
-        words = [short(run) for run in runs]
+        words = [self.in_list(run) for run in runs]
         steps = [0.09 if more else 0.05 for _, more in words]  # of the axes' height, at 8 points
         scale = min(1.0, 0.88 / sum(steps))
         size, y = 8 * scale, 0.88
@@ -171,6 +190,13 @@ class LabPicture:
             left.set(text=f"{name}  {main}" + (f"\n    {more}" if more else ""), y=y, fontsize=size)
             right.set(text=percent(means(run)[0][-1], 1), y=y, fontsize=size)
             y -= scale * (0.09 if more else 0.05)
+
+    def short(self, run: Run) -> tuple[str, str]:
+        return short(run)
+
+    def in_list(self, run: Run) -> tuple[str, str]:
+        """`short`, as much of it as there is room for."""
+        return self.short(run)
 
     def alt(self, run: Run) -> str:
         if not run.accuracy:
@@ -191,7 +217,7 @@ class LabPicture:
         first = self._dropped + 1
         ends = ends_of(runs)
         listed = say("; ", "；").join(
-            f"{number} {' · '.join(filter(None, short(one)))}{say(', ', '，')}{percent(end[2], 1)}{say(', ', '，')}"
+            f"{number} {' · '.join(filter(None, self.short(one)))}{say(', ', '，')}{percent(end[2], 1)}{say(', ', '，')}"
             + say(f"up {end[0]:.3g} MB, total {end[1]:.3g} MB", f"上行 {end[0]:.3g} MB，总计 {end[1]:.3g} MB")
             for number, (one, end) in enumerate(zip(runs, ends, strict=True), first)
         )
@@ -217,12 +243,22 @@ def complete(series: list[list[float]]) -> list[list[float]]:
 
 def means(run: Run) -> list[np.ndarray]:
     """Accuracy, uplink MB and total MB by round, averaged over the complete seeds."""
-    return [np.mean(complete(series), axis=0) for series in run[1:]]
+    return [np.mean(complete(series), axis=0) for series in (run.accuracy, run.uplink_mb, run.total_mb)]
 
 
-def ends_of(runs: Sequence[Run]) -> list[tuple[float, float, float]]:
-    """Where each run ends: megabytes up, megabytes in all, accuracy."""
-    return [(float(up[-1]), float(total[-1]), float(accuracy[-1])) for accuracy, up, total in map(means, runs)]
+class End(NamedTuple):
+    """Where a run ends, averaged over its seeds. first_mb: the part of total_mb that first models cost."""
+
+    uplink_mb: float
+    total_mb: float
+    accuracy: float
+    first_mb: float
+
+
+def ends_of(runs: Sequence[Run]) -> list[End]:
+    """Where each of these runs ends, by its rounds so far: points of a frontier."""
+    ends = ([np.mean(complete(s), axis=0)[-1] for s in (r.uplink_mb, r.total_mb, r.accuracy, r.first_mb)] for r in runs)
+    return [End(*map(float, end)) for end in ends]
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[int]:

@@ -13,7 +13,8 @@ from ...codecs import Codec, Identity, Quantize, TopK
 from ...data import load_mnist, partition_dirichlet, partition_iid, partition_shards
 from ...federation.history import History
 from ...federation.simulate import simulate
-from ...language import message_name, say
+from ...language import message_name, percent, say
+from ...measuring.names import codec_named
 from ...training.models import document_mlp
 from ..plotting import rounding_name
 
@@ -26,6 +27,10 @@ ROUNDS = (2, 4, 5, 10, 20, 30)
 LOCAL_EPOCHS = (1, 2, 5, 10)
 PARTITIONS = ("iid", "shards", "dirichlet")
 DOWNLINKS = ("float32", "8 bits", "uplink")
+FIRST_MODELS = ("dense", "8 bits", "seed")
+RATES = (0.01, 0.02, 0.05, 0.1, 0.2)
+MOMENTA = (0.0, 0.5, 0.7, 0.9)
+NO_ANSWERS = (0.0, 0.1, 0.3, 0.5)
 
 
 class LabParameters(NamedTuple):
@@ -33,6 +38,8 @@ class LabParameters(NamedTuple):
 
     k: fraction kept, 1.0 means all. downlink "uplink": as the uplink.
     error_feedback: kept for every lossy direction, also where it does harm: section 5.2 asks to see that.
+    codec: the uplink's as a text, see `codec_named`; then k, bits, rounding and ranges say nothing. first_model "8 bits": coded
+    by Quantize(8). learning_rate, server_momentum, no_answer: as `simulate` has them.
     """
 
     partition: str = "iid"
@@ -47,21 +54,37 @@ class LabParameters(NamedTuple):
     local_epochs: int = 1
     rounds: int = 10
     seeds: int = 1
+    codec: str = ""
+    first_model: str = "dense"
+    learning_rate: float = 0.1
+    server_momentum: float = 0.0
+    no_answer: float = 0.0
 
 
 ASKED = LabParameters(k=0.01)  # what the lab's question is about
 
 
 class Run(NamedTuple):
-    """What one training has given so far. accuracy, uplink_mb, total_mb: float [seeds so far][rounds so far], MB added up."""
+    """What one training has given so far: float [seeds so far][rounds so far], megabytes added up.
+
+    first_mb: the part of total_mb that brought clients their first model; nan where that was not noted.
+    """
 
     parameters: LabParameters
     accuracy: list[list[float]]
     uplink_mb: list[list[float]]
     total_mb: list[list[float]]
+    first_mb: list[list[float]]
+
+
+def no_run(parameters: LabParameters) -> Run:
+    """A run before its first round."""
+    return Run(parameters, [], [], [], [])
 
 
 def codec_of(parameters: LabParameters) -> Codec:
+    if parameters.codec:
+        return codec_named(parameters.codec)
     stages: list[Codec] = []
     if parameters.k < 1:
         stages.append(TopK(parameters.k))
@@ -92,7 +115,8 @@ def clients_of(partition: str, n_clients: int) -> list[np.ndarray]:
 def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] = lambda run: None) -> Run:
     """Train, compiled by XLA: a reader trains many times. on_round(run) is called after every round with a copy of the run so
     far; returning False stops, and what is there is returned."""
-    run = Run(parameters, [], [], [])
+    first_model = Quantize(8) if parameters.first_model == "8 bits" else parameters.first_model
+    run = no_run(parameters)
     stopped = False
     for seed in range(parameters.seeds):
         for series in run[1:]:
@@ -103,6 +127,7 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
             run.accuracy[-1].append(history.accuracy[-1])
             run.uplink_mb[-1].append(sum(history.uplink_bytes) / 1e6)
             run.total_mb[-1].append(int(history.total_bytes()[-1]) / 1e6)
+            run.first_mb[-1].append(sum(history.first_model_bytes) / 1e6)
             stopped = on_round(Run(parameters, *([list(of_seed) for of_seed in series] for series in run[1:]))) is False
             return not stopped
 
@@ -112,7 +137,8 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
                 document_mlp(seed=seed), load_mnist(), clients_of(parameters.partition, parameters.n_clients),
                 rounds=parameters.rounds, local_epochs=parameters.local_epochs, clients_per_round=parameters.cohort,
                 uplink=codec_of(parameters), downlink=downlink_of(parameters), error_feedback=parameters.error_feedback,
-                compile=True, seed=seed, on_round=note,
+                first_model=first_model, learning_rate=parameters.learning_rate, no_answer=parameters.no_answer,
+                server_momentum=parameters.server_momentum, compile=True, seed=seed, on_round=note,
             )  # fmt: skip
         if stopped:
             break
@@ -121,10 +147,12 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
 
 def lab_run(parameters: LabParameters, histories: list[History]) -> Run:
     """The run that `train_lab` would have returned for trainings of these parameters, one a seed, that are known already."""
+    nothing = np.nan * np.zeros(len(histories[0].accuracy))
     series = [
-        (history.accuracy, (np.cumsum(history.uplink_bytes) / 1e6).tolist(), (history.total_bytes() / 1e6).tolist())
+        (history.accuracy, *((bytes_sent / 1e6).tolist() for bytes_sent in (
+            np.cumsum(history.uplink_bytes), history.total_bytes(), np.cumsum(history.first_model_bytes or nothing))))
         for history in histories
-    ]
+    ]  # fmt: skip
     return Run(parameters._replace(seeds=len(histories)), *map(list, zip(*series, strict=True)))
 
 
@@ -134,13 +162,27 @@ def describe(parameters: LabParameters) -> str:
     rounding, epochs = parameters.rounding, parameters.local_epochs
     downlinks = {"float32": "", "8 bits": say("downlink 8 bits", "下行 8 位"), "uplink": say("both ways", "下行相同")}
     texts = [
-        message_name(parameters.k, parameters.bits),
+        parameters.codec or message_name(parameters.k, parameters.bits),
         downlinks[parameters.downlink],
         {"iid": "", "shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"}[parameters.partition],
-        "" if exact or rounding == "nearest" else rounding_name(rounding),
-        "" if exact or parameters.ranges == "model" else say("range an array", "逐数组范围"),
+        "" if exact or parameters.codec or rounding == "nearest" else rounding_name(rounding),
+        "" if exact or parameters.codec or parameters.ranges == "model" else say("range an array", "逐数组范围"),
         "" if parameters.cohort == 10 else say(f"{parameters.cohort} a round", f"每轮 {parameters.cohort} 个"),
         "" if epochs == 1 else say(f"{epochs} local epochs", f"本地 {epochs} 个周期"),
-        "" if parameters.error_feedback or (exact and parameters.k == 1) else say("no feedback", "无误差反馈"),
+        "" if parameters.error_feedback or codec_of(parameters).lossless else say("no feedback", "无误差反馈"),
+        *further(parameters),
     ]
     return say("; ", "；").join(filter(None, texts))
+
+
+def further(parameters: LabParameters) -> list[str]:
+    """What differs from the start of those that only the lab with every knob has."""
+    p, start = parameters, LabParameters()
+    return [
+        {"dense": "", "8 bits": say("first model 8 bits", "初始模型 8 位"), "seed": say("first model: seed", "初始模型：种子")}[
+            p.first_model
+        ],
+        "" if p.learning_rate == start.learning_rate else say(f"rate {p.learning_rate:g}", f"学习率 {p.learning_rate:g}"),
+        "" if not p.server_momentum else say(f"momentum {p.server_momentum:g}", f"动量 {p.server_momentum:g}"),
+        "" if not p.no_answer else say(f"{percent(p.no_answer)} silent", f"{percent(p.no_answer)} 掉线"),
+    ]

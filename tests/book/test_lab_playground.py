@@ -1,0 +1,198 @@
+"""The lab with every knob: each reaches the training, first models stand apart, runs add up, bad codecs are told."""
+
+import html
+
+import numpy as np
+import pytest
+from apps import alt, picture, told
+from later import Later
+
+import fedlab_utils as fl
+from fedlab_utils.book import widgets
+
+lab = Later("fedlab_utils.book.widgets.lab")
+lab_picture = Later("fedlab_utils.book.widgets.lab_picture")
+lab_playground = Later("fedlab_utils.book.widgets.lab_playground")
+lab_training = Later("fedlab_utils.book.widgets.lab_training")
+
+pytestmark = pytest.mark.training
+TEXT = 'TopK(0.05, "context") | EntropyQuantize(2, "context")'
+
+
+@pytest.fixture
+def stubbed(monkeypatch):
+    """What `simulate` is asked, in place of trainings: every round sends two messages of the codec up, one down."""
+    asked = []
+
+    def stub(model, data, clients, **how):
+        asked.append({**how, "clients": len(clients)})
+        history, rng = fl.History(), np.random.default_rng(how["seed"])
+        for number in range(how["rounds"]):
+            size = len(how["uplink"].encode(fl.load_client_delta(), rng))
+            history.uplink_bytes.append(2 * size)
+            history.downlink_bytes.append(3 * size)
+            history.first_model_bytes.append(2 * size)
+            history.accuracy.append(0.5 + number / 100)
+            if not how["on_round"](history):
+                break
+
+    monkeypatch.setattr(lab_training, "simulate", stub)
+    return asked
+
+
+@pytest.fixture
+def app(stubbed):
+    made = widgets.playground(predict=False)
+    made.wait(60)
+    stubbed.clear()
+    return made
+
+
+@pytest.mark.slow
+def test_every_stop_of_every_knob_reaches_the_training(app, stubbed):
+    knobs = {
+        "partition": ("shards", "dirichlet", "iid"), "n_clients": (10, 20, 50, 100), "cohort": (5, 20, 50, 10),
+        "no_answer": (0.1, 0.3, 0.5, 0.0), "error_feedback": (False, True), "downlink": ("float32", "8 bits", "uplink"),
+        "first_model": ("8 bits", "seed", "dense"), "local_epochs": (2, 5, 10, 1), "rounds": (2, 4, 5, 20, 30, 10),
+        "learning_rate": (0.01, 0.02, 0.05, 0.2, 0.1), "server_momentum": (0.5, 0.7, 0.9, 0.0), "seeds": (3, 1),
+    }  # fmt: skip
+    assert {*knobs, *app.codec.controls} == {*app.controls}, "the test does not know every control"
+    names = {"cohort": "clients_per_round", "n_clients": "clients"}
+    for knob, stops in knobs.items():
+        options = [value for _, value in app.controls[knob].options] if hasattr(app.controls[knob], "options") else stops
+        assert sorted(map(str, options)) == sorted(map(str, stops)), knob
+        for stop in stops:
+            stubbed.clear()
+            app.controls[knob].value = stop
+            run = app.wait(60)
+            assert app.message.value == "" and getattr(run.parameters, knob) == stop
+            assert len(stubbed) == len(run.accuracy) == run.parameters.seeds
+            got = stubbed[-1]
+            if knob == "downlink":
+                assert got["downlink"] == {"float32": fl.Identity(), "8 bits": fl.Quantize(8), "uplink": got["uplink"]}[stop]
+            elif knob == "first_model":
+                assert got["first_model"] == (fl.Quantize(8) if stop == "8 bits" else stop)
+            elif knob not in ("partition", "seeds"):
+                assert got[names.get(knob, knob)] == stop
+            assert got["uplink"] == fl.TopK(0.01) | fl.Quantize(8) and got["compile"] is True
+
+
+def test_the_codec_is_what_stands_in_the_text_whoever_wrote_it(app, stubbed):
+    app.codec.parts["values"].value = "EntropyQuantize"
+    app.wait(60)
+    assert [asked["uplink"] for asked in stubbed] == [fl.TopK(0.01) | fl.EntropyQuantize(8)], "one move, one training"
+    app.codec.text.value = TEXT
+    run = app.wait(60)
+    assert stubbed[-1]["uplink"] == fl.TopK(0.05, "context") | fl.EntropyQuantize(2, "context") == stubbed[-1]["downlink"]
+    assert len(stubbed) == 2 and run.parameters.codec == TEXT and TEXT in html.unescape(alt(app))
+
+
+def test_what_is_no_codec_starts_nothing_and_loses_nothing(app, stubbed, language):
+    app.start()
+    app.wait(60)
+    runs, image = app.runs, app.image.value
+    for text in ("TopK(2.0)", "os.remove", 'Rotate() | Quantize(8, ranges="array")'):
+        stubbed.clear()
+        app.codec.text.value = text
+        app.wait(60)
+        assert stubbed == [] and text in html.unescape(app.message.value) and 'role="alert"' in app.message.value
+        app.run_button.click()
+        app.wait(60)
+        assert stubbed == [] and app.runs == runs and app.image.value == image
+    app.codec.text.value = "Quantize(4)"
+    app.wait(60)
+    assert app.message.value == "" and len(app.runs) == len(runs) + 1
+
+
+def test_runs_add_up_in_order_and_can_be_forgotten(app):
+    for text in ("Quantize(8)", "Quantize(2)", "TopK(0.1)"):
+        app.codec.text.value = text
+        app.wait(60)
+    assert [run.parameters.codec for run in app.runs] == ["Quantize(8)", "Quantize(2)", "TopK(0.1)"]
+    size = len(fl.Quantize(2).encode(fl.load_client_delta()))
+    end = widgets.ends_of(app.runs)[1]
+    assert end == pytest.approx((20 * size / 1e6, 50 * size / 1e6, 0.59, 20 * size / 1e6))
+    assert (end.uplink_mb, end.total_mb, end.accuracy, end.first_mb) == end
+    for number in range(14):  # more than the picture keeps
+        app.codec.text.value = f"TopK({0.2 + number / 100:.2f})"
+        app.wait(60)
+    assert len(app.runs) == 17 and len(app.picture.earlier) == lab_picture.RUNS_KEPT
+    app.clear_button.click()
+    assert [run.parameters.codec for run in app.runs] == ["TopK(0.33)"] and app.picture.earlier == []
+
+
+def test_first_models_stand_apart(app, language):
+    app.codec.text.value = "Quantize(8)"
+    app.wait(60)
+    size = 101_787 / 1e6
+    curve = app.picture._less.get_ydata(), app.picture._less.get_xdata()
+    assert curve[1] == pytest.approx([3 * size * number for number in range(1, 11)]), "5 messages a round, 2 of them first models"
+    assert app.picture._less_end.get_xdata() == pytest.approx([30 * size])
+    title = app.picture.bytes.get_title()
+    assert f"{50 * size:.3g} MB" in title and f"{20 * size:.3g} MB" in title
+    assert {"en": "First models are 2.04 MB of the total", "zh": "总计中有 2.04 MB 是初始模型"}[language] in alt(app)
+    assert f"{50 * size:.3g}" in app.mathematics.value and f"{20 * size:.3g}" in app.mathematics.value
+    assert picture(app).width > 900
+
+
+def test_long_names_are_broken_or_cut_and_told_in_full_in_words(app):
+    app.controls["first_model"].value = "seed"
+    app.controls["server_momentum"].value = 0.7
+    app.controls["no_answer"].value = 0.3
+    app.codec.text.value = TEXT
+    app.wait(60)
+    lines = app.picture.rounds.get_title().split("\n")
+    assert len(lines) == 2 and TEXT in lines[0] and "first model: seed" in lines[1]
+    app.controls["learning_rate"].value = 0.05
+    app.wait(60)
+    listed = [left.get_text() for left, _ in app.picture._lines if left.get_text()]
+    assert all(len(line) <= 36 for text in listed for line in text.split("\n")) and "…" in listed[-1]
+    assert f"{TEXT} · 10×1" in html.unescape(alt(app)) and "rate 0.05 · momentum 0.7 · 30 % silent" in alt(app)
+    two, cut = lab_playground.in_two_lines, lab_playground.cut
+    assert two("short", 40) == "short" and two("a" * 50, 40) == "a" * 50
+    assert two("aaaa; bbbb; cccc", 10) == "aaaa; bbbb;\ncccc" or two("aaaa; bbbb; cccc", 10) == "aaaa;\nbbbb; cccc"
+    assert cut("abcdef", 6) == "abcdef" and cut("abcdefg", 6) == "abcde…" and cut("甲乙丙丁", 6) == "甲乙…"
+
+
+@pytest.mark.slow
+def test_what_a_first_model_costs_is_what_was_sent():
+    """Ten clients, all in every round: each has its first model in the first round, and no other."""
+    n, dense = 101_770, len(fl.Identity().encode(np.zeros(101_770)))
+    assert dense == 4 * n + 9
+    p = lab_training.LabParameters(codec="TopK(0.01) | Quantize(8)", downlink="uplink", n_clients=10, rounds=3)
+    float32, coded, seed = (lab.train_lab(p._replace(first_model=first)) for first in ("dense", "8 bits", "seed"))
+    weights = fl.models.document_mlp(seed=0).get_weights()
+    assert float32.first_mb[0] == pytest.approx([10 * dense / 1e6] * 3)
+    assert coded.first_mb[0] == pytest.approx([10 * len(fl.Quantize(8).encode(weights)) / 1e6] * 3)
+    assert 0 < seed.first_mb[0][0] < 10 * 2000 / 1e6 and len(set(seed.first_mb[0])) == 1
+    updates = np.array(float32.total_mb[0]) - float32.first_mb[0] - float32.uplink_mb[0]  # down, and none in the first round
+    assert updates[0] == pytest.approx(0) and 0 < updates[1] < updates[2] < 0.1
+    assert float32.accuracy == seed.accuracy, "who starts from the seed starts from the same weights"
+
+
+@pytest.mark.slow
+def test_the_question_is_answered_by_its_own_training(language):
+    app = widgets.playground(predict=True)
+    assert all(control.disabled for control in app.controls.values()) and app.run_button.disabled
+    app.question.guess.value = "50"
+    app.question.button.click()
+    run = app.wait(120)
+    assert run.parameters == app.question.asked and not app.codec.text.disabled and app.codec.parts["threshold"].disabled
+    assert told(app) == pytest.approx(100 * run.first_mb[0][-1] / run.total_mb[0][-1], abs=0.01) and told(app) > 90
+    (guess,) = app.picture._guess_end.get_xdata()
+    assert guess == pytest.approx(run.total_mb[0][-1] / 2), "half of the total would be left without first models"
+
+
+def test_the_still_is_the_apps_picture(language):
+    p = lab_training.LabParameters(codec="Quantize(8)")
+    run = lab.Run(p, [[0.8, 0.9]], [[1.0, 2.0]], [[5.0, 7.0]], [[3.0, 4.0]])
+    still = widgets.playground_still(run, run._replace(parameters=p._replace(first_model="seed")))
+    assert {"en": "first model: seed", "zh": "初始模型：种子"}[language] in still.alt and "7 MB" in still.alt
+
+
+def test_the_lab_of_chapter_4_has_none_of_the_new_knobs_and_says_none_of_them(monkeypatch):
+    monkeypatch.setattr(lab, "train_lab", lambda parameters, on_round=None: None)
+    live = widgets.live_lab(predict=False)
+    live.wait(60)
+    assert not {"codec", "first_model", "learning_rate", "server_momentum", "no_answer"} & {*live.controls}
+    assert live.parameters() == lab.LabParameters() and lab_training.further(live.parameters()) == [""] * 4
