@@ -303,3 +303,40 @@ def test_rounds_are_counted_as_in_the_paper(program):
     assert rounds_to([0.5, 0.9, 0.8, 0.98], 0.94) == pytest.approx(3.5)  # the best so far, and a line between rounds
     assert rounds_to([0.97, 0.5], 0.97) == 1 and rounds_to([0.5, 0.97], 0.97) == 2
     assert math.isnan(rounds_to([0.5], 0.97))
+
+
+def chosen(name):
+    """The rows of an experiment's choice, made on its validation split."""
+    with (PROGRAM.parent / "classics" / f"{name}_choice.csv").open(newline="", encoding="utf8") as file:
+        return list(csv.DictReader(file))
+
+
+def best(rows, column):
+    return float(max(rows, key=lambda row: float(row["validation_accuracy"]))[column])
+
+
+def test_stc_s_rates_are_the_best_of_the_validation_split(program):
+    stc = program.import_module("classics.stc")
+    for partition, rates in stc.RATE.items():
+        for method, rate in rates.items():
+            trials = [row for row in chosen("stc") if (row["method"], row["partition"]) == (method, partition)]
+            assert [float(row["rate"]) for row in trials] == list(stc.METHODS[method].rates)
+            assert best(trials, "rate") == rate
+
+
+def accuracy_by_bytes(setting, ways=("uplink_bytes", "downlink_bytes")):
+    """Of every seed, (bytes since the beginning, accuracy) after each point of the curve."""
+    found = {}
+    for line in tables.load_classic_runs("stc"):
+        if line["setting"] == setting and line["round"]:
+            points = found.setdefault(line["seed"], [(0, 0.0)])
+            points.append((points[-1][0] + sum(int(line[way]) for way in ways), float(line["accuracy"])))
+    return [points[1:] for points in found.values()]
+
+
+def test_dgc_s_rate_and_clipping_are_the_best_of_the_validation_split(program):
+    dgc = program.import_module("classics.dgc")
+    rows = chosen("dgc")
+    assert best([row for row in rows if row["setting"] == "dense"], "rate") == dgc.RATE
+    clipped = [row for row in rows if row["setting"] == "DGC" and float(row["rate"]) == dgc.RATE]
+    assert len(clipped) == len(dgc.CLIPS) and best(clipped, "clip") == dgc.CLIP

@@ -17,7 +17,7 @@ from ..streams import Purpose, require_seed, stream
 from ..training.arrays import plan_batches
 from ..training.models import keras
 from ..training.trainer import Trainer
-from ..validation import require_clients, require_fraction, require_held_out, require_integer, require_number
+from ..validation import require_clients, require_fraction, require_integer, require_number
 from .history import Diverged, History
 from .parties import hold, layer_seeds
 
@@ -82,12 +82,11 @@ def train_distributed(
     clip: float | None = None,
     warm_up: Sequence[Codec] = (),
     warm_up_steps: int = 1,
-    validation: np.ndarray | None = None,
     seed: int = 0,
 ) -> History:
     """Train by momentum SGD, with one gradient from every worker at every step; every byte both ways is counted.
 
-    model, data, workers, validation: as for `simulate`, whose clients the workers are; all take part in every step, and an
+    model, data, workers: as for `simulate`, whose clients the workers are; all take part in every step, and an
     epoch ends with the worker that has most samples. batch_size: of each worker.
     uplink: codec of the gradients, `Identity()` by default; what it leaves out is kept back and sent later (`GradientMemory`).
     momentum_correction: momentum at the workers, before compression; otherwise after it, on the mean of what was sent. With a
@@ -109,9 +108,6 @@ def train_distributed(
     if trainer.averaged:
         raise ValueError("model has state that no gradient trains (batch normalization), which is not supported here")
     parts = require_clients(workers, trainer.n_samples, len(workers))
-    held_out = None
-    if validation is not None:
-        held_out = trainer.training_samples(require_held_out("validation", validation, parts, trainer.n_samples))
     memories = [GradientMemory(uplink, momentum if momentum_correction else 0.0, masking) for _ in parts]
     weights = model.get_weights()
     vector = trainer.gather(weights)
@@ -148,8 +144,6 @@ def train_distributed(
         history.weights = [np.array(array) for array in weights]
         history.accuracy.append(accuracy)
         history.loss.append(loss)
-        if held_out is not None:
-            history.validation_accuracy.append(trainer.evaluate(weights, held_out)[0])
         history.uplink_bytes.append(up)
         history.downlink_bytes.append(down)
         history.first_model_bytes.append(0 if epoch else first)
