@@ -6,8 +6,8 @@ goes the mean of the four messages, without loss. The value is the test accuracy
 
 Warm-up sends 25, 6.25, 1.5625 and 0.4 % first: an epoch of each in the paper, which trains 164; the same share of the steps here.
 Everything has the rate that is best for dense SGD on 6,000 images set aside, as the paper changes none; the length that clipping
-cuts to was chosen with all tricks on, on the same images, both by five epochs: dgc_choice.csv (`python -m classics.dgc` in data/results makes it),
-which also has other rates for DGC and for plain error feedback.
+cuts to was chosen with all tricks on, on the same images, both by five epochs. dgc_choice.csv (`python -m classics.dgc` in
+data/results makes it) also has other rates for DGC and for plain error feedback.
 
 FOUND
 """
