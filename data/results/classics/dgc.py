@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 import fedlab_utils as fl
-from fedlab_utils.federation.distributed import train_distributed
 from fedlab_utils.federation.history import Diverged, History
 
 from .base import Measured, Setting, write_choices
@@ -65,7 +64,7 @@ METHODS = {
 
 def train(data: fl.Dataset, workers: list[np.ndarray], seed: int, rate: float = RATE, **options: Any) -> History:
     how = {"epochs": EPOCHS, "batch_size": BATCH, "learning_rate": rate} | options
-    return train_distributed(fl.models.document_mlp(seed), data, workers, seed=seed, **how)
+    return fl.distributed.train_distributed(fl.models.document_mlp(seed), data, workers, seed=seed, **how)
 
 
 def measure(seed: int, method: str) -> Measured:
