@@ -1,13 +1,13 @@
 """DGC: Lin et al. 2018, "Deep Gradient Compression", arXiv:1712.01887: 0.1 % of every gradient, and four tricks, each left out.
 
-Distributed momentum SGD (`federation.distributed`): four workers with a quarter of MNIST each, batches of 64, three epochs, that
-is 702 steps; the document's model, 101,770 weights, of which 102 are sent a step in float32 with their places (`TopK`). Down
-goes the mean of the four messages, without loss. The value is the test accuracy after the last epoch.
+Distributed momentum SGD (`federation.distributed`): four workers with a quarter of MNIST each, batches of 64, three epochs,
+that is 702 steps; the document's model, 101,770 weights, of which 102 are sent a step in float32 with their places (`TopK`).
+Down goes the mean of the four messages, without loss. The value is the test accuracy after the last epoch.
 
-Warm-up sends 25, 6.25, 1.5625 and 0.4 % first: an epoch of each in the paper, which trains 164; the same share of the steps here.
-Everything has the rate that is best for dense SGD on 6,000 images set aside, as the paper changes none; the length that clipping
-cuts to was chosen with all tricks on, on the same images, both by five epochs. dgc_choice.csv (`python -m classics.dgc` in
-data/results makes it) also has other rates for DGC and for plain error feedback.
+Warm-up sends 25, 6.25, 1.5625 and 0.4 % first: an epoch of each in the paper, which trains 164; the same share of the steps
+here. Everything has the rate that is best for dense SGD on 6,000 images set aside, as the paper changes none; the length that
+clipping cuts to was chosen with all tricks on, on the same images, both by five epochs. dgc_choice.csv (`python -m
+classics.dgc` in data/results makes it) also has other rates for DGC and for plain error feedback.
 
 FOUND
 """
