@@ -377,3 +377,14 @@ def test_iid_fedavg_is_ahead_both_ways_and_the_catch_up_is_why():
 
 def test_a_message_of_stc_is_shorter_than_the_papers_estimate():
     assert ours("STC")["one message, p = 1/400"].ours_mean > 1050
+
+
+def test_dgc_is_near_dense_sgd_and_momentum_correction_is_why():
+    found = ours("DGC")
+    dense, sparse, without = (found[name] for name in ("dense", "DGC", "DGC without momentum correction"))
+    assert 0 < dense.ours_mean - sparse.ours_mean < 0.005 and sparse.ours_low > dense.ours_low - 0.005
+    assert sparse.ours_low - without.ours_high > 0.01
+    assert dense.uplink_bytes / sparse.uplink_bytes > 270  # what the paper's abstract begins at
+    both = [row.uplink_bytes + row.downlink_bytes for row in (dense, sparse)]
+    assert 100 < both[0] / both[1] < 120
+    assert abs(found["DGC without clipping"].ours_mean - sparse.ours_mean) < sparse.ours_high - sparse.ours_low

@@ -18,7 +18,7 @@ after 1.9 to 2.3 MB; at the end it has 91.9 % and STC 90.8 %. By uplink alone th
 0.63. Of ten in a hundred a client has missed nine rounds when it comes again and is sent them all, so that STC's downlink is
 9.7 times its uplink; and this problem is convex, so that long local training does no harm where data are alike. p = 1/400 is
 not done within 300 rounds: 84.9 to 88.5 %. A message of it is 1,253 times shorter than float32 on 101,770 weights, where the
-paper's estimate, a bit a place too long, has 1050; on these 7,850 weights 720 times, for 43 bytes are mostly header. signSGD
+paper's estimate, a bit a place too long, has 1050; on these 7,850 weights 720 times, for a third of its 43 bytes is header. signSGD
 chose the largest step of its list where data are skewed, and STC and FedAvg chose the largest rate in some cells: more rates
 might gain a little.
 

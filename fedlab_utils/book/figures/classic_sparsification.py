@@ -86,7 +86,8 @@ def dgc(lines: Lines) -> Still:
     """
     figure, (left, right) = new_figure(2, width=10.2, height=3.9, sharey=True)
     rows = {}  # accuracy [seeds], megabytes up and in all
-    for setting in DGC_SETTINGS:
+    measured = {line["setting"] for line in lines}
+    for setting in (name for name in DGC_SETTINGS if name in measured):
         runs = [line for line in lines if line["setting"] == setting and line["versions"]]
         up, down = (np.mean([int(run[f"{way}_bytes"]) for run in runs]) / 1e6 for way in ("uplink", "downlink"))
         rows[setting] = _values(lines, setting), up, up + down
@@ -95,7 +96,7 @@ def dgc(lines: Lines) -> Still:
         for place, (accuracy, _, _) in zip(places, rows.values(), strict=True):
             left.plot([accuracy.min(), accuracy.max()], [place, place], color=VIOLET, lw=2)
             left.plot(accuracy.mean(), place, "D", color=VIOLET, ms=6)
-        left.set_yticks(places, [say(*names) for names in DGC_SETTINGS.values()])
+        left.set_yticks(places, [say(*DGC_SETTINGS[setting]) for setting in rows])
         left.set(ylim=(-0.6, len(rows) - 0.4), xlabel=say("test accuracy, mean and range", "测试准确率（平均值和范围）"))
         percent_axis(left.xaxis)
         ups, totals = [up for _, up, _ in rows.values()], [total for _, _, total in rows.values()]
@@ -112,9 +113,9 @@ def dgc(lines: Lines) -> Still:
         worst = max((name for name in gaps if name.startswith("DGC without")), key=lambda name: gaps[name])
         left.set_title(say(f"{DGC_SETTINGS[worst][0]}: {gaps[worst]:.1f} points less",
                            f"{DGC_SETTINGS[worst][1]}：低 {gaps[worst]:.1f} 个百分点"))  # fmt: skip
-        fewer, without = ups[0] / rows["DGC"][1], ups[0] / rows["DGC without warm-up"][1]
-        right.set_title(say(f"Uplink to 1/{fewer:.0f}, without warm-up to 1/{without:.0f}",
-                            f"上行降到 1/{fewer:.0f}，不预热则到 1/{without:.0f}"))  # fmt: skip
+        fewer = ups[0] / rows["DGC"][1], totals[0] / rows["DGC"][2]
+        right.set_title(say(f"DGC: uplink to 1/{fewer[0]:.0f}, total to 1/{fewer[1]:.0f}",
+                            f"DGC：上行降到 1/{fewer[0]:.0f}，总计降到 1/{fewer[1]:.0f}"))  # fmt: skip
     alt = say("; ", "；").join(
         say(f"{DGC_SETTINGS[name][0]}: {100 * accuracy.mean():.2f} %, {up:.2f} MB up, {total:.2f} MB in all",
             f"{DGC_SETTINGS[name][1]}：准确率 {100 * accuracy.mean():.2f}%，上行 {up:.2f} MB，总计 {total:.2f} MB")
