@@ -1,5 +1,6 @@
 """STC: Sattler et al. 2019, "Robust and Communication-Efficient Federated Learning from Non-IID Data", arXiv:1903.02891, on its
-logistic regression: MNIST, 7,850 weights, 100 clients of 600 images, ten a round, batches of 20; 1, 2 or 10 classes a client.
+logistic regression: MNIST, 7,850 weights, 100 clients of 600 images, ten a round, batches of 20; 1, 2 or 10 classes a
+client.
 
 STC sends after every batch: `TopK(p) | Sign()` both ways, a residual at every client and one at the server. FedAvg trains on n
 batches a round and sends float32. signSGD sends a sign a weight after every batch, the majority decides, and its signs go down.
@@ -18,9 +19,9 @@ after 1.9 to 2.3 MB; at the end it has 91.9 % and STC 90.8 %. By uplink alone th
 0.63. Of ten in a hundred a client has missed nine rounds when it comes again and is sent them all, so that STC's downlink is
 9.7 times its uplink; and this problem is convex, so that long local training does no harm where data are alike. p = 1/400 is
 not done within 300 rounds: 84.9 to 88.5 %. A message of it is 1,253 times shorter than float32 on 101,770 weights, where the
-paper's estimate, a bit a place too long, has 1050; on these 7,850 weights 720 times, for a third of its 43 bytes is header. signSGD
-chose the largest step of its list where data are skewed, and STC and FedAvg chose the largest rate in some cells: more rates
-might gain a little.
+paper's estimate, a bit a place too long, has 1050; on these 7,850 weights 720 times, for a third of its 43 bytes is header.
+signSGD chose the largest step of its list where data are skewed, and STC and FedAvg chose the largest rate in some cells: more
+rates might gain a little.
 
 Where ours is not the paper's: a tie of the votes goes with the mean (ten voters tie often, and one bit has no zero); a deal of
 one shard each gives nine of a hundred clients two classes; the majority's signs are counted down as up.
