@@ -387,4 +387,6 @@ def test_dgc_is_near_dense_sgd_and_momentum_correction_is_why():
     assert dense.uplink_bytes / sparse.uplink_bytes > 270  # what the paper's abstract begins at
     both = [row.uplink_bytes + row.downlink_bytes for row in (dense, sparse)]
     assert 100 < both[0] / both[1] < 120
+    assert sparse.ours_low - found["plain error feedback"].ours_high > 0.005
+    assert dense.uplink_bytes / found["DGC without warm-up"].uplink_bytes > 700
     assert abs(found["DGC without clipping"].ours_mean - sparse.ours_mean) < sparse.ours_high - sparse.ours_low

@@ -86,8 +86,7 @@ def dgc(lines: Lines) -> Still:
     """
     figure, (left, right) = new_figure(2, width=10.2, height=3.9, sharey=True)
     rows = {}  # accuracy [seeds], megabytes up and in all
-    measured = {line["setting"] for line in lines}
-    for setting in (name for name in DGC_SETTINGS if name in measured):
+    for setting in DGC_SETTINGS:
         runs = [line for line in lines if line["setting"] == setting and line["versions"]]
         up, down = (np.mean([int(run[f"{way}_bytes"]) for run in runs]) / 1e6 for way in ("uplink", "downlink"))
         rows[setting] = _values(lines, setting), up, up + down
