@@ -60,6 +60,7 @@ _MODULES = {
     "coding": "codecs",
     "datasets": "data",
     "distillation": "distillation",
+    "distributed": "federation.distributed",
     "exercises": "book.exercises",
     "federated": "federation.simulate",
     "fleet": "federation.fleet",

@@ -12,7 +12,19 @@ from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.book import plotting
-from fedlab_utils.book.figures import algorithms, background, concepts, flower, mathematics, practice, story, tff
+from fedlab_utils.book.figures import (
+    algorithms,
+    background,
+    classic_sparsification,
+    classics,
+    concepts,
+    flower,
+    mathematics,
+    playground,
+    practice,
+    story,
+    tff,
+)
 from fedlab_utils.book.widgets import (
     coding,
     composer_picture,
@@ -24,11 +36,12 @@ from fedlab_utils.book.widgets import (
     sparsification,
 )
 from fedlab_utils.book.widgets import tff as tff_app
-from fedlab_utils.data.tables import read_results
+from fedlab_utils.data.tables import load_classic_runs, read_results
 from fedlab_utils.engines import flower_log
 
 MODULES = {"algorithms": algorithms, "background": background, "concepts": concepts, "mathematics": mathematics,
-           "practice": practice, "tff": tff, "flower": flower, "story": story}  # fmt: skip
+           "practice": practice, "tff": tff, "flower": flower, "story": story,
+           "classic_sparsification": classic_sparsification, "classics": classics, "playground": playground}  # fmt: skip
 lab_picture = Later("fedlab_utils.book.widgets.lab_picture")
 lab_playground = Later("fedlab_utils.book.widgets.lab_playground")
 lab_training = Later("fedlab_utils.book.widgets.lab_training")
@@ -77,6 +90,7 @@ def calls():
     runs[2, "stochastic"] = fl.load_trainings("100 clients, 2 bits, stochastic")
     runs[2, "nearest, range an array"] = fl.load_trainings("100 clients, 2 bits, range an array, forgetting")
     found.append(("practice.accuracy_and_bytes", [runs], {}))
+    found += [(f"classic_sparsification.{name}", [load_classic_runs(name)], {}) for name in ("stc", "dgc")]
     found.append(("story.empty_frontier", [fl.load_trainings("100 clients, float32")], {}))
     return found + tff_calls() + flower_calls()
 

@@ -18,10 +18,11 @@ from ..streams import Purpose, stream
 from ..training.arrays import Arrays, plan_batches
 from ..training.models import keras
 from ..training.trainer import Learner
-from ..validation import require_mask
+from ..validation import require_choice, require_mask
 from .account import Downlink, FirstModel, send_exactly
 from .recipe import require_rebuilt
 
+AGGREGATIONS = "mean", "majority"
 
 class Client:
     """One participant: its samples, what its codec has not sent yet, and the weights that it keeps to itself."""
@@ -39,26 +40,36 @@ class Client:
 
 
 class Server(Downlink):
-    """The global model: it averages what it receives, moves along the mean, and broadcasts the step."""
+    """The global model: it averages what it receives, moves along the mean, and broadcasts the step.
+
+    aggregation: "mean", or "majority": see `simulate`.
+    """
 
     def __init__(self, model: np.ndarray, state: np.ndarray, codec: Codec, error_feedback: bool, once_bytes: int,
-                 learning_rate: float, momentum: float, shapes: Shapes, first_model: FirstModel | None, whole: bool):  # fmt: skip
+                 learning_rate: float, momentum: float, shapes: Shapes, first_model: FirstModel | None, whole: bool,
+                 aggregation: str = "mean"):  # fmt: skip
         super().__init__(model, codec, error_feedback, once_bytes, state, shapes, first_model, whole)
         self._learning_rate, self._momentum = learning_rate, momentum
+        self._majority = require_choice("aggregation", aggregation, AGGREGATIONS) == "majority"
         self._velocity = np.zeros(model.size)
 
     def begin(self) -> None:
         """Forget the sums of the round before."""
         self._update, self._states, self._share = np.zeros(self.model.size), np.zeros(self.state.size), 0.0
+        self._votes = np.zeros(self.model.size)
 
     def receive(self, update: np.ndarray, state: np.ndarray, share: float) -> None:
         """Add what a client has sent. share: its samples among all of the round's answers."""
         self._update += update * share
+        if self._majority:
+            self._votes += np.sign(update)
         self._states += state * share
         self._share += share
 
     def step(self, rng: np.random.Generator) -> bytes:
-        """Move along the mean update (with momentum), take the mean state as it is; returns the broadcast of the step."""
+        """Move along the mean update or by majority (with momentum), take the mean state as it is; returns the broadcast."""
+        if self._majority:  # a tie, as of five and five, goes with the mean: always plus or always minus would be a drift
+            self._update = np.sign(np.where(self._votes == 0, self._update, self._votes))
         self._velocity = self._momentum * self._velocity + self._update
         state = (self._states / self._share).astype(np.float32) if self._share else self.state  # nobody answered: as it was
         return self.broadcast((self._learning_rate * self._velocity).astype(np.float32), rng, state)
@@ -102,7 +113,7 @@ class Opening(NamedTuple):
 def open_account(
     model: keras.Model, learner: Learner, mask_message: bytes, *, uplink: Codec, downlink: Codec, first_model: Codec | str,
     error_feedback: bool | None, server_learning_rate: float, server_momentum: float, seed: int, broadcast: str = "step",
-    progress: bool = False,
+    aggregation: str = "mean", progress: bool = False,
 ) -> Opening:  # fmt: skip
     """The server of a training, and what its clients are sent once. Arguments as for `simulate`; mask_message: b"" for none."""
     weights = model.get_weights()
@@ -120,7 +131,7 @@ def open_account(
         instead = FirstModel(len(once["recipe"]) + len(mask_message), 0)
     up, down = (feedback(name, codec, error_feedback, start.size) for name, codec in (("uplink", uplink), ("downlink", downlink)))
     server = Server(start, first_state, downlink, down, once_bytes, server_learning_rate, server_momentum, learner.sent_shapes,
-                    instead, broadcast == "whole")  # fmt: skip
+                    instead, broadcast == "whole", aggregation)  # fmt: skip
     hold(learner, weights, server.model, server.state)
     return Opening(weights, server, up, once)
 
@@ -150,15 +161,16 @@ class Trained(NamedTuple):
 
 def train_locally(
     learner: Learner, samples: tuple[Any, Any], weights: Arrays, members: Sequence[Client], seed: int, number: int,
-    local_epochs: int, batch_size: int, compiled: bool = False,
+    local_epochs: int, batch_size: int, compiled: bool = False, local_steps: int | None = None,
 ) -> list[Trained]:  # fmt: skip
     """Local training of some clients in round `number` (from 0), all from the same weights.
 
     samples: tensors x, y that the clients' indices point into. compiled: by XLA. Without it, the same bits for a client
-    whether it trains with `chunk=1` or alone, on a machine of its own kind.
+    whether it trains with `chunk=1` or alone, on a machine of its own kind. local_steps: see `plan_batches`.
     """
     parts, numbers = [client.samples for client in members], [client.number for client in members]
-    batches = plan_batches(parts, [stream(seed, Purpose.BATCHES, number, n) for n in numbers], local_epochs, batch_size)
+    orders = [stream(seed, Purpose.BATCHES, number, n) for n in numbers]
+    batches = plan_batches(parts, orders, local_epochs, batch_size, local_steps)
     seeds = layer_seeds([stream(seed, Purpose.LAYERS, number, n) for n in numbers], learner.n_seeds)
     own = {place: np.stack([client.own[place] for client in members]) for place in learner.own}
     arrays, losses = learner.train_on(*samples, weights, *batches, seeds, own, compiled=compiled)

@@ -34,6 +34,7 @@ def simulate(
     rounds: int,
     clients_per_round: int = 10,
     local_epochs: int = 1,
+    local_steps: int | None = None,
     batch_size: int = 10,
     learning_rate: float = 0.1,
     optimizer: keras.optimizers.Optimizer | None = None,
@@ -42,6 +43,7 @@ def simulate(
     no_answer: float = 0.0,
     server_learning_rate: float = 1.0,
     server_momentum: float = 0.0,
+    aggregation: str = "mean",
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     first_model: Codec | str = "dense",
@@ -59,12 +61,15 @@ def simulate(
 
     model: a Sequential or functional Keras model of one input and one output; training starts from its present weights and
     leaves it unchanged. data: a Dataset, see `load_mnist`. clients: one array of indices into the training set for each client.
+    local_steps: how many batches a client trains on in a round, in place of local_epochs; 1 is distributed SGD.
     learning_rate: of plain SGD on the clients. optimizer: a Keras optimizer instead, with its own learning rate, begun anew
     for each client and round. loss, state: see `Trainer`; with state="local" the accuracy is the mean over the round's clients.
     no_answer: the probability that a client of the round gets the model but sends nothing back.
     server_learning_rate, server_momentum: of the server's step along the mean update (FedAvgM, Hsu et al. 2019,
     arXiv:1909.06335); 1 and 0 are plain averaging, weighted by samples. Running means and variances are averaged and take
     neither; they travel as float32, whatever the codec.
+    aggregation: "mean", or "majority": each weight moves by server_learning_rate to the side on which most updates are, one
+    client one vote and a tie with the mean (signSGD with majority vote, Bernstein et al. 2018, arXiv:1802.04434, algorithm 3).
     uplink, downlink: codecs of the model delta, by default `Identity()` (float32); they are told of what arrays it is made.
     first_model: what a client gets at its first time. "dense": the model of the day, as float32. A codec: the model that all
     start from, which then is what this decodes to (states and frozen weights stay exact). "seed": its recipe, the
@@ -95,6 +100,8 @@ def simulate(
     """
     rounds = require_integer("rounds", rounds, 1)
     local_epochs = require_integer("local_epochs", local_epochs, 1)
+    if local_steps is not None and require_integer("local_steps", local_steps, 1) and local_epochs != 1:
+        raise ValueError(f"local_steps={local_steps} stands in place of local_epochs, got local_epochs={local_epochs} as well")
     batch_size = require_integer("batch_size", batch_size, 1)
     learning_rate = require_number("learning_rate", learning_rate, 0)
     server_learning_rate = require_number("server_learning_rate", server_learning_rate, 0)
@@ -115,13 +122,13 @@ def simulate(
     if validation is not None:
         held_out = trainer.training_samples(require_held_out("validation", validation, parts, trainer.n_samples))
     chunk = min(clients_per_round, trainer.chunk if chunk is None else require_integer("chunk", chunk, 1))
-    steps = local_epochs * max(-(-part.size // batch_size) for part in parts)
+    steps = local_steps or local_epochs * max(-(-part.size // batch_size) for part in parts)
     work = rounds * clients_per_round * steps * trainer.work
     compiled = is_compiled(compile, trainer.compiles, work, chunk)
     weights, server, up, _ = open_account(
         model, trainer, mask_message, uplink=uplink, downlink=downlink, first_model=first_model, error_feedback=error_feedback,
         server_learning_rate=server_learning_rate, server_momentum=server_momentum, seed=seed, broadcast=broadcast,
-        progress=progress,
+        aggregation=aggregation, progress=progress,
     )  # fmt: skip
     own = {place: weights[place] for place in trainer.own}
     everybody = [Client(n, part, uplink, up, dict(own), trainer.sent_shapes) for n, part in enumerate(parts)]
@@ -129,7 +136,9 @@ def simulate(
     history.setup_seconds = time.perf_counter() - begun
 
     def train(number: int, members: list[Client]) -> list[Trained]:
-        found = train_locally(trainer, trainer.train_set, weights, members, seed, number, local_epochs, batch_size, compiled)
+        found = train_locally(
+            trainer, trainer.train_set, weights, members, seed, number, local_epochs, batch_size, compiled, local_steps
+        )  # fmt: skip
         for client, trained in zip(members, found, strict=True):
             if what := trained.not_finite():
                 raise Diverged(number + 1, f"client {client.number}", what, history)

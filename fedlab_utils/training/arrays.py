@@ -15,23 +15,26 @@ Arrays = Sequence[np.ndarray]
 
 
 def plan_batches(
-    parts: list[np.ndarray], rngs: Sequence[np.random.Generator], local_epochs: int, batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
+    parts: list[np.ndarray], rngs: Sequence[np.random.Generator], local_epochs: int, batch_size: int,
+    local_steps: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Which samples each client trains on at each step: every sample once an epoch, in an order of the client's own.
 
-    parts: one array of indices a client; rngs: one Generator a client. Returns indices int32 and weights float32, both
+    parts: one array of indices a client; rngs: one Generator a client. local_steps: so many batches in place of
+    local_epochs, over as many epochs as they take, the last cut short. Returns indices int32 and weights float32, both
     [n_clients, steps, batch_size]. A weight is 1 for a sample and 0 for the filling of a short batch, or of a client
     with fewer steps than another. No batch is longer than the largest client.
     """
     batch_size = min(batch_size, max(part.size for part in parts))  # a longer batch would be filling only
     steps_an_epoch = [-(-part.size // batch_size) for part in parts]
-    shape = (len(parts), max(steps_an_epoch) * local_epochs, batch_size)
+    shape = (len(parts), max(steps_an_epoch) * local_epochs if local_steps is None else local_steps, batch_size)
     indices, weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
     for client, (part, rng, steps) in enumerate(zip(parts, rngs, steps_an_epoch, strict=True)):
-        for epoch in range(local_epochs):
-            own = slice(epoch * steps, (epoch + 1) * steps)
-            indices[client, own].reshape(-1)[: part.size] = rng.permutation(part)
-            weights[client, own].reshape(-1)[: part.size] = 1
+        for start in range(0, steps * local_epochs if local_steps is None else local_steps, steps):
+            own = slice(start, start + steps)
+            room = min(part.size, indices[client, own].size)
+            indices[client, own].reshape(-1)[:room] = rng.permutation(part)[:room]
+            weights[client, own].reshape(-1)[:room] = 1
     return indices, weights
 
 

@@ -155,6 +155,35 @@ def test_rounds_of_simulate_are_federated_averaging_by_hand(small):
         server = training.unflatten(expected, shapes)
 
 
+def test_local_steps_are_steps_of_sgd_by_hand(small):
+    """Three steps of clients whose batch is all that they have."""
+    history = simulate(plain_mlp(), small, UNEQUAL, local_steps=3, batch_size=50, learning_rate=0.3)
+    local = [flat(sgd_by_hand(plain_mlp().get_weights(), small, [part] * 3, 0.3)) for part in UNEQUAL]
+    np.testing.assert_allclose(flat(history.weights), average_by_hand(local, UNEQUAL), atol=1e-5)
+
+
+@pytest.mark.parametrize("n_clients", [3, 2])
+def test_a_majority_moves_each_weight_by_the_servers_rate_and_a_tie_goes_with_the_mean(small, n_clients):
+    """signSGD: clients of 7, 23 and 45 samples have one vote each; of two that disagree neither wins, and the mean decides."""
+    parts, start = UNEQUAL[:n_clients], flat(plain_mlp().get_weights())
+    history = simulate(
+        plain_mlp(), small, parts, batch_size=50, learning_rate=0.3, uplink=fl.Sign(), downlink=fl.Sign(), error_feedback=False,
+        aggregation="majority", server_learning_rate=0.01,
+    )  # fmt: skip
+    local = np.array([flat(sgd_by_hand(plain_mlp().get_weights(), small, [part], 0.3)) - start for part in parts])
+    signs = np.where(local.astype(np.float32) >= 0, 1, -1)  # a weight that stands still says plus: one bit has no zero
+    sent = signs * np.abs(local).mean(axis=1, keepdims=True)
+    shares = np.array([part.size for part in parts]) / sum(part.size for part in parts)
+    votes, mean = signs.sum(axis=0), shares @ sent
+    expected = np.sign(np.where(votes == 0, mean, votes))
+    clear = np.abs(local).min(axis=0) > 1e-7  # elsewhere float noise of the oracle has a vote
+    moved = flat(history.weights) - start
+    np.testing.assert_allclose(moved[clear], 0.01 * expected[clear], rtol=1e-4)
+    outvoted = np.mean(expected[clear] != np.sign(mean[clear]))
+    assert clear.mean() > 0.3 and (outvoted > 0.02 if n_clients == 3 else np.any(votes[clear] == 0))
+    assert history.uplink_bytes == [n_clients * len(fl.Sign().encode(start))]
+
+
 def accuracy_by_hand(weights, x, y):
     w1, b1, w2, b2 = weights
     return np.mean((np.maximum(x.reshape(len(x), -1) @ w1 + b1, 0) @ w2 + b2).argmax(axis=1) == y)
@@ -201,6 +230,20 @@ def test_every_sample_is_used_once_an_epoch_in_an_order_of_its_own():
         epochs = [np.concatenate(batches[e * steps : (e + 1) * steps]).tolist() for e in range(3)]
         assert all(sorted(epoch) == part.tolist() for epoch in epochs)
         assert epochs[0] != epochs[1] != epochs[2] != part.tolist()
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 11])
+def test_steps_in_place_of_epochs_are_cut_from_as_many_epochs_as_they_take(steps):
+    """Clients of 7, 23 and 40 samples in batches of 10: epochs of 1, 3 and 4 steps, the last batches short."""
+    parts = [np.arange(100, 107), np.arange(200, 223), np.arange(300, 340)]
+    rngs = [[np.random.default_rng(c) for c in range(3)] for _ in range(2)]
+    indices, weights = planning.plan_batches(parts, rngs[0], 1, 10, local_steps=steps)
+    whole = planning.plan_batches(parts, rngs[1], 11, 10)
+    assert indices.shape == weights.shape == (3, steps, 10)
+    for client in range(3):
+        cut, all_of_them = own_batches(indices[client], weights[client]), own_batches(whole[0][client], whole[1][client])
+        assert [batch.tolist() for batch in cut] == [batch.tolist() for batch in all_of_them[:steps]]
+        assert len(cut) == steps, "each client takes as many, however few its samples"
 
 
 def test_a_batch_larger_than_every_client_costs_no_more_than_the_clients():
@@ -575,6 +618,10 @@ def test_stopping_early_changes_nothing_before(small):
         ({"rounds": 0}, ValueError, "rounds must be at least 1, got 0"),
         ({"rounds": 2.0}, TypeError, "rounds must be an integer, got 2.0"),
         ({"local_epochs": 0}, ValueError, "local_epochs must be at least 1, got 0"),
+        ({"local_steps": 0}, ValueError, "local_steps must be at least 1, got 0"),
+        ({"local_steps": 1.5}, TypeError, "local_steps must be an integer, got 1.5"),
+        ({"local_steps": 2, "local_epochs": 5}, ValueError, r"local_steps=2 stands in place of local_epochs, got .*=5"),
+        ({"aggregation": "median"}, ValueError, "aggregation must be one of 'mean', 'majority', got 'median'"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
         ({"batch_size": True}, TypeError, "batch_size must be an integer, got True"),
         ({"learning_rate": 0}, ValueError, r"learning_rate must be in \(0, infinity\), got 0"),

@@ -1,10 +1,11 @@
-"""Figures of the book, one module a chapter, and `story` for chapter 0: data in, a `Still` out. No training, no widgets."""
+"""Figures of the book, one module a chapter, `story` for chapter 0, `classic_…` for results of the field: data in, a `Still`
+out. No training, no widgets."""
 
 from importlib import import_module
 
 from ..chapters import MODULES
 
-__all__ = [*MODULES, "story"]
+__all__ = [*MODULES, "classic_sparsification", "story"]
 
 
 def __getattr__(name):
