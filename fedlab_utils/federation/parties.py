@@ -149,7 +149,7 @@ class Trained(NamedTuple):
 
 def train_locally(
     learner: Learner, samples: tuple[Any, Any], weights: Arrays, members: Sequence[Client], seed: int, number: int,
-    local_epochs: int, batch_size: int, compiled: bool = False,
+    local_epochs: float, batch_size: int, compiled: bool = False,
 ) -> list[Trained]:  # fmt: skip
     """Local training of some clients in round `number` (from 0), all from the same weights.
 

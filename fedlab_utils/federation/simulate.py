@@ -34,7 +34,7 @@ def simulate(
     *,
     rounds: int,
     clients_per_round: int = 10,
-    local_epochs: int = 1,
+    local_epochs: float = 1,
     batch_size: int = 10,
     learning_rate: float = 0.1,
     optimizer: keras.optimizers.Optimizer | None = None,
@@ -59,6 +59,7 @@ def simulate(
 
     model: a Sequential or functional Keras model of one input and one output; training starts from its present weights and
     leaves it unchanged. data: a Dataset, see `load_mnist`. clients: one array of indices into the training set for each client.
+    local_epochs: a fraction is rounded to whole steps of the client, one at least: 1 / 20 of twenty batches is one step.
     learning_rate: of plain SGD on the clients. optimizer: a Keras optimizer instead, with its own learning rate, begun anew
     for each client and round. loss, state: see `Trainer`; with state="local" the accuracy is the mean over the round's clients.
     no_answer: the probability that a client of the round gets the model but sends nothing back.
@@ -91,7 +92,7 @@ def simulate(
     no longer finite, naming round and client.
     """
     rounds = require_integer("rounds", rounds, 1)
-    local_epochs = require_integer("local_epochs", local_epochs, 1)
+    local_epochs = require_number("local_epochs", local_epochs, 0)
     batch_size = require_integer("batch_size", batch_size, 1)
     learning_rate = require_number("learning_rate", learning_rate, 0)
     server_learning_rate = require_number("server_learning_rate", server_learning_rate, 0)
@@ -112,7 +113,7 @@ def simulate(
         held_out = trainer.training_samples(require_held_out("validation", validation, parts, trainer.n_samples))
     chunk = min(clients_per_round, trainer.chunk if chunk is None else require_integer("chunk", chunk, 1))
     steps = local_epochs * max(-(-part.size // batch_size) for part in parts)
-    work = rounds * clients_per_round * steps * n_weights(trainer.sent_shapes)
+    work = round(rounds * clients_per_round * steps * n_weights(trainer.sent_shapes))
     compiled = is_compiled(compile, trainer.compiles, work, chunk)
     weights, server, up, _ = open_account(
         model, trainer, mask_message, uplink=uplink, downlink=downlink, first_model=first_model, error_feedback=error_feedback,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,24 +15,28 @@ Arrays = Sequence[np.ndarray]
 
 
 def plan_batches(
-    parts: list[np.ndarray], rngs: Sequence[np.random.Generator], local_epochs: int, batch_size: int
+    parts: list[np.ndarray], rngs: Sequence[np.random.Generator], local_epochs: float, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which samples each client trains on at each step: every sample once an epoch, in an order of the client's own.
 
-    parts: one array of indices a client; rngs: one Generator a client. Returns indices int32 and weights float32, both
+    parts: one array of indices a client; rngs: one Generator a client. local_epochs: a fraction is rounded to whole steps of
+    the client, one at least. Returns indices int32 and weights float32, both
     [n_clients, steps, batch_size]. A weight is 1 for a sample and 0 for the filling of a short batch, or of a client
     with fewer steps than another. No batch is longer than the largest client.
     """
     batch_size = min(batch_size, max(part.size for part in parts))  # a longer batch would be filling only
     steps_an_epoch = [-(-part.size // batch_size) for part in parts]
-    shape = (len(parts), max(steps_an_epoch) * local_epochs, batch_size)
+    wanted = [max(1, round(local_epochs * steps)) for steps in steps_an_epoch]
+    epochs = math.ceil(local_epochs)
+    shape = (len(parts), max(steps_an_epoch) * epochs, batch_size)
     indices, weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
-    for client, (part, rng, steps) in enumerate(zip(parts, rngs, steps_an_epoch, strict=True)):
-        for epoch in range(local_epochs):
+    for client, (part, rng, steps, last) in enumerate(zip(parts, rngs, steps_an_epoch, wanted, strict=True)):
+        for epoch in range(epochs):
             own = slice(epoch * steps, (epoch + 1) * steps)
             indices[client, own].reshape(-1)[: part.size] = rng.permutation(part)
             weights[client, own].reshape(-1)[: part.size] = 1
-    return indices, weights
+        indices[client, last:], weights[client, last:] = 0, 0  # of an epoch that is not whole
+    return indices[:, : max(wanted)], weights[:, : max(wanted)]
 
 
 def cannot_change(array: np.ndarray) -> bool:

@@ -203,6 +203,17 @@ def test_every_sample_is_used_once_an_epoch_in_an_order_of_its_own():
         assert epochs[0] != epochs[1] != epochs[2] != part.tolist()
 
 
+@pytest.mark.parametrize(("epochs", "steps"), [(0.05, (1, 1, 1)), (0.5, (1, 2, 2)), (1.5, (2, 4, 6)), (2.0, (2, 6, 8))])
+def test_a_fraction_of_an_epoch_is_whole_steps_of_each_client_and_the_beginning_of_the_next(epochs, steps):
+    parts = [np.arange(100, 107), np.arange(200, 223), np.arange(300, 340)]  # 1, 3 and 4 steps an epoch
+    indices, weights = planning.plan_batches(parts, [np.random.default_rng(c) for c in range(3)], epochs, 10)
+    longer, used = planning.plan_batches(parts, [np.random.default_rng(c) for c in range(3)], 2, 10)
+    assert indices.shape == (3, max(steps), 10)
+    for client, count in enumerate(steps):
+        mine, all_ = own_batches(indices[client], weights[client]), own_batches(longer[client], used[client])
+        assert len(mine) == count and [b.tolist() for b in mine] == [b.tolist() for b in all_[:count]]
+
+
 def test_a_batch_larger_than_every_client_costs_no_more_than_the_clients():
     parts = [np.arange(7), np.arange(5)]
     indices, weights = planning.plan_batches(parts, [np.random.default_rng(c) for c in range(2)], 1, 1_000_000)
@@ -574,7 +585,7 @@ def test_stopping_early_changes_nothing_before(small):
         ({"clients": []}, ValueError, r"clients"),
         ({"rounds": 0}, ValueError, "rounds must be at least 1, got 0"),
         ({"rounds": 2.0}, TypeError, "rounds must be an integer, got 2.0"),
-        ({"local_epochs": 0}, ValueError, "local_epochs must be at least 1, got 0"),
+        ({"local_epochs": 0}, ValueError, r"local_epochs must be in \(0, infinity\), got 0"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
         ({"batch_size": True}, TypeError, "batch_size must be an integer, got True"),
         ({"learning_rate": 0}, ValueError, r"learning_rate must be in \(0, infinity\), got 0"),
