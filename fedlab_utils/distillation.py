@@ -7,7 +7,7 @@ Sattler et al. 2020, arXiv:2012.00632 (CFD).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -168,6 +168,7 @@ def simulate_logits(
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     seed: int = 0,
+    on_round: Callable[[LogitHistory], bool | None] | None = None,
     progress: bool = False,
 ) -> LogitHistory:
     """Federated distillation: clients send their logits on public images, the server sends back the average.
@@ -180,7 +181,7 @@ def simulate_logits(
     the softmax at T = 1, averaged; sharpen: the server sends softmax(mean / sharpen) instead, which is DS-FL's entropy
     reduction, 0.1 in the paper. "labels": the first choice of each client; the server sends the one of most votes, of equals
     the least; no codec is asked: labels are entropy coded without loss, as what has changed since the last broadcast (CFD).
-    ValueError for a codec with labels, for `sharpen` without probabilities, for a temperature without logits.
+    on_round: called after each round, stops by returning False. ValueError for a codec with labels, for `sharpen` without probabilities, for a temperature without logits.
     """
     from .training import central
     from .training.arrays import require_dataset
@@ -247,4 +248,6 @@ def simulate_logits(
             history.accuracy.append(evaluate())
             history.uplink_bytes.append(uplink_bytes)
             history.downlink_bytes.append(len(payload) * len(models))
+        if on_round is not None and on_round(history) is False:
+            break
     return history

@@ -12,14 +12,14 @@ from later import Later
 
 import fedlab_utils as fl
 from fedlab_utils.book import plotting
-from fedlab_utils.book.figures import algorithms, background, concepts, flower, mathematics, practice, story, tff
+from fedlab_utils.book.figures import algorithms, background, classic_systems, concepts, flower, mathematics, practice, story, tff
 from fedlab_utils.book.widgets import coding, cost, distillation, lossless, quantization, sparsification
 from fedlab_utils.book.widgets import tff as tff_app
 from fedlab_utils.data.tables import read_results
 from fedlab_utils.engines import flower_log
 
 MODULES = {"algorithms": algorithms, "background": background, "concepts": concepts, "mathematics": mathematics,
-           "practice": practice, "tff": tff, "flower": flower, "story": story}  # fmt: skip
+           "practice": practice, "tff": tff, "flower": flower, "story": story, "classic_systems": classic_systems}  # fmt: skip
 lab_picture = Later("fedlab_utils.book.widgets.lab_picture")
 lab_training = Later("fedlab_utils.book.widgets.lab_training")
 partitions = Later("fedlab_utils.book.widgets.partitions")
@@ -67,6 +67,7 @@ def calls():
     runs[2, "stochastic"] = fl.load_trainings("100 clients, 2 bits, stochastic")
     runs[2, "nearest, range an array"] = fl.load_trainings("100 clients, 2 bits, range an array, forgetting")
     found.append(("practice.accuracy_and_bytes", [runs], {}))
+    found += [(f"classic_systems.{name}", [], {}) for name in ("fedpaq",)]
     found.append(("story.empty_frontier", [fl.load_trainings("100 clients, float32")], {}))
     return found + tff_calls() + flower_calls()
 

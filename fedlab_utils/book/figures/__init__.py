@@ -1,10 +1,11 @@
-"""Figures of the book, one module a chapter, and `story` for chapter 0: data in, a `Still` out. No training, no widgets."""
+"""Figures of the book, one module a chapter, `story` for chapter 0 and `classic_systems` for chapter 6: data in, a `Still` out.
+No training, no widgets."""
 
 from importlib import import_module
 
 from ..chapters import MODULES
 
-__all__ = [*MODULES, "story"]
+__all__ = [*MODULES, "classic_systems", "story"]
 
 
 def __getattr__(name):

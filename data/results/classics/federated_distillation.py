@@ -1,0 +1,145 @@
+"""Distillation against compressed weights, at equal accuracy.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+import fedlab_utils as fl
+from fedlab_utils.distillation import simulate_logits
+
+from .base import Measured, Setting, write_choices
+
+EXPERIMENT, UNIT = "distillation or weights", "kB both ways to 89 %"
+CURVE_FIELDS = ("round", "accuracy", "uplink_bytes", "downlink_bytes")
+TARGET, CLIENTS, IMAGES, PUBLIC, HELD_OUT = 0.89, 10, 500, 2000, 2000
+LIMIT = 20  # rounds, before a run is given up
+LOCAL_EPOCHS, PUBLIC_EPOCHS = 5, 3  # of distillation, a round
+WIDTH, WIDTHS, ROUNDS = 128, (16, 128, 512), 3  # hidden nodes; ROUNDS: of the runs with two digits a client
+
+
+class Weights(NamedTuple):
+    """Federated averaging: bits a weight up and down (`EntropyQuantize`, by context), None for float32; local epochs."""
+
+    up: float | None
+    down: float | None
+    epochs: int
+
+
+class Opinions(NamedTuple):
+    """Distillation: what travels (`simulate_logits`), of how many public images, the codec of both ways, ERA's temperature."""
+
+    exchange: str
+    public: int
+    bits: float | None = None
+    sharpen: float | None = None
+
+
+def deal(partition: str, seed: int) -> tuple[fl.Dataset, list[np.ndarray], np.ndarray, np.ndarray]:
+    """MNIST, the images of each client, public images, and images that nobody has: all without a common one."""
+    data = fl.load_mnist()
+    order = np.random.default_rng(seed).permutation(len(data.y_train))
+    own, public, held_out = np.split(order, [CLIENTS * IMAGES, CLIENTS * IMAGES + PUBLIC])
+    if partition == "IID":
+        clients = np.split(own, CLIENTS)
+    else:
+        clients = [own[part] for part in fl.partition_shards(data.y_train[own], CLIENTS, shards_per_client=2, seed=seed)]
+    return data, clients, public, held_out[:HELD_OUT]
+
+
+def by_weights(seed: int, how: Weights, width: int, data: fl.Dataset, clients, rounds: int, target: float) -> list[dict]:
+    """A round a row; its bytes down are those that bring its own step to the clients, the first model in the first row.
+
+    `simulate` counts a step when the clients come for it, in the next round: so one round more is run, and not looked at.
+    """
+    coded = how.up is not None
+    codecs = {} if not coded else {
+        "uplink": fl.EntropyQuantize(how.up, "context"), "downlink": fl.EntropyQuantize(how.down, "context"), "first_model": "seed",
+    }  # fmt: skip
+    done = fl.simulate(
+        fl.central.mlp(width, seed=seed), data, clients, rounds=rounds + 1, clients_per_round=CLIENTS, local_epochs=how.epochs,
+        compile=True, seed=seed, on_round=lambda so_far: max(so_far.accuracy[:-1], default=0) < target, **codecs,
+    )  # fmt: skip
+    down = [done.downlink_bytes[0] + done.downlink_bytes[1], *done.downlink_bytes[2:]]
+    return [
+        dict(zip(CURVE_FIELDS, (number, accuracy, *sizes), strict=True))
+        for number, (accuracy, *sizes) in enumerate(zip(done.accuracy[:-1], done.uplink_bytes[:-1], down, strict=True), 1)
+    ]
+
+
+def by_opinions(
+    seed: int, how: Opinions, width: int, data: fl.Dataset, clients, public, rounds: int, target: float
+) -> list[dict]:
+    """A round a row; the accuracy is the mean of the clients' models."""
+    codec = None if how.bits is None else fl.EntropyQuantize(how.bits, "plain")
+    done = simulate_logits(
+        [fl.central.mlp(width, seed=seed)] * CLIENTS, data, clients, data.x_train[public[: how.public]], rounds=rounds,
+        local_epochs=LOCAL_EPOCHS, public_epochs=PUBLIC_EPOCHS, exchange=how.exchange, sharpen=how.sharpen, uplink=codec,
+        downlink=codec, seed=seed, on_round=lambda so_far: float(np.mean(so_far.accuracy[-1])) < target,
+    )  # fmt: skip
+    means = [float(np.mean(clients)) for clients in done.accuracy]
+    columns = zip(means, done.uplink_bytes, done.downlink_bytes, strict=True)
+    return [dict(zip(CURVE_FIELDS, (number, *row), strict=True)) for number, row in enumerate(columns, 1)]
+
+
+def train(
+    seed: int, how: Weights | Opinions, width: int = WIDTH, partition: str = "IID", rounds: int = LIMIT, target: float = 1.0,
+    judged: bool = False,
+) -> list[dict]:  # fmt: skip
+    """Rows of CURVE_FIELDS, up to the round that reaches the target. judged: on the images that nobody has, not on the test set."""
+    data, clients, public, held_out = deal(partition, seed)
+    if judged:
+        data = data._replace(x_test=data.x_train[held_out], y_test=data.y_train[held_out])
+    if isinstance(how, Weights):
+        return by_weights(seed, how, width, data, clients, rounds, target)
+    return by_opinions(seed, how, width, data, clients, public, rounds, target)
+
+
+def measured(value: float, rows: list[dict]) -> Measured:
+    curve = [row | {"accuracy": f"{row['accuracy']:.4f}"} for row in rows]
+    return Measured(value, *(sum(row[way] for row in rows) for way in ("uplink_bytes", "downlink_bytes")), curve)
+
+
+def kilobytes(rows: list[dict]) -> float:
+    """Both ways, up to the target; NaN where it is not reached."""
+    if rows[-1]["accuracy"] < TARGET:
+        return float("nan")
+    return sum(row["uplink_bytes"] + row["downlink_bytes"] for row in rows) / 1000
+
+
+def to_target(seed: int, how: Weights | Opinions, width: int) -> Measured:
+    """RuntimeError where the target is not reached within LIMIT rounds."""
+    rows = train(seed, how, width, target=TARGET)
+    if np.isnan(value := kilobytes(rows)):
+        raise RuntimeError(f"{how}, width {width}, seed {seed}: no {TARGET:.0%} within {LIMIT} rounds")
+    return measured(value, rows)
+
+
+def accuracy(seed: int, how: Weights | Opinions, partition: str, rounds: int) -> Measured:
+    rows = train(seed, how, partition=partition, rounds=rounds)
+    return measured(rows[-1]["accuracy"], rows)
+
+
+# The choice
+
+CHOOSING = (1000, 1001)
+CANDIDATES: list[Weights | Opinions] = [
+    *(Weights(None, None, epochs) for epochs in (1, 5, 10)),
+    *(Weights(up, down, epochs) for up, down in ((0.02, 0.05), (0.05, 0.1)) for epochs in (5, 10)),
+    *(Opinions("labels", public) for public in (500, 1000, 2000)),
+    *(Opinions("logits", public) for public in (200, 500, 1000)),
+    *(Opinions("logits", public, bits) for public in (500, 1000) for bits in (0.5, 1)),
+]
+CHOICE_FIELDS = ("how", "seed", "rounds", "best", "kilobytes")
+
+def choices() -> Iterator[dict]:
+    for how in CANDIDATES:
+        for seed in CHOOSING:
+            rows = train(seed, how, target=TARGET, judged=True, rounds=LIMIT if isinstance(how, Weights) else 6)
+            yield {"how": str(how), "seed": seed, "rounds": len(rows), "best": f"{max(row['accuracy'] for row in rows):.4f}",
+                   "kilobytes": f"{kilobytes(rows):.1f}"}
+
+if __name__ == "__main__":
+    write_choices(__file__, CHOICE_FIELDS, choices())
