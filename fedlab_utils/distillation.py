@@ -181,7 +181,8 @@ def simulate_logits(
     the softmax at T = 1, averaged; sharpen: the server sends softmax(mean / sharpen) instead, which is DS-FL's entropy
     reduction, 0.1 in the paper. "labels": the first choice of each client; the server sends the one of most votes, of equals
     the least; no codec is asked: labels are entropy coded without loss, as what has changed since the last broadcast (CFD).
-    on_round: called after each round, stops by returning False. ValueError for a codec with labels, for `sharpen` without probabilities, for a temperature without logits.
+    on_round: called after each round, stops by returning False. ValueError for a codec with labels, for `sharpen` without
+    probabilities, for a temperature without logits.
     """
     from .training import central
     from .training.arrays import require_dataset

@@ -7,10 +7,12 @@ import csv
 import importlib.util
 import math
 import os
+import re
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import fedlab_utils as fl
@@ -303,3 +305,48 @@ def test_rounds_are_counted_as_in_the_paper(program):
     assert rounds_to([0.5, 0.9, 0.8, 0.98], 0.94) == pytest.approx(3.5)  # the best so far, and a line between rounds
     assert rounds_to([0.97, 0.5], 0.97) == 1 and rounds_to([0.5, 0.97], 0.97) == 2
     assert math.isnan(rounds_to([0.5], 0.97))
+
+
+# FedPAQ
+
+
+def times(counting=""):
+    """By tau: the time to the target of each seed."""
+    found = {}
+    for line in tables.load_classic_runs("fedpaq"):
+        if line["versions"] and (name := re.fullmatch(rf"tau = (\d+), r = 25, {counting}", line["setting"])):
+            found.setdefault(int(name[1]), []).append(float(line["value"]))
+    assert list(found) and all(len(several) == 10 for several in found.values())
+    return {tau: np.array(several) for tau, several in sorted(found.items())}
+
+
+def test_which_period_is_best_hangs_on_which_bytes_take_time():
+    """Reisizadeh et al. 2020: 10. So it is where a message is as long as its levels at a fixed length; claimed of means."""
+    fixed, coded, both, exact = (times(c) for c in ("s = 1: fixed length up, reckoned", "s = 1", "s = 1: both ways", "float32"))
+    assert min(fixed, key=lambda tau: fixed[tau].mean()) == 10
+    assert all((fixed[10] < fixed[tau]).sum() >= 7 for tau in fixed if tau != 10), "seed by seed, against each other period"
+    flat = [coded[tau].mean() for tau in (2, 5, 10)]
+    assert max(flat) / min(flat) < 1.05 and coded[1].mean() > 2 * max(flat) and coded[50].mean() > 2 * max(flat)
+    for several in (both, exact):
+        assert min(several, key=lambda tau: several[tau].mean()) == 20
+        assert (several[20] < several[5]).sum() >= 9
+
+
+def test_a_message_of_one_level_is_coded_in_a_quarter_of_its_fixed_length():
+    setting = "tau = 5, r = 25, s = 1: after 100 iterations"
+    lines = [line for line in tables.load_classic_runs("fedpaq") if line["setting"] == setting and line["round"]]
+    sizes = [int(line["uplink_bytes"]) / 25 for line in lines]
+    fixed = (785 * math.log2(3) + 32) / 8
+    assert len(sizes) == 200 and max(sizes) < 40 < fixed / 3.9 and 36 < np.mean(sizes) < 37.5
+
+
+def test_quantized_messages_take_a_small_part_of_fedavgs_time():
+    found = ours("FedPAQ")
+    for recipe, factor in (("tau = 5, r = 25", 10), ("tau = 2, r = 50", 25)):
+        assert found[f"{recipe}, s = 1"].ours_mean * factor < found[f"{recipe}, float32"].ours_mean
+        assert found[f"{recipe}, s = 1"].ours_high < found[f"{recipe}, float32"].ours_low
+
+
+def test_after_a_hundred_steps_no_period_is_behind():
+    ends = [row for name, row in ours("FedPAQ").items() if "after 100 iterations" in name]
+    assert len(ends) == 6 and max(row.ours_low for row in ends) < min(row.ours_high for row in ends)
