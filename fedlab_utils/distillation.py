@@ -207,6 +207,8 @@ def simulate_logits(
     labels, one_hot = _Labels(len(public_images), n_classes), np.eye(n_classes, dtype=np.float32)
     own = [(x_train[part], y_train[part]) for part in clients]
     held, history = [model.get_weights() for model in models], LogitHistory()
+    in_logits = {id(model): central.logits_model(model) for model in models}  # once, and not at every step of every round
+    models = [in_logits[id(model)] for model in models]
 
     def evaluate() -> list[float]:
         return [central.accuracy(m, x_test, y_test, w) for m, w in zip(models, held, strict=True)]

@@ -123,7 +123,7 @@ def accuracy(seed: int, how: Weights | Opinions, rounds: int, partition: str = "
 FLOAT32, CODED = Weights(None, None, 5), Weights(0.05, 0.1, 5)
 LABELS, LOGITS = Opinions("labels", 1000), Opinions("logits", 1000)
 RACERS: dict[str, tuple[Weights | Opinions, Sequence[int]]] = {  # and the widths of the hidden layer
-    "weights, float32": (FLOAT32, WIDTHS), "weights, coded": (CODED, WIDTHS), "labels": (LABELS, WIDTHS),
+    "weights, float32": (FLOAT32, WIDTHS), "weights, coded": (CODED, WIDTHS), "labels": (LABELS, (WIDTH, 16)),
     "logits, float32": (LOGITS, (WIDTH,)), "logits, 1 bit": (Opinions("logits", 1000, 1), (WIDTH,)),
 }  # fmt: skip
 SHARDS: dict[str, tuple[Weights | Opinions, int]] = {  # and how many rounds
@@ -139,11 +139,11 @@ SETTINGS = {
         f"{name}, {width} hidden": Setting(PAPERS.get(name, ""), partial(to_target, how=how, width=width), 3, False)
         for name, (how, widths) in RACERS.items() for width in widths
     },
+    QUICK: Setting("", partial(accuracy, how=LOGITS, rounds=1, partition="IID"), 3, True, "accuracy"),
     **{
         f"two digits a client: {name}": Setting("", partial(accuracy, how=how, rounds=rounds), 3, False, "accuracy")
         for name, (how, rounds) in SHARDS.items()
     },
-    QUICK: Setting("", partial(accuracy, how=LOGITS, rounds=1, partition="IID"), 3, True, "accuracy"),
 }  # fmt: skip
 
 
