@@ -15,7 +15,7 @@ from .base import Measured, Setting, write_choices
 EXPERIMENT, UNIT = "distillation or weights", "kB both ways to 87 %"
 CURVE_FIELDS = ("round", "accuracy", "uplink_bytes", "downlink_bytes")
 TARGET, CLIENTS, IMAGES, PUBLIC, HELD_OUT = 0.87, 10, 500, 2000, 2000
-LIMIT = 60  # rounds, before a run is given up
+LIMIT = 30  # rounds, before a run is given up
 LOCAL_EPOCHS, PUBLIC_EPOCHS = 5, 3  # of distillation, a round
 WIDTH, WIDTHS = 128, (16, 128, 512)  # hidden nodes
 
@@ -123,7 +123,7 @@ def accuracy(seed: int, how: Weights | Opinions, rounds: int, partition: str = "
 FLOAT32, CODED = Weights(None, None, 5), Weights(0.05, 0.1, 5)
 LABELS, LOGITS = Opinions("labels", 1000), Opinions("logits", 1000)
 RACERS: dict[str, tuple[Weights | Opinions, Sequence[int]]] = {  # and the widths of the hidden layer
-    "weights, float32": (FLOAT32, WIDTHS), "weights, coded": (CODED, WIDTHS), "labels": (LABELS, (WIDTH, 16)),
+    "weights, float32": (FLOAT32, WIDTHS), "weights, coded": (CODED, WIDTHS), "labels": (LABELS, (WIDTH,)),
     "logits, float32": (LOGITS, (WIDTH,)), "logits, 1 bit": (Opinions("logits", 1000, 1), (WIDTH,)),
 }  # fmt: skip
 SHARDS: dict[str, tuple[Weights | Opinions, int]] = {  # and how many rounds

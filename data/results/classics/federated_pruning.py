@@ -58,11 +58,6 @@ PLANS = {
     "dense, 3.2 bits": Plan(1, bits=3.2),  # as many bits a weight of the model as a tenth of the weights at 32
     "mask after a round, 10%, 2 bits": Plan(0.1, 1, "moved", 2),
     "dense, 0.2 bits": Plan(1, bits=0.2),
-    **{f"mask after a round, {kept:.0%}, float32": Plan(kept, 1, "moved") for kept in (0.2, 0.05)},
-    "dense, 6.4 bits": Plan(1, bits=6.4),
-    "dense, 1.6 bits": Plan(1, bits=1.6),
-    "mask by magnitude after 3 rounds, 10%, float32": Plan(0.1, 3),
-    "dense, float32": Plan(1),
 }
 SOURCE = "similar accuracy to the model that is not pruned (Jiang et al. 2019, abstract)"
 QUICK = "mask of the first model, 10%, float32"

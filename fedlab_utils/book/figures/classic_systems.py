@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ...data.tables import load_classic_runs
-from ...language import itemize, say
-from ..colours import BROWN, EXACT, LOSSY, MAROON, OLIVE, SERIES, TEAL, TOTAL, UPLINK, VIOLET
+from ...language import itemize, percent, say
+from ..colours import BROWN, EXACT, LOSSY, MAROON, SERIES, TEAL, TOTAL, UPLINK, VIOLET
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
 
 
@@ -104,57 +104,43 @@ def fedpaq() -> Still:
 
 
 def federated_pruning() -> Still:
-    """Accuracy after fifteen rounds against the bytes of both ways: masks agreed once, and dense models with a codec.
+    """Accuracy by bytes of both ways in ten rounds: a mask that keeps a tenth, and dense models of as many bits a weight.
 
     From data/results/classics/federated_pruning.csv; mean and range of the seeds.
     """
     runs = _runs("federated_pruning", ("accuracy", "uplink_bytes", "downlink_bytes"))
-    shares = (0.2, 0.1, 0.05)
-    kept = [f"{share:.0%}" for share in shares]
-    families = (
-        (["dense, float32"], "", say("dense, float32", "稠密，float32"), EXACT, "s"),
-        ([f"mask of the first model, {share}, float32" for share in kept], "float32",
-         say("mask of the first model", "掩码取自初始模型"), OLIVE, "v:"),
-        ([f"mask after a round, {share}, float32" for share in kept], "float32",
-         say("mask after a round", "一轮之后定掩码"), VIOLET, "D-."),
-        ([f"mask after a round, {share}, 2 bits" for share in kept], "2 bits",
-         say("mask after a round, 2 bits", "一轮之后定掩码，2 位"), VIOLET, "D--"),
-        ([f"dense, {bits * share:g} bits" for bits in (32, 2) for share in shares], "",
-         say("dense, coded", "稠密，压缩"), LOSSY, "o-"),
+    figure, panels = new_figure(2, width=10.2, height=4.0, sharey=True)
+    first, after = say("mask of the first model", "掩码取自初始模型"), say("mask after a round", "一轮之后定掩码")
+    sides = (
+        ("3.2", (("mask of the first model, 10%, float32", first, TEAL, "v:"),
+                 ("mask after a round, 10%, float32", after, VIOLET, "D-."))),
+        ("0.2", (("mask after a round, 10%, 2 bits", after, VIOLET, "D-."),)),
     )  # fmt: skip
-    figure, (left, right) = new_figure(2, width=10.2, height=4.0)
 
     def megabytes(run: _Run) -> np.ndarray:
         return np.cumsum(run.curve["uplink_bytes"] + run.curve["downlink_bytes"]) / 1e6
 
     told = []
     with styled():
-        for settings, _, label, colour, style in families:
-            many = [runs[setting] for setting in settings]
-            x = [float(np.mean([megabytes(run)[-1] for run in several])) for several in many]
-            _spread(left, x, [[run.value for run in several] for several in many], label, colour, style)
-            told += [(setting, f"{where:.2f} MB, {100 * np.mean([run.value for run in several]):.1f} %")
-                     for setting, where, several in zip(settings, x, many, strict=True)]  # fmt: skip
-        for setting, label, colour, style in (
-            ("mask after a round, 10%, float32", say("mask, a tenth kept", "掩码，留十分之一"), VIOLET, "D-."),
-            ("dense, 3.2 bits", say("dense, coded, 3.2 bits", "稠密，压缩，3.2 位"), LOSSY, "o-"),
-        ):
-            _band(right, runs[setting], megabytes, "accuracy", label, colour, style)
-        for ax in (left, right):
+        for ax, (bits, masked) in zip(panels, sides, strict=True):
+            dense = f"dense, {bits} bits"
+            lines = ((dense, say("all weights, coded", "全部权重，压缩"), LOSSY, "o-"), *masked)
+            ends = []
+            for setting, label, colour, style in lines:
+                _band(ax, runs[setting], megabytes, "accuracy", label, colour, style)
+                ends.append(float(np.mean([run.value for run in runs[setting]])))
+                size = np.mean([megabytes(run)[-1] for run in runs[setting]])
+                told.append((say(f"{bits} bits, {label}", f"{bits} 位，{label}"), f"{percent(ends[-1], 1)}, {size:.2f} MB"))
+            gain = 100 * (ends[0] - max(ends[1:]))
+            of = say("{} bits a weight: {:+.1f} points for the codec", "每权重 {} 位：压缩 {:+.1f} 个百分点")
+            ax.set_title(of.format(bits, gain))
             ax.set(xscale="log", xlabel=say("megabytes, both directions", "双向总字节（MB）"))
             ax.legend(loc="lower right")
             plain_log_axis(ax.xaxis)
-            percent_axis(ax.yaxis)
-        left.set_ylabel(say("test accuracy after 15 rounds", "15 轮后的测试准确率"))
-        right.set_ylabel(say("test accuracy", "测试准确率"))
-        pair = "dense, 3.2 bits", "mask after a round, 10%, float32"
-        coded, masked = (np.mean([run.value for run in runs[setting]]) for setting in pair)
-        gain = 100 * (coded - masked)
-        left.set_title(say("Fewer bits of all weights, or all bits of fewer", "所有权重少几位，还是少几个权重"))
-        right.set_title(
-            say(f"3.2 bits a weight either way: the codec {gain:+.1f} points", f"同为每权重 3.2 位：压缩 {gain:+.1f} 个百分点")
-        )
-    return Still(figure, itemize(told))
+        percent_axis(panels[0].yaxis)
+        panels[0].set_ylabel(say("test accuracy", "测试准确率"))
+    alt = say("After ten rounds: ", "十轮之后：")
+    return Still(figure, alt + itemize(told) + say(".", "。"))
 
 
 def federated_distillation() -> Still:
@@ -177,16 +163,16 @@ def federated_distillation() -> Still:
     def kilobytes(run: _Run) -> np.ndarray:
         return np.cumsum(run.curve["uplink_bytes"] + run.curve["downlink_bytes"]) / 1000
 
-    sizes = [784 * width + width + 10 * width + 10 for width in WIDTHS]
-    means: dict[str, list[float]] = {}
+    told = []
     with styled():
         for name, (label, colour, style) in ways.items():
             if several := runs.get(f"two digits a client: {name}"):
                 _band(left, several, kilobytes, "accuracy", label, colour, style)
-            if f"{name}, {WIDTHS[0]} hidden" in runs:
-                values = [[run.value for run in runs[f"{name}, {width} hidden"]] for width in WIDTHS]
+            if widths := [width for width in WIDTHS if f"{name}, {width} hidden" in runs]:
+                values = [[run.value for run in runs[f"{name}, {width} hidden"]] for width in widths]
+                sizes = [784 * width + width + 10 * width + 10 for width in widths]
                 _spread(right, sizes, values, label, colour, style)
-                means[name] = [float(np.mean(several)) for several in values]
+                told += [(f"{label}, {size:,}", f"{np.mean(several):,.0f}") for size, several in zip(sizes, values, strict=True)]
         for ax in (left, right):
             ax.set_xscale("log")
             plain_log_axis(ax.xaxis)
@@ -199,5 +185,5 @@ def federated_distillation() -> Still:
         right.legend(loc="upper left")
         right.set_title(say("Weights grow with the model, opinions do not", "权重随模型变大，意见不会"))
         left.set_title(say("Two digits a client: opinions mislead", "每家两个数字：意见会误导"))
-    alt = say("Kilobytes both ways to 87 %, by hidden nodes 16, 128, 512: ", "到 87% 的双向总字节（kB），隐藏节点 16、128、512：")
-    return Still(figure, alt + itemize((ways[name][0], ", ".join(f"{v:,.0f}" for v in found)) for name, found in means.items()))
+    alt = say("Kilobytes both ways to 87 %, by weights of the model: ", "到 87% 的双向总字节（kB），按模型的权重个数：")
+    return Still(figure, alt + itemize(told) + say(".", "。"))
