@@ -350,3 +350,37 @@ def test_quantized_messages_take_a_small_part_of_fedavgs_time():
 def test_after_a_hundred_steps_no_period_is_behind():
     ends = [row for name, row in ours("FedPAQ").items() if "after 100 iterations" in name]
     assert len(ends) == 6 and max(row.ours_low for row in ends) < min(row.ours_high for row in ends)
+
+
+# Distillation and pruning against codecs
+
+
+def test_labels_take_a_small_part_of_what_coded_weights_take_and_logits_many_times_as_much():
+    found = ours("distillation or weights")
+    exact, coded, labels, logits = (
+        found[f"{name}, 128 hidden"] for name in ("weights, float32", "weights, coded", "labels", "logits, float32")
+    )
+    assert 6 * labels.ours_high < coded.ours_low and 10 * coded.ours_high < logits.ours_low < logits.ours_high < exact.ours_low / 7
+    assert 150 * coded.ours_high < exact.ours_low
+    assert 1000 * labels.ours_high < exact.ours_low < 10_000 * labels.ours_low, "not the four orders of CFD: the model is small"
+
+
+def test_what_weights_take_grows_with_the_model():
+    found = ours("distillation or weights")
+    for kind in ("float32", "coded"):
+        small, middle, large = (found[f"weights, {kind}, {width} hidden"] for width in (16, 128, 512))
+        assert small.ours_high < middle.ours_low and middle.ours_high < large.ours_low
+    assert found["labels, 128 hidden"].ours_high < found["weights, coded, 16 hidden"].ours_low / 3
+
+
+def test_a_codec_for_all_weights_is_better_than_a_mask_at_as_many_bytes():
+    found = ours("federated_pruning")
+    for dense, masked in (
+        ("dense, 3.2 bits", "mask after a round, 10%, float32"),
+        ("dense, 3.2 bits", "mask of the first model, 10%, float32"),
+        ("dense, 0.2 bits", "mask after a round, 10%, 2 bits"),
+    ):
+        assert found[dense].ours_low > found[masked].ours_high
+    equal = [found[name] for name in ("dense, 3.2 bits", "mask after a round, 10%, float32")]
+    codec, mask = (row.uplink_bytes + row.downlink_bytes for row in equal)
+    assert codec < 1.05 * mask
