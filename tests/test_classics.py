@@ -360,7 +360,8 @@ def test_labels_take_a_small_part_of_what_coded_weights_take_and_logits_many_tim
     exact, coded, labels, logits = (
         found[f"{name}, 128 hidden"] for name in ("weights, float32", "weights, coded", "labels", "logits, float32")
     )
-    assert 6 * labels.ours_high < coded.ours_low and 10 * coded.ours_high < logits.ours_low < logits.ours_high < exact.ours_low / 7
+    assert 6 * labels.ours_high < coded.ours_low and 10 * coded.ours_high < logits.ours_low
+    assert 7 * logits.ours_high < exact.ours_low
     assert 150 * coded.ours_high < exact.ours_low
     assert 1000 * labels.ours_high < exact.ours_low < 10_000 * labels.ours_low, "not the four orders of CFD: the model is small"
 
@@ -375,12 +376,15 @@ def test_what_weights_take_grows_with_the_model():
 
 def test_a_codec_for_all_weights_is_better_than_a_mask_at_as_many_bytes():
     found = ours("federated_pruning")
-    for dense, masked in (
-        ("dense, 3.2 bits", "mask after a round, 10%, float32"),
-        ("dense, 3.2 bits", "mask of the first model, 10%, float32"),
-        ("dense, 0.2 bits", "mask after a round, 10%, 2 bits"),
-    ):
-        assert found[dense].ours_low > found[masked].ours_high
-    equal = [found[name] for name in ("dense, 3.2 bits", "mask after a round, 10%, float32")]
-    codec, mask = (row.uplink_bytes + row.downlink_bytes for row in equal)
-    assert codec < 1.05 * mask
+    codec, masked, first = (
+        found[name] for name in ("dense, 3.2 bits", "mask after a round, 10%, float32", "mask of the first model, 10%, float32")
+    )
+    assert codec.ours_low > masked.ours_high + 0.02 and masked.ours_low > first.ours_high
+    assert codec.uplink_bytes + codec.downlink_bytes < 1.05 * (masked.uplink_bytes + masked.downlink_bytes)
+
+
+def test_with_codecs_on_both_sides_the_mask_takes_twice_the_bytes_for_the_same_accuracy():
+    found = ours("federated_pruning")
+    dense, masked = found["dense, 0.2 bits"], found["mask after a round, 10%, 2 bits"]
+    assert abs(dense.ours_mean - masked.ours_mean) < 0.005
+    assert 2 * (dense.uplink_bytes + dense.downlink_bytes) < masked.uplink_bytes + masked.downlink_bytes
