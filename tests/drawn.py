@@ -67,7 +67,7 @@ def calls():
     runs[2, "stochastic"] = fl.load_trainings("100 clients, 2 bits, stochastic")
     runs[2, "nearest, range an array"] = fl.load_trainings("100 clients, 2 bits, range an array, forgetting")
     found.append(("practice.accuracy_and_bytes", [runs], {}))
-    found += [(f"classic_systems.{name}", [], {}) for name in ("fedpaq",)]
+    found += [(f"classic_systems.{name}", [], {}) for name in ("federated_distillation", "federated_pruning", "fedpaq")]
     found.append(("story.empty_frontier", [fl.load_trainings("100 clients, float32")], {}))
     return found + tff_calls() + flower_calls()
 

@@ -1,4 +1,22 @@
-"""Federated pruning against dense models with a codec, at equal bytes.
+"""Federated pruning against dense models with a codec, at as many bits a weight and as many bytes.
+
+Jiang et al. 2019, PruneFL, arXiv:1909.12326 (abstract): a pruned model takes less sending and computing, and its accuracy is
+similar to that of the whole one. A mask agreed once is the plainest form of it: `simulate(mask=…)`, which sends the mask with
+each first model, and then nothing but the weights that stay. Here a tenth of the connections stays: those of greatest magnitude
+in the first model, or those that one dense round has moved furthest (a round that is counted; afterwards everybody begins anew,
+which costs some first models of a tenth of the size). Against it: all weights through `EntropyQuantize` at as many bits a weight
+of the whole model, 32 or 2 bits of a tenth. The document's model, MNIST dealt IID to a hundred clients, ten a round, ten rounds;
+the book's learning rate, 0.1, for all alike: it was tuned for none. Three seeds. First models: float32 where weights are, the
+seed where there is a codec, 8 bits a weight where a mask came later. The value is the test accuracy after the last round.
+Centrally, with training to the end, pruning.csv has what a mask takes: 0.4 points at a tenth.
+
+Found: at 15.8 and 16.4 MB in all, a codec at 3.2 bits a weight is 2.6 points more accurate than the mask after a round, and 4.5
+more than the mask of the first model, which takes 8.6 MB. With a codec on either side accuracies are within their spread, at
+90 %, and the mask takes twice the bytes (2.1 MB against 0.95), most of it for first models that clients cannot draw from a seed.
+
+What did not reproduce: an accuracy similar to that of the whole model. PruneFL adapts its mask as it trains, and trains for
+long; a mask of ten rounds' worth of knowledge never gets back what it has removed. That a pruned model computes less is no
+question here: bytes were compared, not multiplications (`pruning.multiplications`).
 """
 
 from functools import partial

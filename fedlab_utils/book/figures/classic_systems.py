@@ -155,7 +155,6 @@ def federated_distillation() -> Still:
         "weights, float32": (say("weights, float32", "权重，float32"), EXACT, "s-"),
         "weights, coded": (say("weights, coded", "权重，压缩"), LOSSY, "o-"),
         "logits, float32": (say("logits, float32", "logits，float32"), VIOLET, "D--"),
-        "logits, 1 bit": (say("logits, 1 bit", "logits，1 位"), TEAL, "v-."),
         "labels": (say("labels", "标签"), MAROON, "^:"),
     }
 
