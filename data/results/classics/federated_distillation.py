@@ -21,7 +21,8 @@ the sizes measured none is so small that they beat the labels of 1,000 images; r
 7,000 would cost as much as the coded weights of this model.
 
 What did not reproduce: four orders of magnitude (CFD trains far larger models), and 99 % by logits in float32, which no
-model of this size allows. Not measured here: two digits a client, DS-FL's sharpening, logits through a codec, the highest accuracy that
+model of this size allows. Not measured here: two digits a client, DS-FL's sharpening, logits through a codec, the highest
+accuracy that
 labels reach. With 500 public images one of two seeds was at 86.2 % after six rounds, and with 16 hidden nodes one of two had not
 arrived when it was given up: the target is near the ceiling of labels, and weights go on from there.
 """
