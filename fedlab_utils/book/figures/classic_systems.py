@@ -181,7 +181,7 @@ def federated_distillation() -> Still:
         plain_log_axis(right.yaxis)
         left.set(xlabel=say("kilobytes, both directions", "双向总字节（kB）"), ylabel=say("test accuracy", "测试准确率"))
         right.set(xlabel=say("weights of the model", "模型的权重个数"), ylabel=say("kilobytes to 87 %", "到 87% 的总字节（kB）"))
-        left.legend(loc="upper right")
+        left.legend(loc="lower right")
         right.legend(loc="upper left", ncols=2)
         times = at_one_size["weights, coded"] / at_one_size["labels"]
         left.set_title(say(f"Labels: 1/{times:.1f} of the coded weights", f"标签：压缩后权重的 1/{times:.1f}"))
