@@ -1,22 +1,23 @@
 """Knowledge distillation (document, sections 3.2.2 and 3.2.2.1): soft targets of a teacher train a smaller student.
 
 Sources: Hinton, Vinyals and Dean 2015, arXiv:1503.02531 (temperature, T²). The federated form, in which logits on public
-images travel instead of weights: Li and Wang 2019, arXiv:1910.03581 (FedMD); Itahara et al. 2020, arXiv:2008.06180 (DS-FL).
+images travel instead of weights: Li and Wang 2019, arXiv:1910.03581 (FedMD); Itahara et al. 2020, arXiv:2008.06180 (DS-FL);
+Sattler et al. 2020, arXiv:2012.00632 (CFD).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .codecs import Codec, Identity, decode, require_codec
+from .codecs import Codec, Identity, Quantize, decode, require_codec
 from .language import say
 from .streams import Purpose, require_seed, stream
-from .validation import require_clients, require_finite, require_inputs, require_integer, require_number
+from .validation import require_choice, require_clients, require_finite, require_inputs, require_integer, require_number
 from .waiting import waiting
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def teach(
 
 # A federated form
 
+EXCHANGES = ("logits", "probabilities", "labels")
 PUBLIC_BATCH = 64  # images a step when clients learn from the average: as accurate as 32, in three fifths of the time
 
 
@@ -114,6 +116,29 @@ def break_even_images(n_weights: int, n_classes: int = 10, codec: Codec | None =
         fits = len(codec.encode(np.zeros(middle * n_classes), np.random.default_rng(0))) <= model
         low, high = (middle, high) if fits else (low, middle - 1)
     return low
+
+
+class _Labels:
+    """What both ends of the exchange of labels know: the codec, and the labels that were broadcast last.
+
+    A message holds (label - last) mod n_classes, which is mostly zero once opinions settle: the delta coding of CFD.
+    """
+
+    def __init__(self, n_images: int, n_classes: int):
+        self.n_classes, self.last = n_classes, np.zeros(n_images, np.int64)
+        self._codec = Quantize(max(1, (n_classes - 1).bit_length()), entropy=True, model="plain")  # a step of at most 1: exact
+
+    def send(self, labels: np.ndarray) -> tuple[bytes, np.ndarray]:
+        """The payload of labels, int [n], and what is decoded of it: the same."""
+        payload = self._codec.encode(((labels - self.last) % self.n_classes).astype(np.float32))
+        moved = np.rint(decode(payload, max_weights=labels.size)).astype(np.int64)
+        return payload, (self.last + moved) % self.n_classes
+
+
+def _as_probabilities(rows: np.ndarray) -> np.ndarray:
+    """What a codec has made of probabilities, as probabilities again: float32, shape of `rows`."""
+    rows = np.maximum(rows, 1e-7)
+    return (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 @dataclass
@@ -138,9 +163,12 @@ def simulate_logits(
     public_epochs: int = 5,
     batch_size: int = 32,
     temperature: float = 1.0,
+    exchange: str = "logits",
+    sharpen: float | None = None,
     uplink: Codec | None = None,
     downlink: Codec | None = None,
     seed: int = 0,
+    on_round: Callable[[LogitHistory], bool | None] | None = None,
     progress: bool = False,
 ) -> LogitHistory:
     """Federated distillation: clients send their logits on public images, the server sends back the average.
@@ -149,6 +177,12 @@ def simulate_logits(
     [n_public, 28, 28], without labels, held by all. A round: every client trains on its own images, encodes its logits,
     the server averages what it decodes and broadcasts it, every client learns from the decoded average. batch_size: of
     the local training, as local_epochs; on public images it is PUBLIC_BATCH. progress: show the seconds of each round go by.
+    exchange: what travels, both ways. "logits": their mean, softened by `temperature`, is the target (FedMD). "probabilities":
+    the softmax at T = 1, averaged; sharpen: the server sends softmax(mean / sharpen) instead, which is DS-FL's entropy
+    reduction, 0.1 in the paper. "labels": the first choice of each client; the server sends the one of most votes, of equals
+    the least; no codec is asked: labels are entropy coded without loss, as what has changed since the last broadcast (CFD).
+    on_round: called after each round, stops by returning False. ValueError for a codec with labels, for `sharpen` without
+    probabilities, for a temperature without logits.
     """
     from .training import central
     from .training.arrays import require_dataset
@@ -161,9 +195,20 @@ def simulate_logits(
         raise ValueError(f"one model a client is needed, got {len(models)} models and {len(clients)} clients")
     for model in models[1:]:
         require_same_classes(models[0].output_shape[-1], model.output_shape[-1])
+    require_choice("exchange", exchange, EXCHANGES)
+    if exchange == "labels" and (uplink is not None or downlink is not None):
+        raise ValueError('exchange="labels" is coded without loss: leave out uplink and downlink')
+    if exchange != "logits" and temperature != 1:
+        raise ValueError(f'temperature softens logits, and exchange="{exchange}" sends none: leave it out')
+    if sharpen is not None and exchange != "probabilities":
+        raise ValueError(f'sharpen is for averaged probabilities, not for exchange="{exchange}"')
     uplink, downlink = require_codec("uplink", uplink), require_codec("downlink", downlink)
+    n_classes = models[0].output_shape[-1]
+    labels, one_hot = _Labels(len(public_images), n_classes), np.eye(n_classes, dtype=np.float32)
     own = [(x_train[part], y_train[part]) for part in clients]
     held, history = [model.get_weights() for model in models], LogitHistory()
+    in_logits = {id(model): central.logits_model(model) for model in models}  # once, and not at every step of every round
+    models = [in_logits[id(model)] for model in models]
 
     def evaluate() -> list[float]:
         return [central.accuracy(m, x_test, y_test, w) for m, w in zip(models, held, strict=True)]
@@ -181,17 +226,31 @@ def simulate_logits(
             for client, (model, (x, y)) in enumerate(zip(models, own, strict=True)):
                 learn("PRIVATE", number, client, x, y, epochs=local_epochs, batch_size=batch_size)
                 opinion = central.logits(model, public_images, held[client])
-                payload = uplink.encode(opinion, stream(seed, Purpose.LOGITS_UPLINK, number, client))
+                if exchange == "labels":
+                    payload, heard = labels.send(opinion.argmax(axis=1))
+                    total = total + one_hot[heard]  # a vote
+                else:
+                    opinion = soften(opinion) if exchange == "probabilities" else opinion
+                    payload = uplink.encode(opinion, stream(seed, Purpose.LOGITS_UPLINK, number, client))
+                    total = total + decode(payload, max_weights=opinion.size).reshape(opinion.shape)
                 uplink_bytes += len(payload)
-                total = total + decode(payload, max_weights=opinion.size)
             if number == 0:
                 history.alone = evaluate()
-            payload = downlink.encode(total / len(models), stream(seed, Purpose.LOGITS_DOWNLINK, number))
-            average = decode(payload, max_weights=opinion.size).reshape(len(public_images), -1)
+            mean = np.asarray(total / len(models))
+            if exchange == "labels":
+                payload, labels.last = labels.send(mean.argmax(axis=1))
+                targets = one_hot[labels.last]
+            else:
+                mean = mean if sharpen is None else soften(mean, sharpen)
+                payload = downlink.encode(mean, stream(seed, Purpose.LOGITS_DOWNLINK, number))
+                heard = decode(payload, max_weights=mean.size).reshape(mean.shape)
+                targets = soften(heard, temperature) if exchange == "logits" else _as_probabilities(heard)
             for client in range(len(models)):
                 learn("PUBLIC", number, client, public_images, None, epochs=public_epochs, batch_size=PUBLIC_BATCH,
-                      soft_targets=soften(average, temperature), temperature=temperature)  # fmt: skip
+                      soft_targets=targets, temperature=temperature)  # fmt: skip
             history.accuracy.append(evaluate())
             history.uplink_bytes.append(uplink_bytes)
             history.downlink_bytes.append(len(payload) * len(models))
+        if on_round is not None and on_round(history) is False:
+            break
     return history

@@ -39,6 +39,7 @@ class Purpose(Enum):
     ACTIVATION_GRADIENTS = (17, 3)
     LOCAL_DELTA = (18, 0)  # privacy: batches of a single client
     FIRST_MODEL = (19, 0)  # of a codec that draws
+    STRAGGLERS = (25, 1)  # round: how slow its clients are
 
 
 def require_seed(seed: Any) -> int:

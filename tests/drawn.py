@@ -16,6 +16,7 @@ from fedlab_utils.book.figures import (
     algorithms,
     background,
     classic_sparsification,
+    classic_systems,
     classics,
     concepts,
     flower,
@@ -41,7 +42,8 @@ from fedlab_utils.engines import flower_log
 
 MODULES = {"algorithms": algorithms, "background": background, "concepts": concepts, "mathematics": mathematics,
            "practice": practice, "tff": tff, "flower": flower, "story": story,
-           "classic_sparsification": classic_sparsification, "classics": classics, "playground": playground}  # fmt: skip
+           "classic_sparsification": classic_sparsification, "classic_systems": classic_systems, "classics": classics,
+           "playground": playground}  # fmt: skip
 lab_picture = Later("fedlab_utils.book.widgets.lab_picture")
 lab_playground = Later("fedlab_utils.book.widgets.lab_playground")
 lab_training = Later("fedlab_utils.book.widgets.lab_training")
@@ -91,6 +93,11 @@ def calls():
     runs[2, "nearest, range an array"] = fl.load_trainings("100 clients, 2 bits, range an array, forgetting")
     found.append(("practice.accuracy_and_bytes", [runs], {}))
     found += [(f"classic_sparsification.{name}", [load_classic_runs(name)], {}) for name in ("stc", "dgc")]
+    found += [(f"classic_systems.{name}", [], {}) for name in ("federated_distillation", "federated_pruning", "fedpaq")]
+    names = ("fedavg_rounds", "tff_tutorial", "estimators", "estimators_trained", "deep_compression")
+    found += [(f"classics.{name}", [], {}) for name in names]
+    mine = fl.History(accuracy=[0.9], uplink_bytes=[300_000], downlink_bytes=[900_000])
+    found += [("playground.frontier", [{"mine": mine}], {}), ("playground.bytes_to_97", [], {})]
     found.append(("story.empty_frontier", [fl.load_trainings("100 clients, float32")], {}))
     return found + tff_calls() + flower_calls()
 

@@ -7,10 +7,12 @@ import csv
 import importlib.util
 import math
 import os
+import re
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import fedlab_utils as fl
@@ -390,3 +392,84 @@ def test_dgc_is_near_dense_sgd_and_momentum_correction_is_why():
     assert sparse.ours_low - found["plain error feedback"].ours_high > 0.005
     assert dense.uplink_bytes / found["DGC without warm-up"].uplink_bytes > 700
     assert abs(found["DGC without clipping"].ours_mean - sparse.ours_mean) < sparse.ours_high - sparse.ours_low
+# FedPAQ
+
+
+def times(counting=""):
+    """By tau: the time to the target of each seed."""
+    found = {}
+    for line in tables.load_classic_runs("fedpaq"):
+        if line["versions"] and (name := re.fullmatch(rf"tau = (\d+), r = 25, {counting}", line["setting"])):
+            found.setdefault(int(name[1]), []).append(float(line["value"]))
+    assert list(found) and all(len(several) == 10 for several in found.values())
+    return {tau: np.array(several) for tau, several in sorted(found.items())}
+
+
+def test_which_period_is_best_hangs_on_which_bytes_take_time():
+    """Reisizadeh et al. 2020: 10. So it is where a message is as long as its levels at a fixed length; claimed of means."""
+    fixed, coded, both, exact = (times(c) for c in ("s = 1: fixed length up, reckoned", "s = 1", "s = 1: both ways", "float32"))
+    assert min(fixed, key=lambda tau: fixed[tau].mean()) == 10
+    assert all((fixed[10] < fixed[tau]).sum() >= 7 for tau in fixed if tau != 10), "seed by seed, against each other period"
+    flat = [coded[tau].mean() for tau in (2, 5, 10)]
+    assert max(flat) / min(flat) < 1.05 and coded[1].mean() > 2 * max(flat) and coded[50].mean() > 2 * max(flat)
+    for several in (both, exact):
+        assert min(several, key=lambda tau: several[tau].mean()) == 20
+        assert (several[20] < several[5]).sum() >= 9
+
+
+def test_a_message_of_one_level_is_coded_in_a_quarter_of_its_fixed_length():
+    setting = "tau = 5, r = 25, s = 1: after 100 iterations"
+    lines = [line for line in tables.load_classic_runs("fedpaq") if line["setting"] == setting and line["round"]]
+    sizes = [int(line["uplink_bytes"]) / 25 for line in lines]
+    fixed = (785 * math.log2(3) + 32) / 8
+    assert len(sizes) == 200 and max(sizes) < 40 < fixed / 3.9 and 36 < np.mean(sizes) < 37.5
+
+
+def test_quantized_messages_take_a_small_part_of_fedavgs_time():
+    found = ours("FedPAQ")
+    for recipe, factor in (("tau = 5, r = 25", 10), ("tau = 2, r = 50", 25)):
+        assert found[f"{recipe}, s = 1"].ours_mean * factor < found[f"{recipe}, float32"].ours_mean
+        assert found[f"{recipe}, s = 1"].ours_high < found[f"{recipe}, float32"].ours_low
+
+
+def test_after_a_hundred_steps_no_period_is_behind():
+    ends = [row for name, row in ours("FedPAQ").items() if "after 100 iterations" in name]
+    assert len(ends) == 6 and max(row.ours_low for row in ends) < min(row.ours_high for row in ends)
+
+
+# Distillation and pruning against codecs
+
+
+def test_labels_take_a_small_part_of_what_coded_weights_take_and_logits_many_times_as_much():
+    found = ours("distillation or weights")
+    exact, coded, labels, logits = (
+        found[f"{name}, 128 hidden"] for name in ("weights, float32", "weights, coded", "labels", "logits, float32")
+    )
+    assert 6 * labels.ours_high < coded.ours_low and 10 * coded.ours_high < logits.ours_low
+    assert 7 * logits.ours_high < exact.ours_low
+    assert 150 * coded.ours_high < exact.ours_low
+    assert 1000 * labels.ours_high < exact.ours_low < 10_000 * labels.ours_low, "not the four orders of CFD: the model is small"
+
+
+def test_what_weights_take_grows_with_the_model():
+    found = ours("distillation or weights")
+    for kind in ("float32", "coded"):
+        small, middle, large = (found[f"weights, {kind}, {width} hidden"] for width in (16, 128, 512))
+        assert small.ours_high < middle.ours_low and middle.ours_high < large.ours_low
+    assert found["labels, 128 hidden"].ours_high < found["weights, coded, 16 hidden"].ours_low / 3
+
+
+def test_a_codec_for_all_weights_is_better_than_a_mask_at_as_many_bytes():
+    found = ours("federated_pruning")
+    codec, masked, first = (
+        found[name] for name in ("dense, 3.2 bits", "mask after a round, 10%, float32", "mask of the first model, 10%, float32")
+    )
+    assert codec.ours_low > masked.ours_high + 0.02 and masked.ours_low > first.ours_high
+    assert codec.uplink_bytes + codec.downlink_bytes < 1.05 * (masked.uplink_bytes + masked.downlink_bytes)
+
+
+def test_with_codecs_on_both_sides_the_mask_takes_twice_the_bytes_for_the_same_accuracy():
+    found = ours("federated_pruning")
+    dense, masked = found["dense, 0.2 bits"], found["mask after a round, 10%, 2 bits"]
+    assert abs(dense.ours_mean - masked.ours_mean) < 0.005
+    assert 2 * (dense.uplink_bytes + dense.downlink_bytes) < masked.uplink_bytes + masked.downlink_bytes

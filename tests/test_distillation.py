@@ -126,6 +126,69 @@ def test_only_logits_travel_and_every_byte_is_counted(mnist):
 
 
 @pytest.mark.training
+def test_labels_travel_without_loss_and_what_has_not_changed_costs_little(mnist, monkeypatch):
+    """Two clients, three rounds: every message is decoded again from its bytes, as CFD says: what has moved since the last."""
+    payloads, decoded, public = [], fl.decode, mnist.x_train[1000:1600]
+    monkeypatch.setattr(distillation, "decode", lambda payload, **how: payloads.append(payload) or decoded(payload, **how))
+    clients = [np.arange(300), np.arange(300, 600)]
+    history = distillation.simulate_logits(
+        [central.mlp(16)] * 2, mnist, clients, public, rounds=3, local_epochs=20, exchange="labels", seed=2
+    )
+    sizes = np.reshape([len(payload) for payload in payloads], (3, 3))  # two up, one down, a round
+    assert sizes[:, :2].sum(axis=1).tolist() == history.uplink_bytes and (2 * sizes[:, 2]).tolist() == history.downlink_bytes
+    last, truth = np.zeros(600, int), mnist.y_train[1000:1600]
+    for number in range(3):
+        said = [(last + np.rint(decoded(payload)).astype(int)) % 10 for payload in payloads[3 * number : 3 * number + 3]]
+        votes = np.stack([np.bincount([a, b], minlength=10) for a, b in zip(*said[:2], strict=True)])
+        assert (said[2] == votes.argmax(axis=1)).all(), "of most votes, of equals the least"
+        assert np.mean(said[2] == truth) > 0.7, "labels, and not what happens to decode"
+        last = said[2]
+    limit = 2 * 600 * np.log2(10) / 8
+    assert history.uplink_bytes[0] < 1.15 * limit and history.uplink_bytes[2] < 0.6 * limit
+
+
+@pytest.mark.training
+def test_probabilities_are_averaged_and_sharpened_as_ds_fl_says(mnist, monkeypatch):
+    """Two clients by hand: softmax(mean of the softmaxes / 0.1) is what is broadcast and learnt from."""
+    learnt, train_with = [], central.train_with
+
+    def watched(rngs, model, images, labels, **options):
+        learnt.append(options.get("soft_targets"))
+        return train_with(rngs, model, images, labels, **options)
+
+    monkeypatch.setattr("fedlab_utils.training.central.train_with", watched)
+    sent, encode = [], fl.Identity.encode
+    monkeypatch.setattr(fl.Identity, "encode", lambda self, x, *rest, **how: sent.append(x) or encode(self, x, *rest, **how))
+    clients, public = [np.arange(40), np.arange(40, 80)], mnist.x_train[500:600]
+    distillation.simulate_logits(
+        [central.mlp(8)] * 2, mnist, clients, public, local_epochs=2, public_epochs=1, exchange="probabilities", sharpen=0.1
+    )
+    first, second, broadcast = sent
+    np.testing.assert_allclose(first.sum(axis=1), 1, atol=1e-5)
+    mean = (first.astype(float) + second) / 2
+    expected = np.exp(mean / 0.1) / np.exp(mean / 0.1).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(broadcast, expected, atol=1e-5)
+    np.testing.assert_allclose(learnt[2], expected, atol=1e-5)
+    assert learnt[:2] == [None, None] and (learnt[3] == learnt[2]).all()
+    assert expected.max(axis=1).mean() > mean.max(axis=1).mean(), "less entropy than the mean"
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"exchange": "weights"}, "exchange must be one of 'logits', 'probabilities', 'labels'"),
+        ({"exchange": "labels", "uplink": fl.Quantize(8)}, "labels.* is coded without loss"),
+        ({"exchange": "labels", "temperature": 2.0}, "temperature softens logits"),
+        ({"sharpen": 0.1}, 'sharpen is for averaged probabilities, not for exchange="logits"'),
+    ],
+)
+def test_an_exchange_that_cannot_be_is_refused(mnist, options, told):
+    with pytest.raises(ValueError, match=told):
+        distillation.simulate_logits([central.mlp(4)], mnist, [np.arange(5)], mnist.x_test[:5], **options)
+
+
+@pytest.mark.training
 def test_one_client_that_hears_only_itself_learns_from_its_own_logits(mnist):
     model, mine, public = central.mlp(8), np.arange(60), mnist.x_train[500:600]
     history = distillation.simulate_logits([model], mnist, [mine], public, local_epochs=3, public_epochs=2, seed=4)

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from ..chapters import MODULES
 
-__all__ = [*MODULES, "classic_sparsification", "story"]
+__all__ = [*MODULES, "classic_sparsification", "classic_systems", "classics", "story"]
 
 
 def __getattr__(name):
