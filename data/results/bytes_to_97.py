@@ -29,13 +29,19 @@ from fedlab_utils.data.tables import BytesTo97
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "bytes_to_97.csv"
 HIDDEN, CLIENTS, HELD_OUT, TARGET, SEEDS, LIMIT = (200, 200), 100, 6000, 0.97, 3, 1000  # LIMIT: rounds, then RuntimeError
-HALF, COARSE = fl.EntropyQuantize(0.5, model="context"), fl.EntropyQuantize(0.8, model="context")  # up, down
-
-# By partition and name. keep: how many units of the two hidden layers stay; the others are pruned before the first round, by
-# a mask whose bytes are counted with the first model. The rest are arguments of `simulate`.
+# Arguments of `simulate`, by partition and name.
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "iid": {
         "FedAvg": dict(clients_per_round=2, local_epochs=5, learning_rate=0.2),
+        "whole": dict(
+            clients_per_round=3, local_epochs=5, learning_rate=0.2, first_model="seed", broadcast="whole",
+            uplink=fl.EntropyQuantize(0.5, "context"), downlink=fl.EntropyQuantize(0.8, "context"),
+        ),
+        "whole, DCT": dict(
+            clients_per_round=3, local_epochs=5, learning_rate=0.2, first_model="seed", broadcast="whole",
+            uplink=fl.DCT(28, 28) | fl.EntropyQuantize(0.3, "context"),
+            downlink=fl.DCT(28, 28) | fl.FixedStep(0.15, "context"),
+        ),
     },
     "shards": {
         "FedAvg": dict(clients_per_round=3, local_epochs=1, learning_rate=0.1),
@@ -55,23 +61,11 @@ def deal(partition: str, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
     return held_out, [rest[part] for part in parts]
 
 
-def mask_of(model, keep: tuple[int, int]) -> list[np.ndarray]:
-    """Which weights stay where only the first keep[0] and keep[1] units of the hidden layers do."""
-    units = (slice(None), slice(keep[0]), slice(keep[1]), slice(None))  # of the four layers of units
-    masks = [np.zeros(array.shape, bool) for array in model.get_weights()]
-    for place, mask in enumerate(masks):
-        mask[units[place // 2 : place // 2 + 2] if mask.ndim == 2 else units[place // 2 + 1]] = True
-    return masks
-
-
-def train(partition: str, seed: int, keep: tuple[int, int] | None = None, **options: Any) -> fl.History:
+def train(partition: str, seed: int, **options: Any) -> fl.History:
     """Train until the model is right about 97 % of what was held out. RuntimeError where it is not within LIMIT rounds."""
     held_out, clients = deal(partition, seed)
-    model = fl.central.mlp(*HIDDEN, seed=seed)
-    if keep is not None:
-        options["mask"] = mask_of(model, keep)
     history = fl.simulate(
-        model, fl.load_mnist(), clients, rounds=LIMIT, validation=held_out, compile=True, seed=seed,
+        fl.central.mlp(*HIDDEN, seed=seed), fl.load_mnist(), clients, rounds=LIMIT, validation=held_out, compile=True, seed=seed,
         on_round=lambda so_far: so_far.validation_accuracy[-1] < TARGET, **options,
     )  # fmt: skip
     if history.validation_accuracy[-1] < TARGET:

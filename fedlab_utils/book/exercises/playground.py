@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from .asked.classics import *  # noqa: F403
 from .asked.playground import *  # noqa: F403
 from .base import Exercise, Wrong, as_array, as_number, attempt, shown
 from .downlink import downlink_bytes  # noqa: F401
