@@ -44,7 +44,12 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
         ),
     },
     "shards": {
-        "FedAvg": dict(clients_per_round=3, local_epochs=1, learning_rate=0.1),
+        "FedAvg": dict(clients_per_round=3, local_epochs=1, learning_rate=0.05, server_momentum=0.7),
+        "whole, DCT": dict(
+            clients_per_round=3, local_epochs=1, learning_rate=0.05, server_momentum=0.7, first_model="seed",
+            broadcast="whole", uplink=fl.DCT(28, 28) | fl.EntropyQuantize(0.5, "context"),
+            downlink=fl.DCT(28, 28) | fl.FixedStep(0.06, "context"),
+        ),
     },
 }
 

@@ -191,10 +191,7 @@ def items():
 
 
 def test_texts_are_whole_in_both_languages():
-    assert {item.name for item in items()} == {
-        "playground.pareto", "playground.downlink_bytes", "playground.break_even_speed",
-        "playground.fitted_on", "playground.where_bytes_go", "playground.your_next_kilobyte",
-    }  # fmt: skip
+    assert len(items()) == len({item.name for item in items()}) >= 15
     for item in items():
         pairs = [getattr(item, "praise", None), getattr(item, "text", None)]
         pairs += [*getattr(item, "hints", ()), *getattr(item, "criteria", ())]

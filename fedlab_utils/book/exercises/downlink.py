@@ -79,7 +79,7 @@ def _what_is_wrong(got, told, cohorts, payloads, first, dense) -> tuple[str, str
 
 downlink_bytes = Exercise(
     "playground.downlink_bytes",
-    "6.2",
+    "6.1",
     _downlink_bytes,
     (
         (

@@ -76,7 +76,7 @@ def _hold_frontier(points: list[tuple[float, float]], found: list[int]) -> None:
 
 pareto = Exercise(
     "playground.pareto",
-    "6.1",
+    "6.2",
     _pareto,
     (
         (

@@ -98,8 +98,8 @@ one_class = Question(
             "练得最多，恰恰坏在这里：连着 100 个批次全是一种数字，客户端就把其余九种忘了。",
         ),
         (
-            "STC",
-            "STC",
+            "STC: it sends little, after every batch.",
+            "STC：每个批次之后只发一点点。",
             "After one batch no client has gone far, and what is not sent waits in the residual.",
             "只练一个批次，谁也跑不远；没发出去的都留在残差里。",
         ),
@@ -129,8 +129,8 @@ ten_classes = Question(
             "只看上行是这样。可是一个客户端平均隔十轮才轮到一次，漏掉的消息全要补发给它。",
         ),
         (
-            "FedAvg",
-            "FedAvg",
+            "FedAvg, float32 and all",
+            "FedAvg，尽管发的是 float32",
             "Two rounds of 100 batches do it, 0.94 MB; STC takes about twice as much, nine tenths of it down.",
             "每轮 100 个批次，两轮就够，0.94 MB；STC 约要两倍，其中九成是下行。",
         ),

@@ -95,9 +95,9 @@ your_next_kilobyte = Design(
         "Mine spends most on the downlink, for every client is sent every broadcast in the end; so fewer rounds, or fewer bits "
         "down, come first, and a larger cohort is cheap, since it costs only uplink. First models as their seed are too small to "
         "matter. It was a mistake where the median of five rehearsals, with other seeds, loses more accuracy than the seeds "
-        "differ by.",
+        "differ by. Of the downlink I should first try a whole broadcast with a fixed step: early in training it is short.",
         "我的大头是下行，因为每个客户端最终都要收到每一条广播；所以先减少轮数，或者减少下行的位数，而每轮多几个客户端并不贵，"
-        "只增加上行。首个模型只发种子，小到可以不管。如果换五个种子各试一次，准确率的中位数下降得比种子之间的差别还多，就是砍错了。",
+        "只增加上行。首个模型只发种子，小到可以不管。如果换五个种子各试一次，准确率的中位数下降得比种子之间的差别还多，就是砍错了。下行我会先试试固定步长的整体广播：训练初期它很短。",
     ),
     (
         ("It gives bytes for all three, as measured.", "三处都给出了测到的字节数。"),
