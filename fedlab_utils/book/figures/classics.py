@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from ...data.tables import Classic, load_classic_runs, load_classics
 from ...language import say
@@ -31,6 +35,12 @@ def curves(name: str, setting: str, *columns: str) -> list[np.ndarray]:
 def rows(experiment: str) -> dict[str, Classic]:
     """The rows of one experiment in classics.csv, by setting."""
     return {row.setting: row for row in load_classics() if row.experiment == experiment}
+
+
+def with_range(ax: Axes, x: ArrayLike, low: ArrayLike, mean: ArrayLike, high: ArrayLike, colour: str, **line: Any) -> None:
+    """Means as a line with markers, and an upright line from the lowest to the highest of each. All float [points]."""
+    ax.vlines(x, low, high, color=colour, lw=1.2)
+    ax.plot(x, mean, color=colour, **line)
 
 
 def fedavg_rounds() -> Still:
@@ -125,8 +135,7 @@ def estimators() -> Still:
             bits = np.array([pair[0].mean() for pair in points])
             low, high = (np.array([pick(pair[1]) for pair in points]) for pick in (np.min, np.max))
             middle = np.array([np.exp(np.log(pair[1]).mean()) for pair in points])
-            ax.errorbar(bits, middle, np.maximum((middle - low, high - middle), 0), color=colour, marker=marker,
-                        ms=6, lw=1.4, capsize=2, label=say(family, chinese))  # fmt: skip
+            with_range(ax, bits, low, middle, high, colour, marker=marker, ms=6, lw=1.4, label=say(family, chinese))
         ax.plot(
             np.arange(1, 9),
             eden,
@@ -164,7 +173,8 @@ def estimators_trained() -> Still:
     exact = found["float32"]
     told = []
     with styled():
-        ax.axhspan(exact.ours_low, exact.ours_high, color=EXACT, alpha=0.12, lw=0)
+        for end in (exact.ours_low, exact.ours_high):
+            ax.axhline(end, color=EXACT, lw=0.9, ls=":")
         ax.axhline(
             exact.ours_mean,
             color=EXACT,
@@ -181,8 +191,8 @@ def estimators_trained() -> Still:
             colour, marker, chinese = FAMILIES[family]
             mean = row.ours_mean
             place = row.uplink_bytes / 1e6 * (1 + 0.05 * (list(FAMILIES).index(family) - 2) * (family != "QSGD"))
-            ax.errorbar([place], [mean], [[mean - row.ours_low], [row.ours_high - mean]], color=colour, marker=marker, ms=8,
-                        capsize=3, ls="", label=say(family, chinese) if bits in (0, 1) else None)  # fmt: skip
+            named = say(family, chinese) if bits in (0, 1) else None
+            with_range(ax, [place], [row.ours_low], [mean], [row.ours_high], colour, marker=marker, ms=8, ls="", label=named)
             told.append(f"{setting} {100 * mean:.1f} %")
         ax.set(xscale="log", xlim=(0.015, 5), ylim=(0.885, 0.94),
                xlabel=say("megabytes up, ten rounds", "十轮的上行字节数（MB）"))  # fmt: skip
@@ -217,8 +227,8 @@ def deep_compression() -> Still:
     with styled():
         for column, ax in enumerate((left, right)):
             middle, low, high = (np.array([pick(v[:, column]) for v in values.values()]) for pick in (np.mean, np.min, np.max))
-            ax.errorbar(x, middle, np.maximum((middle - low, high - middle), 0), color=LOSSY, marker="o", ms=7, capsize=4, lw=1.4,
-                        label=say("ours: files, three seeds", "本书：真实文件，三个种子"))  # fmt: skip
+            named = say("ours: files, three seeds", "本书：真实文件，三个种子")
+            with_range(ax, x, low, middle, high, TEAL, marker="o", ms=7, lw=1.4, label=named)
             theirs = [(place, pair[column]) for place, pair in enumerate(paper.values()) if pair[column] is not None]
             ax.plot(*zip(*theirs, strict=True), color=VIOLET, marker="X", ms=9, ls="--", lw=1.2, label=say("paper", "论文"))
             ax.set_xticks(x, names.values())

@@ -11,9 +11,11 @@ from ...data.tables import load_bytes_to_97, load_classics
 from ...federation.history import History
 from ...federation.trainings import load_trainings, settings
 from ...language import say
-from ..colours import DOWNLINK, EXACT, GUIDE, LOSSY, MAROON, MUTED, TOTAL, UPLINK, VIOLET
+from ..colours import BROWN, DOWNLINK, EXACT, GUIDE, MAROON, MUTED, TEAL, TOTAL, UPLINK, VIOLET
+from ..exercises.playground import on_frontier
 from ..labels import spread
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
+from .classics import with_range
 
 
 class Result(NamedTuple):
@@ -28,9 +30,9 @@ class Result(NamedTuple):
 
 KINDS = {  # colour, marker, English, Chinese
     "float32": (EXACT, "o", "float32", "float32"),
-    "up": (UPLINK, "^", "coded up", "只压缩上行"),
-    "both": (TOTAL, "s", "coded both ways", "双向压缩"),
-    "least": (LOSSY, "D", "bytes to 97 %", "到 97% 的最少字节数"),
+    "up": (TEAL, "^", "coded one way", "单向压缩"),
+    "both": (BROWN, "s", "coded both ways", "双向压缩"),
+    "least": (MAROON, "D", "bytes to 97 %", "到 97% 的最少字节数"),
 }
 LOWEST = 0.84  # of the accuracies that the frontier shows
 PREFIX = {"iid": "100 clients, ", "shards": "two shards, "}  # of the settings in trainings.csv that are one task
@@ -67,13 +69,6 @@ def results(partition: str = "iid") -> list[Result]:
     return found
 
 
-def nondominated(megabytes: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Places of the points that no other beats in both, by rising megabytes: int [m]. Both float [n]."""
-    order = np.lexsort((-accuracy, megabytes))
-    best = np.maximum.accumulate(accuracy[order])
-    return order[np.concatenate([[True], accuracy[order][1:] > best[:-1]])]
-
-
 def frontier(runs: Mapping[str, History] | None = None, partition: str = "iid") -> Still:
     """Accuracy against bytes both ways, all committed results; a line joins those that none beats; the reader's runs on top.
 
@@ -93,18 +88,18 @@ def frontier(runs: Mapping[str, History] | None = None, partition: str = "iid") 
             points = [result for result in found if result.kind == kind]
             if points:
                 x, low, mean, high = (np.array([getattr(p, f) for p in points]) for f in ("megabytes", "low", "mean", "high"))
-                bars = np.maximum((mean - low, high - mean), 0)
-                ax.errorbar(x, mean, bars, color=colour, marker=marker, ms=6, lw=0, elinewidth=1, label=say(english, chinese))
+                with_range(ax, x, low, mean, high, colour, marker=marker, ms=6, ls="", label=say(english, chinese))
         x, y = np.array([p.megabytes for p in found]), np.array([p.mean for p in found])
-        best = nondominated(x, y)
+        best = sorted(on_frontier(list(zip(x.tolist(), y.tolist(), strict=True))), key=lambda place: x[place])
         ax.step(x[best], y[best], where="post", color=GUIDE, lw=1, zorder=0, label=say("none is better", "没有更好的"))
-        labels = []
-        for name, history in own.items():
-            place = float(history.total_bytes()[-1]) / 1e6, history.accuracy[-1]
-            ax.plot(*place, marker="*", ms=16, color=VIOLET, ls="", zorder=5)
-            labels.append(ax.annotate(name, place, (8, 6), textcoords="offset points", color=VIOLET, fontsize=9))
+        places = [(float(history.total_bytes()[-1]) / 1e6, history.accuracy[-1]) for history in own.values()]
         if own:
-            ax.plot([], [], marker="*", ms=13, color=VIOLET, ls="", label=say("your runs", "你的运行"))
+            stars = {"marker": "*", "ms": 16, "color": VIOLET, "ls": "", "zorder": 5}
+            ax.plot(*zip(*places, strict=True), label=say("your runs", "你的运行"), **stars)
+        labels = [
+            ax.annotate(name, place, (8, 6), textcoords="offset points", color=VIOLET, fontsize=9)
+            for name, place in zip(own, places, strict=True)
+        ]
         bottom = min([LOWEST, *(history.accuracy[-1] - 0.02 for history in own.values())])
         ax.set(xscale="log", ylim=(bottom, 1.0))
         if below := sum(result.mean < bottom for result in found):
@@ -113,11 +108,12 @@ def frontier(runs: Mapping[str, History] | None = None, partition: str = "iid") 
         ax.set(xlabel=say("megabytes, both ways", "双向总字节数（MB）"), ylabel=say("test accuracy", "测试准确率"))
         percent_axis(ax.yaxis)
         plain_log_axis(ax.xaxis)
-        ax.legend(loc="lower right")
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
         ax.set_title(say(f"{len(found)} settings that the book has measured", f"本书测过的 {len(found)} 种设置"))
         if labels:
             figure.draw_without_rendering()
-            spread(ax, labels)
+            path = np.column_stack([np.repeat(x[best], 2)[1:], np.repeat(y[best], 2)[:-1]])  # of the line that steps
+            spread(ax, labels, marker=16, lines=[path])
     ends = [found[place] for place in (best[0], best[-1])]
     alt = say(
         f"Accuracy against megabytes both ways, {len(found)} settings. Those that none beats go from {ends[0].megabytes:.2f} MB "
@@ -147,26 +143,27 @@ def bytes_to_97() -> Still:
                 total = np.array([run.total_bytes for run in seeds]) / 1e6
                 up, down, first = (np.mean([getattr(run, f"{way}_bytes") for run in seeds]) / 1e6
                                    for way in ("uplink", "downlink", "first_model"))  # fmt: skip
-                ax.plot([total.min(), total.max()], [place, place], color=TOTAL, lw=3, alpha=0.5)
+                ax.plot([total.min(), total.max()], [place, place], color=TOTAL, lw=2)
                 for value, marker, colour, name in (
-                    (total.mean(), "s", TOTAL, say("in all", "总计")), (up, "^", UPLINK, say("up", "上行")),
-                    (down, "v", DOWNLINK, say("down", "下行")), (first, "|", MAROON, say("first models", "首个模型")),
+                    (total.mean(), "s", TOTAL, say("total", "总计")), (up, "^", UPLINK, say("uplink", "上行")),
+                    (down, "v", DOWNLINK, say("downlink", "下行")), (first, "|", MAROON, say("first models", "首个模型")),
                 ):  # fmt: skip
                     ax.plot([value], [place], marker, color=colour, ms=8, mew=2, label=name if place == 0 else None)
-                factor = dense / 1e6 / total.mean()
-                ax.annotate(f"{total.mean():.3g} MB" + (f"  ({factor:.0f}×)" if factor > 1.01 else ""), (total.mean(), place),
+                factor, mean = dense / 1e6 / total.mean(), total.mean()
+                shown = f"{mean:,.0f} MB" if mean > 100 else f"{mean:.1f} MB"
+                ax.annotate(shown + (f"  ({factor:.0f}×)" if factor > 1.01 else ""), (total.mean(), place),
                             (0, 9), textcoords="offset points", ha="center", fontsize=8.5, color=MUTED)  # fmt: skip
-                told.append(f"{title}, {seeds[0].recipe}: {total.mean():.3g} MB")
+                told.append(f"{title}, {say(*NAMES[seeds[0].recipe])}: {shown}".replace("\n", " "))
             ax.set_yticks(places, [say(*NAMES[name]) for name in found])
             ax.set(xscale="log", ylim=(-0.6, len(found) - 0.3), xlabel=say("megabytes", "字节数（MB）"))
             ax.set_title(title)
             plain_log_axis(ax.xaxis)
-        axes[0].legend(loc="lower right", fontsize=8)
+            ax.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=4, fontsize=8, handletextpad=0.2, columnspacing=1)
     return Still(figure, say("; ", "；").join(told) + say(".", "。"))
 
 
 NAMES = {  # of recipes in data/results/bytes_to_97.py: English, Chinese
     "FedAvg": ("FedAvg, tuned", "调好的 FedAvg"),
     "whole": ("whole broadcasts,\ncontexts", "整体广播，\n上下文"),
-    "whole, DCT": ("and DCT,\nfixed step", "再加 DCT、\n固定步长"),
+    "whole, DCT": ("whole broadcasts,\nDCT, fixed step", "整体广播，\nDCT、固定步长"),
 }

@@ -1,0 +1,92 @@
+"""data/results/bytes_to_97.py: the table is whole, its sums are sums, what chapter 6 says holds, one row is trained again."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fedlab_utils as fl
+from fedlab_utils.data.tables import load_bytes_to_97
+
+PROGRAM = Path(__file__).parents[1] / "data" / "results" / "bytes_to_97.py"
+
+
+@pytest.fixture(scope="module")
+def program():
+    spec = importlib.util.spec_from_file_location("program_bytes_to_97", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PROGRAM.parent)
+        spec.loader.exec_module(module)
+    return module
+
+
+def megabytes(partition, recipe):
+    return np.array([run.total_bytes for run in load_bytes_to_97(partition)[recipe]]) / 1e6
+
+
+def test_every_recipe_has_its_seeds_and_every_bill_adds_up(program):
+    for partition, recipes in program.RECIPES.items():
+        found = load_bytes_to_97(partition)
+        assert list(found) == list(recipes)
+        for runs in found.values():
+            assert [run.seed for run in runs] == list(range(program.SEEDS))
+            for run in runs:
+                assert run.total_bytes == run.uplink_bytes + run.downlink_bytes and run.first_model_bytes < run.downlink_bytes
+                assert run.validation >= program.TARGET > 0.96 < run.test
+
+
+def test_a_float32_bill_is_messages_of_four_bytes_a_weight(program):
+    n = 784 * 200 + 200 + 200 * 200 + 200 + 200 * 10 + 10
+    for partition in program.RECIPES:
+        message, cohort = 4 * n + 9, program.RECIPES[partition]["FedAvg"]["clients_per_round"]
+        for run in load_bytes_to_97(partition)["FedAvg"]:
+            assert run.uplink_bytes == run.downlink_bytes == run.rounds * cohort * message
+
+
+def test_compression_takes_a_thirtieth_with_every_seed_and_dct_helps():
+    dense, plain, least = (megabytes("iid", recipe) for recipe in ("FedAvg", "whole", "whole, DCT"))
+    assert (dense / least > 30).all() and dense.mean() / least.mean() > 40
+    assert least.mean() < 0.8 * plain.mean() and (least < plain).all()
+
+
+def test_two_shards():
+    dense, least = megabytes("shards", "FedAvg"), megabytes("shards", "whole, DCT")
+    assert (dense / least > 60).all()
+
+
+def test_what_was_chosen_is_among_the_trials_and_no_trial_has_a_seed_of_the_table(program):
+    with PROGRAM.with_name("bytes_to_97_search.csv").open(newline="", encoding="utf8") as file:
+        trials = list(csv.DictReader(file))
+    assert len(trials) > 60 and not {int(trial["seed"]) for trial in trials} & set(range(program.SEEDS))
+    for partition, recipes in program.RECIPES.items():
+        for recipe in recipes.values():
+            of_it = [
+                trial for trial in trials
+                if trial["partition"] == partition and trial["hidden"] == "200 200"
+                and all(float(trial[name]) == recipe[name] for name in ("clients_per_round", "local_epochs", "learning_rate"))
+                and trial["broadcast"] == recipe.get("broadcast", "step")
+            ]  # fmt: skip
+            ways = [(trial["uplink"], trial["downlink"]) for trial in of_it]
+            asked = [str(recipe.get(way) or "").replace("'", '"') for way in ("uplink", "downlink")]
+            assert tuple(asked) in ways
+
+
+@pytest.mark.slow
+@pytest.mark.training
+def test_one_row_can_be_trained_again(program):
+    (again,) = program.row("iid", "FedAvg", 1)
+    totals = 1e6 * megabytes("iid", "FedAvg")
+    reach = np.ptp(totals) / 2
+    assert totals.min() - reach < again["total_bytes"] < totals.max() + reach and float(again["validation"]) >= 0.97
+
+
+def test_a_partition_that_there_is_not_is_named():
+    with pytest.raises(ValueError, match="partition must be one of 'iid', 'shards', got 'dirichlet'"):
+        load_bytes_to_97("dirichlet")
+    with pytest.raises(ValueError, match="partition must be one of 'iid', 'shards', got 'dirichlet'"):
+        fl.figures.playground.frontier(partition="dirichlet")
+    with pytest.raises(ValueError, match=r"runs must be histories of fl\.simulate with a round or more, got float for 'mine'"):
+        fl.figures.playground.frontier({"mine": 0.9})
