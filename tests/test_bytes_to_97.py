@@ -54,7 +54,7 @@ def test_compression_takes_a_thirtieth_with_every_seed_and_dct_helps():
 
 def test_two_shards():
     dense, least = megabytes("shards", "FedAvg"), megabytes("shards", "whole, DCT")
-    assert (dense / least > 60).all()
+    assert (dense / least > 45).all() and dense.mean() / least.mean() > 50
 
 
 def test_what_was_chosen_is_among_the_trials_and_no_trial_has_a_seed_of_the_table(program):
