@@ -51,7 +51,7 @@ class Row(NamedTuple):
     factor: float
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison:
     """Trainings of one model, one after the other; `compare` makes it, `add` goes on. What is measured is never lost.
 
@@ -127,6 +127,8 @@ class Comparison:
 
     def __str__(self) -> str:
         return as_text(self._title(), _heads(), map(_cells, self.rows), self._remarks())
+
+    __repr__ = __str__  # not all of its data and histories
 
     def _repr_html_(self) -> str:
         return as_html(self._title(), _heads(), map(_cells, self.rows), self._remarks())
