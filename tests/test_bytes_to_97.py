@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -88,5 +89,13 @@ def test_a_partition_that_there_is_not_is_named():
         load_bytes_to_97("dirichlet")
     with pytest.raises(ValueError, match="partition must be one of 'iid', 'shards', got 'dirichlet'"):
         fl.figures.playground.frontier(partition="dirichlet")
-    with pytest.raises(ValueError, match=r"runs must be histories of fl\.simulate with a round or more, got float for 'mine'"):
+    with pytest.raises(ValueError, match=r"runs must be histories of fl\.simulate .*, or ends .*, got float for 'mine'"):
         fl.figures.playground.frontier({"mine": 0.9})
+
+
+def test_ends_of_the_lab_are_drawn_as_histories_are():
+    end = SimpleNamespace(total_mb=1.2, accuracy=0.9)
+    history = fl.History(accuracy=[0.5, 0.9], uplink_bytes=[100_000, 500_000], downlink_bytes=[200_000, 400_000])
+    assert fl.figures.playground.frontier({"a": end}).alt == fl.figures.playground.frontier({"a": history}).alt
+    with pytest.raises(ValueError, match="got History for 'empty'"):
+        fl.figures.playground.frontier({"empty": fl.History()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -69,19 +69,35 @@ def results(partition: str = "iid") -> list[Result]:
     return found
 
 
-def frontier(runs: Mapping[str, History] | None = None, partition: str = "iid") -> Still:
+class Ended(Protocol):
+    """A run by where it ended, as `fl.widgets.ends_of` gives those of the lab."""
+
+    @property
+    def total_mb(self) -> float: ...
+
+    @property
+    def accuracy(self) -> float: ...
+
+
+def _place(name: str, run: Any) -> tuple[float, float]:
+    """Megabytes both ways and accuracy of a run; ValueError for what has none."""
+    if isinstance(run, History) and run.accuracy:
+        return float(run.total_bytes()[-1]) / 1e6, run.accuracy[-1]
+    if not isinstance(run, History) and hasattr(run, "total_mb"):
+        return run.total_mb, run.accuracy
+    raise ValueError(f"runs must be histories of fl.simulate with a round or more, or ends of runs of the lab, got "
+                     f"{type(run).__name__} for {name!r}")  # fmt: skip
+
+
+def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str = "iid") -> Still:
     """Accuracy against bytes both ways, all committed results; a line joins those that none beats; the reader's runs on top.
 
-    runs: histories of `simulate`, by the name that stands beside their point. partition: "iid" or "shards", of the committed
-    results.
+    runs: histories of `simulate`, or ends of runs of the lab, by the name that stands beside their point. partition: "iid" or
+    "shards", of the committed results. ValueError for anything else.
     """
     if partition not in PREFIX:
         raise ValueError(f"partition must be one of {', '.join(map(repr, PREFIX))}, got {partition!r}")
-    found, own = results(partition), dict(runs or {})
-    for name, history in own.items():
-        if not isinstance(history, History) or not history.accuracy:
-            what = type(history).__name__
-            raise ValueError(f"runs must be histories of fl.simulate with a round or more, got {what} for {name!r}")
+    found, own = results(partition), {name: _place(name, run) for name, run in (runs or {}).items()}
     figure, (ax,) = new_figure(1, width=9.5, height=4.8)
     with styled():
         for kind, (colour, marker, english, chinese) in KINDS.items():
@@ -92,15 +108,14 @@ def frontier(runs: Mapping[str, History] | None = None, partition: str = "iid") 
         x, y = np.array([p.megabytes for p in found]), np.array([p.mean for p in found])
         best = sorted(on_frontier(list(zip(x.tolist(), y.tolist(), strict=True))), key=lambda place: x[place])
         ax.step(x[best], y[best], where="post", color=GUIDE, lw=1, zorder=0, label=say("none is better", "没有更好的"))
-        places = [(float(history.total_bytes()[-1]) / 1e6, history.accuracy[-1]) for history in own.values()]
         if own:
             stars = {"marker": "*", "ms": 16, "color": VIOLET, "ls": "", "zorder": 5}
-            ax.plot(*zip(*places, strict=True), label=say("your runs", "你的运行"), **stars)
+            ax.plot(*zip(*own.values(), strict=True), label=say("your runs", "你的运行"), **stars)
         labels = [
             ax.annotate(name, place, (8, 6), textcoords="offset points", color=VIOLET, fontsize=9)
-            for name, place in zip(own, places, strict=True)
+            for name, place in own.items()
         ]
-        bottom = min([LOWEST, *(history.accuracy[-1] - 0.02 for history in own.values())])
+        bottom = min([LOWEST, *(accuracy - 0.02 for _, accuracy in own.values())])
         ax.set(xscale="log", ylim=(bottom, 1.0))
         if below := sum(result.mean < bottom for result in found):
             ax.text(0.02, 0.03, say(f"{below} settings lie below", f"还有 {below} 种设置在图外更低处"), transform=ax.transAxes,
@@ -122,9 +137,8 @@ def frontier(runs: Mapping[str, History] | None = None, partition: str = "iid") 
         f"到 {ends[1].megabytes:.0f} MB、{100 * ends[1].mean:.1f}%。",
     )
     told = [
-        say(f" {name}: {100 * h.accuracy[-1]:.1f} %, {h.total_bytes()[-1] / 1e6:.2f} MB.",
-            f"{name}：{100 * h.accuracy[-1]:.1f}%，{h.total_bytes()[-1] / 1e6:.2f} MB。")
-        for name, h in own.items()
+        say(f" {name}: {100 * accuracy:.1f} %, {total:.2f} MB.", f"{name}：{100 * accuracy:.1f}%，{total:.2f} MB。")
+        for name, (total, accuracy) in own.items()
     ]
     return Still(figure, alt + "".join(told))
 
