@@ -155,6 +155,10 @@ def test_a_fixed_step_errs_by_so_much_whatever_the_vector_and_small_vectors_take
     assert len(small) < len(large) / 2.5
     with pytest.raises(ValueError, match=r"x must be within 32,768 steps of 9.98378e-07, but it reaches 4.02"):
         fl.FixedStep(1e-6).encode(x)
+    edge = np.float32([0, 2.0**-3 * 2**15])
+    np.testing.assert_array_equal(fl.decode(fl.FixedStep(2.0**-3).encode(edge)), edge)
+    with pytest.raises(ValueError, match=r"32,768 steps of 0\.125, "):
+        fl.FixedStep(2.0**-3).encode(edge * np.float32(1.001))
     for step in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="step must be"):
             fl.FixedStep(step)

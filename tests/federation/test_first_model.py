@@ -291,9 +291,10 @@ def test_a_trained_model_goes_dense_or_through_a_codec_but_has_no_seed(small):
 
 @pytest.mark.parametrize("first_model", ["seed", fl.Quantize(8)], ids=repr)
 def test_of_whole_broadcasts_everybody_pays_one_and_a_newcomer_the_first_model_too(small, first_model):
-    model, down = net(), Spy(fl.TopK(0.01) | fl.Quantize(4))
+    model, down = net(), Spy(fl.FixedStep(0.01))  # whose payloads grow
     spied = Spy(first_model) if first_model != "seed" else "seed"
     history = run(small, model, first_model=spied, downlink=down, broadcast="whole")
+    assert len(set(map(len, down.payloads))) > 3
     of_state = len(fl.Identity().encode(np.zeros(sum(model.get_weights()[p].size for p in STATE))))
     frozen = len(fl.Identity().encode(np.zeros(sum(model.get_weights()[p].size for p in FROZEN))))
     first, of_first_state = (len(recipe.write(model)), 0) if spied == "seed" else (len(spied.payloads[0]) + frozen, of_state)
