@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from classics.fedavg_rounds import HELD_OUT, HIDDEN, TARGET
+from classics.fedavg_rounds import deal as deal_all
 from studies import write
 from tqdm import tqdm
 
@@ -28,7 +30,8 @@ from fedlab_utils.data.tables import BytesTo97
 
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "bytes_to_97.csv"
-HIDDEN, CLIENTS, HELD_OUT, TARGET, SEEDS, LIMIT = (200, 200), 100, 6000, 0.97, 3, 1000  # LIMIT: rounds, then RuntimeError
+SEEDS, LIMIT = 3, 1000  # LIMIT: rounds, then RuntimeError
+NAMES = {"iid": "IID", "shards": "two shards"}  # of partitions, in `classics.fedavg_rounds`, whose task this is
 # Arguments of `simulate`, by partition and name.
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "iid": {
@@ -59,11 +62,7 @@ def deal(partition: str, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
     labels = fl.load_mnist().y_train
     mixed = np.random.default_rng(seed).permutation(len(labels))
     held_out, rest = mixed[:HELD_OUT], mixed[HELD_OUT:]
-    if partition == "iid":
-        parts = fl.partition_iid(labels[rest], CLIENTS, seed=seed)
-    else:
-        parts = fl.partition_shards(labels[rest], CLIENTS, shards_per_client=2, seed=seed)
-    return held_out, [rest[part] for part in parts]
+    return held_out, [rest[part] for part in deal_all(NAMES[partition], labels[rest], seed)]
 
 
 def train(partition: str, seed: int, **options: Any) -> fl.History:

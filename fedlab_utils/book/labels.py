@@ -14,6 +14,15 @@ DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -
 ROUNDS_OUT = 6  # how often one more step away is tried before a label stays where it is nearest
 
 
+def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Which points no other beats with as few bytes, by rising bytes. points: (bytes, accuracy)."""
+    best: list[int] = []
+    for number in sorted(range(len(points)), key=lambda n: (points[n][0], -points[n][1])):
+        if not best or points[number][1] > points[best[-1]][1]:
+            best.append(number)
+    return best
+
+
 def spread(ax: Axes, labels: Sequence[Annotation], marker: float = 9, lines: Sequence[np.ndarray] = ()) -> None:
     """Move labels, made with textcoords="offset points", so that they cover neither each other nor a point.
 

@@ -64,7 +64,7 @@ class Downlink:
         self._first_model = first_model
         self.first_model_bytes: list[int] = []
         self._memory = Residual(codec, error_feedback and not whole, shapes)
-        self._first, self._moved = model if whole else None, np.zeros(model.size)  # moved: since the first model
+        self._first, self._moved = model if whole else None, np.zeros(model.size if whole else 0)  # moved: since the first model
         self._payload_bytes: list[int] = []  # of each round's broadcast so far, without the state
         self._version: dict[int, int] = {}  # by client: how many broadcasts it has
 

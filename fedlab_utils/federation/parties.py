@@ -56,7 +56,7 @@ class Server(Downlink):
     def begin(self) -> None:
         """Forget the sums of the round before."""
         self._update, self._states, self._share = np.zeros(self.model.size), np.zeros(self.state.size), 0.0
-        self._votes = np.zeros(self.model.size)
+        self._votes = np.zeros(self.model.size if self._majority else 0)
 
     def receive(self, update: np.ndarray, state: np.ndarray, share: float) -> None:
         """Add what a client has sent. share: its samples among all of the round's answers."""

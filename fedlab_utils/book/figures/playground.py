@@ -12,7 +12,7 @@ from ...federation.history import History
 from ...federation.trainings import load_trainings, settings
 from ...language import say
 from ..colours import BROWN, DOWNLINK, EXACT, GUIDE, MAROON, MUTED, TEAL, TOTAL, UPLINK, VIOLET
-from ..exercises.playground import on_frontier
+from ..labels import frontier as frontier_of
 from ..labels import spread
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
 from .classics import with_range
@@ -106,7 +106,7 @@ def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str =
                 x, low, mean, high = (np.array([getattr(p, f) for p in points]) for f in ("megabytes", "low", "mean", "high"))
                 with_range(ax, x, low, mean, high, colour, marker=marker, ms=6, ls="", label=say(english, chinese))
         x, y = np.array([p.megabytes for p in found]), np.array([p.mean for p in found])
-        best = sorted(on_frontier(list(zip(x.tolist(), y.tolist(), strict=True))), key=lambda place: x[place])
+        best = frontier_of(list(zip(x.tolist(), y.tolist(), strict=True)))
         ax.step(x[best], y[best], where="post", color=GUIDE, lw=1, zorder=0, label=say("none is better", "没有更好的"))
         if own:
             stars = {"marker": "*", "ms": 16, "color": VIOLET, "ls": "", "zorder": 5}

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from ...language import percent, percent_sign, say
 from ..colours import EARLIER, EXACT, INK, MUTED, PAPER, TOTAL, UPLINK, VIOLET
-from ..labels import spread
+from ..labels import frontier, spread
 from ..plotting import name_drawn, new_figure, percent_axis, plain_log_axis, quick, rounding_name, styled, whole_numbers
 from .lab_training import ASKED, LabParameters, Run, describe
 
@@ -259,15 +259,6 @@ def ends_of(runs: Sequence[Run]) -> list[End]:
     """Where each of these runs ends, by its rounds so far: points of a frontier."""
     ends = ([np.mean(complete(s), axis=0)[-1] for s in (r.uplink_mb, r.total_mb, r.accuracy, r.first_mb)] for r in runs)
     return [End(*map(float, end)) for end in ends]
-
-
-def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Which points no other beats with as few bytes, by rising bytes. points: (bytes, accuracy)."""
-    best: list[int] = []
-    for number in sorted(range(len(points)), key=lambda n: (points[n][0], -points[n][1])):
-        if not best or points[number][1] > points[best[-1]][1]:
-            best.append(number)
-    return best
 
 
 def short(run: Run) -> tuple[str, str]:
