@@ -71,20 +71,22 @@ def test_a_deployment_gives_the_bits_of_simulate(case, deployed, tmp_path, monke
 
 
 def is_the_recorded(events):
-    """What chapter 5 shows of the wire is what this run has measured: the payloads to the byte; within a third what a message and
-    its answer take besides, and what the whole run takes, polling counted for the time that it took here."""
+    """What chapter 5 shows of the wire is what this run has measured: the payloads to the byte, and within a third what the whole
+    run takes besides, polling counted for the time that it took here. Not round by round: the line that ends a round comes by a
+    stream of the log, and a node may have fetched the next round's message before it is read here.
+    """
     table = flower_log.load()
     a_minute = flower_log.polling(table["idle"], NODES)
     shown, found = (flower_log.steady(some, a_minute, NODES) for some in (table["8 bit"], events))
     assert found.payload == shown.payload
-    print(f"an exchange takes {found.exchange:,.0f} bytes, recorded {shown.exchange:,.0f}; {found.seconds:.1f} s a round")
-    assert abs(found.exchange / shown.exchange - 1) < 1 / 3
 
     def beside(run):
         paid = sum(event.payload_up + event.payload_down for event in run)
         return (run[-1].socket_up + run[-1].socket_down - paid) / NODES - a_minute * run[-1].seconds / 60
 
-    assert abs(beside(events) / beside(table["8 bit"]) - 1) < 1 / 3
+    here, recorded = beside(events), beside(table["8 bit"])
+    print(f"besides, a node takes {here:,.0f} bytes, recorded {recorded:,.0f}")
+    assert abs(here / recorded - 1) < 1 / 3
 
 
 def test_who_has_no_right_to_take_part_is_sent_away(deployed):
