@@ -45,9 +45,11 @@ TABLE_1 = ("IID", 1, 10), ("two shards", 1, 10), ("IID", 1, ALL), ("two shards",
 LIMIT = {"IID": 2000, "two shards": 3000}  # rounds after which a run is given up
 RATES = {10: (0.2, 0.3, 0.1, 0.05), ALL: (0.6, 0.8, 1.0, 0.4, 0.2)}  # by B, first the likely one: it bounds the others' trials
 RATE = {
-    ("IID", 1, 10): 0.3,
+    ("IID", 1, 10): 0.3, ("IID", 5, 10): 0.3, ("IID", 20, 10): 0.2,
+    ("IID", 1, ALL): 0.8, ("IID", 5, ALL): 0.6, ("IID", 20, ALL): 0.8,
     ("two shards", 1, 10): 0.2,  # 0.3 diverges: see above
-}
+    ("two shards", 5, 10): 0.2,
+}  # fmt: skip
 HELD_OUT, CHOOSING = 6000, 1000  # images of the validation split; the seed that chooses
 CHOICE_FIELDS = ("partition", "epochs", "batch", "rate", "rounds", "best")
 
