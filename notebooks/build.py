@@ -48,7 +48,7 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
   The cells after it that show the answer carry the tag `reveal`: a reader's copy has them without outputs, and the first prose
   directly below them folded, up to a heading. Other prose that tells the answer is tagged `reveal` itself, in both languages.
 - **Outputs.** Nothing may raise or write to stderr, not even inside an `Output` widget; nothing shows a path or an
-  address of the machine; every picture carries alt text. Widgets are not stored: without a kernel they would read
+  address of the machine; every picture is an `<img>` that carries alt text. Widgets are not stored: without a kernel they would read
   "model not found". What stands for one in HTML is, such as the text of a question.
 """
 
@@ -93,6 +93,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\([^)]*\)")
 NOT_MARKDOWN = re.compile(r"^\s*(\+\+\+|[`~:]{3,}\s*\{).*", re.MULTILINE)
 IMG_WITHOUT_ALT = re.compile(r"<img\b(?![^>]*\balt=)", re.IGNORECASE)
 MACHINE_TRACE = re.compile(r"\b0x[0-9a-f]{9,}|/(home|Users|tmp)/|site-packages")  # an address, a path
+LARGEST = 1_000_000  # bytes of an edition: GitHub's preview and slow lines are spared more
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -259,8 +260,8 @@ def faults(cell: NotebookNode) -> list[str]:
         if IMG_WITHOUT_ALT.search(data.get("text/html", "")):
             found.append("<img> without alt text")
         for mime in data:
-            if mime.startswith("image/") and not output.metadata.get(mime, {}).get("alt"):
-                found.append(f'{mime} without alt text: display(…, metadata={{"{mime}": {{"alt": "…"}}}})')
+            if mime.startswith("image/"):
+                found.append(f"{mime}, for which JupyterLab has no alternative text: show a Still, as the book's figures are")
     return found
 
 
@@ -338,6 +339,13 @@ def dumps(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
+def _check_size(notebook, name):
+    size = len(dumps(notebook).encode())
+    if size > LARGEST:
+        largest = max(notebook.cells, key=lambda cell: len(str(cell)))
+        raise BuildError(f"{name} has {size:,} bytes, and {LARGEST:,} is the most; its largest cell:\n\n{largest.source}")
+
+
 def _write(path, text):
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text, "utf-8", newline="\n")
@@ -380,6 +388,7 @@ def main(arguments: list[str] | None = None, root: Path = HERE, book: Sequence[C
             else:
                 try:
                     execute(notebook, target.parent, f"{chapter} ({language})")
+                    _check_size(notebook, f"{chapter} ({language})")
                 except NoSuchKernel as error:
                     if chapter in options.chapters:
                         raise
