@@ -6,11 +6,13 @@ import subprocess
 import sys
 from itertools import zip_longest
 
+import ipywidgets as w
 import nbformat
 import pytest
 from building import CHAPTERS, EDITIONS, NOTEBOOKS, build
 
 from fedlab_utils.book import chapters
+from fedlab_utils.book.widgets.base import LEVEL, panel
 
 # The book as it is committed
 
@@ -80,6 +82,27 @@ def test_edition_was_run_in_order_and_shows_no_fault(language, chapter):
 def test_edition_is_small_enough_for_a_preview(language, chapter):
     size = (NOTEBOOKS / language / f"{chapter}.ipynb").stat().st_size
     assert size <= build.LARGEST, f"{language}/{chapter}.ipynb has {size:,} bytes; run make notebooks"
+
+
+WORKS_ALONE = re.compile(r"fl\.widgets\.\w+(?<!_still)\(")  # an app
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_headings_in_an_app_leave_no_level_out(chapter):
+    level = 0
+    for cell in committed("en", chapter).cells:
+        if cell.cell_type == "markdown":
+            level = build._check_levels(cell.source, level)
+        elif WORKS_ALONE.search(cell.source):
+            assert LEVEL <= level + 1, f"{chapter}: below a heading h{level}: {cell.source}"
+
+
+def test_the_headings_of_an_app_say_their_level_and_stand_in_every_app(language):
+    controls = panel({"k": w.Text(), "bits": w.IntSlider()}, {"data": ["k"], "codec": ["bits"]})
+    heads = [box.children[0].value for box in controls.children]
+    assert [re.search(r'role="heading" aria-level="(\d)"[^>]*>(.*?)<', head).groups() for head in heads] == [
+        (str(LEVEL), {"en": "Data", "zh": "数据"}[language]), (str(LEVEL), {"en": "Codec", "zh": "编码"}[language])
+    ]  # fmt: skip
 
 
 # The format of a source
@@ -207,6 +230,12 @@ def test_ids_are_stable_and_tell_equal_cells_apart():
         ([twins("- 好\n\n      +++", "- good")], "'+++' as it is"),
         ([twins("```{note}\n好\n```", "good")], "'```{note}' as it is"),
         ([code("x = 1  # 一")], "'一' in code"),
+        ([twins("#### 一", "#### One")], "a heading h4 below an h1; leave no level out"),
+        ([twins("## 一", "## One"), twins("#### 二", "#### Two")], "a heading h4 below an h2"),
+        ([twins("| | 甲 |\n|---|---|\n| 1 | 2 |", "| n | one |\n|---|---|\n| 1 | 2 |")], "a column of a table without a header"),
+        ([twins("![图](x.png)", "![](x.png)")], "a picture without alt text, 'x.png'"),
+        ([twins('<img src="x.png">一', "one")], "<img> without alt text"),
+        ([twins("一[](x.ipynb)", "one [x](x.ipynb)")], "a link without text, to 'x.ipynb'"),
         ([code('print("一，")')], "'一' in code"),
         ([code("print(f，1)")], "'，' in code"),
         ([code("")], "empty code cell"),
@@ -348,6 +377,7 @@ def output(kind, **fields):
         (output("display_data", data={build.WIDGET: {"model_id": "1"}, "text/plain": "App()"}), "stores a widget"),
         (output("display_data", data={"image/png": "", "text/plain": "<Figure>"}), "image/png, for which JupyterLab has no alt"),
         (output("display_data", data={"text/html": '<b>x</b><img src="x.png">'}), "<img> without alt text"),
+        (output("display_data", data={"text/html": '<tr><th style=""> </th><th>x</th></tr>'}), "a column of a table without a"),
     ],
 )
 def test_faults_of_an_output_are_found(cell, reason):

@@ -15,6 +15,7 @@ from ..plotting import WIDEST, image_tag, webp
 
 CONTROL = w.Layout(width="auto", min_width="0")  # as wide as its column
 LABEL = {"description_width": "112px"}
+LEVEL = 3  # of a group's heading, for a screen reader: apps stand below headings of the second to the fourth level
 MANY = 8  # controls of a group
 NARROWEST = 270  # pixels of a column of controls: label, slider, number
 
@@ -47,7 +48,7 @@ def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]])
     for group in sorted(groups, key=ORDER.index):
         text = html.escape(group_name(group))
         rule = "border-bottom:1px solid var(--jp-border-color2, currentColor)"
-        heading = w.HTML(f'<div role="heading" aria-level="4" style="font-weight:600;line-height:1.7;{rule}">{text}</div>')
+        heading = w.HTML(f'<div role="heading" aria-level="{LEVEL}" style="font-weight:600;line-height:1.7;{rule}">{text}</div>')
         ours = [controls[name] for name in groups[group]]
         wide = [control for control in ours if isinstance(control, w.Text)]  # what is typed has a row of its own
         inside = w.GridBox([c for c in ours if c not in wide], layout=_columns(3 if many else len(ours), "0"))
