@@ -48,8 +48,8 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
   The cells after it that show the answer carry the tag `reveal`: a reader's copy has them without outputs, and the first prose
   directly below them folded, up to a heading. Other prose that tells the answer is tagged `reveal` itself, in both languages.
 - **Outputs.** Nothing may raise or write to stderr, not even inside an `Output` widget; nothing shows a path or an
-  address of the machine; every picture is an `<img>` that carries alt text. Widgets are not stored: without a kernel they would read
-  "model not found". What stands for one in HTML is, such as the text of a question.
+  address of the machine; every picture is an `<img>` that carries alt text. Widgets are not stored: without a kernel they
+  would read "model not found". What stands for one in HTML is, such as the text of a question.
 """
 
 import argparse

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.collections import Collection, LineCollection, PathCollection, PolyCollection
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.text import Text
 
 from fedlab_utils.book import colours
@@ -57,6 +57,7 @@ EYES = {
     "all three cones": np.eye(3),
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
     "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
 }
 TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]])
 
@@ -172,7 +173,7 @@ def confused(figure):
     for ax in figure.axes:
         kinds = {}
         for artist in artists(ax):
-            if isinstance(artist, (Line2D, Rectangle, PathCollection)) and len(ax.images) == 0:
+            if isinstance(artist, (Line2D, Patch, PathCollection)):  # an error bar or a band goes with its line
                 for colour, _ in colours_of(artist):
                     if colour not in DECORATION:
                         kinds.setdefault(mark(artist), set()).add(colour)
@@ -182,24 +183,43 @@ def confused(figure):
     return found
 
 
+def without_words(figure):
+    """The pixels of a figure with no letter in it, [height, width, 3] from 0 to 1: what words stand on."""
+    words = [(text, text.get_color()) for text in figure.findobj(Text)]
+    for text, _ in words:
+        text.set_color("none")
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3] / 255
+    for text, colour in words:
+        text.set_color(colour)
+    return pixels
+
+
+def legibility(text, ground):
+    """The contrast of a text with what it stands on, but for the quarter of it where that is least: grid lines.
+    ground: of its figure, `without_words`."""
+    box, height = text.get_window_extent(), len(ground)
+    rows = slice(max(int(height - box.y1), 0), max(int(np.ceil(height - box.y0)), 1))
+    there = ground[rows, max(int(box.x0), 0) : max(int(np.ceil(box.x1)), 1)].reshape(-1, 3)
+    if not len(there):  # a tick beyond the figure
+        return np.inf
+    several, counts = np.unique(there, axis=0, return_counts=True)
+    opacity = 1 if text.get_alpha() is None else text.get_alpha()
+    ratios = np.array([contrast(opacity * np.array(to_rgb(text.get_color())) + (1 - opacity) * one, one) for one in several])
+    order = np.argsort(ratios)
+    return float(ratios[order][np.searchsorted(np.cumsum(counts[order]), counts.sum() / 4)])
+
+
 def faint(figure):
     """What has too little contrast. Decoration need not be seen; a band goes with the line that it surrounds."""
-    found = []
-    figure_texts = [text for text in figure.texts if text.get_text()]
+    found, ground = [], without_words(figure)
+    others = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
     for ax in figure.axes:
-        patches = [a for a in artists(ax) if isinstance(a, Patch) and not isinstance(a, FancyArrowPatch)]
-        renderer = figure.canvas.get_renderer()
-        for artist in dict.fromkeys((*artists(ax), *(ax.findobj(Text) if ax.axison else []), *figure_texts)):
+        for artist in dict.fromkeys((*artists(ax), *(ax.findobj(Text) if ax.axison else []), *others)):
             if isinstance(artist, Text):
                 if not artist.get_visible() or not artist.get_text().strip():
                     continue
-                box = artist.get_window_extent(renderer)
-                middle = ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)
-                behind = [p for p in patches if p.get_fill() and p.get_path().contains_point(
-                    middle, p.get_transform()) and seen(p.get_facecolor())]  # fmt: skip
-                paper = seen(behind[-1].get_facecolor())[0] if behind and artist.get_bbox_patch() is None else colours.PAPER
-                ratio = contrast(artist.get_color(), paper)
-                if ratio < 4.5:
+                if (ratio := legibility(artist, ground)) < 4.5:
                     found.append(f"text {artist.get_text()!r}: {ratio:.2f}")
             elif not isinstance(artist, PolyCollection):
                 for colour, alpha in colours_of(artist):

@@ -127,7 +127,7 @@ def image_tag(data: bytes, alt: str, width: int = WIDEST, kind: str = "webp") ->
 
 
 class Still:
-    """A figure as a notebook shows it without a kernel: an <img> with alternative text, which JupyterLab lacks for a PNG output."""
+    """A figure as a notebook shows it without a kernel: an <img> with alternative text, which a PNG output lacks."""
 
     def __init__(self, figure: Figure, alt: str):
         self.figure, self.alt = figure, alt

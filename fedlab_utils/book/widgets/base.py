@@ -9,9 +9,9 @@ from typing import Any
 import ipywidgets as w
 
 from ...language import say
-from ..colours import ALERT, PAPER
+from ..colours import ALERT
 from ..exercises.asking import Prediction
-from ..plotting import WIDEST, image_tag, webp
+from ..plotting import MARGIN, WIDEST, image_tag, webp
 
 CONTROL = w.Layout(width="auto", min_width="0")  # as wide as its column
 LABEL = {"description_width": "112px"}
@@ -71,7 +71,7 @@ def buttons(*widgets: w.Widget) -> w.HBox:
 
 def frame_layout() -> w.Layout:
     """An app is as wide as there is room, and at most as its picture."""
-    return w.Layout(width="auto", max_width=f"{WIDEST}px")
+    return w.Layout(width="auto", max_width=f"{WIDEST + 2 * MARGIN}px")
 
 
 class Explorer(w.VBox):
@@ -143,5 +143,5 @@ def error_box(error: Exception) -> str:
 
 def refusal_box(text: str) -> str:
     """What cannot be done, and why."""
-    style = f"color:{ALERT};background:{PAPER};border-left:4px solid {ALERT};padding:4px 8px"
+    style = f"border-left:4px solid {ALERT};padding:4px 8px"  # words and ground are the page's, light or dark
     return f'<div role="alert" style="{style}">{html.escape(text)}</div>'
