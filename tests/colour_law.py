@@ -1,6 +1,6 @@
 """The law of colours: a role's colour stands for that role alone, is named, and can be seen and told apart.
 
-`breaches`, `confused` and `faint` say in words where a drawn figure breaks it.
+`breaches`, `confused`, `faint` and `buried` say in words where a drawn figure breaks it.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from matplotlib.text import Text
 
 from fedlab_utils.book import colours
 from fedlab_utils.book.colours import DOWNLINK, EARLIER, EXACT, LOSSY, SERIES, TOTAL, UPLINK
-from fedlab_utils.book.plotting import is_drawn
+from fedlab_utils.book.plotting import HALO, is_drawn
 
 ROLES = {"exact": EXACT, "lossy": LOSSY, "uplink": UPLINK, "downlink": DOWNLINK, "total": TOTAL, "earlier": EARLIER}
 DECORATION = {colours.FRAME, colours.GRID, colours.FAINT, colours.BLANK, colours.PAPER}
@@ -193,6 +193,34 @@ def without_words(figure):
     for text, colour in words:
         text.set_color(colour)
     return pixels
+
+
+def buried(figure):
+    """Lines that cannot be seen, for a quarter of their length or more, on the bars that they cross, and have no halo."""
+    found, hidden = [], []
+    drawn = [(ax, artist) for ax in figure.axes for artist in artists(ax) if isinstance(artist, Line2D)]
+    drawn = [(ax, line) for ax, line in drawn if line.get_linestyle() not in ("None", "none", "", " ")]
+    lines = [(ax, line) for ax, line in drawn if line.get_path_effects() != HALO]
+    for ax in figure.axes:
+        hidden += [a for a in ax.get_children() if isinstance(a, (Line2D, Collection)) and a.get_visible()]
+    for artist in hidden:
+        artist.set_visible(False)
+    ground = without_words(figure)
+    for artist in hidden:
+        artist.set_visible(True)
+    for ax, line in lines:
+        corners = line.get_transform().transform(np.column_stack([np.asarray(d, float) for d in line.get_data()]))
+        corners = corners[np.isfinite(corners).all(axis=1)]
+        steps = [np.linspace(a, b, 2 + int(np.hypot(*(b - a)))) for a, b in itertools.pairwise(corners)]
+        way = np.concatenate(steps) if steps else corners
+        way = way[[ax.bbox.contains(*place) for place in way]].astype(int)
+        if len(way):
+            alpha, colour = line.get_alpha() or 1, np.array(to_rgb(line.get_color()))
+            under, counts = np.unique(ground[len(ground) - 1 - way[:, 1], way[:, 0]], axis=0, return_counts=True)
+            unseen = sum(n for n, one in zip(counts, under, strict=True) if contrast(alpha * colour + (1 - alpha) * one, one) < 3)
+            if unseen >= counts.sum() / 4:
+                found.append(f"{line.get_label()}, {line.get_color()}: {unseen / counts.sum():.0%} of it")
+    return found
 
 
 def legibility(text, ground):

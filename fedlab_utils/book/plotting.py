@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from PIL import Image
 
@@ -45,6 +46,7 @@ STYLE: dict[Any, Any] = {  # Matplotlib's types list every name that it may hold
     "axes.unicode_minus": True,
 }
 WIDEST = 990  # pixels: what a picture in a page grows to
+HALO = [withStroke(linewidth=4, foreground=PAPER)]  # of a line that crosses bars
 MARGIN = 6  # pixels of paper around it
 # Matplotlib's text layout is not safe in two threads at once, and the lab draws off the main thread.
 DRAWING = threading.RLock()

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from colour_law import ROLES, breaches, confused, contrast, distance, faint, lab, linear
+from colour_law import ROLES, breaches, buried, confused, contrast, distance, faint, lab, linear
 from matplotlib.colors import get_named_colors_mapping
 from matplotlib.figure import Figure
 
 import fedlab_utils
 import fedlab_utils.book as book
 from fedlab_utils.book import colours
-from fedlab_utils.book.colours import DOWNLINK, EARLIER, EXACT, SERIES, TOTAL, UPLINK
+from fedlab_utils.book.colours import DOWNLINK, EARLIER, EXACT, SERIES, TOTAL, UPLINK, VIOLET
+from fedlab_utils.book.plotting import HALO
 
 
 def test_contrast_and_distance_are_what_their_sources_say():
@@ -154,6 +155,18 @@ def test_what_a_colour_blind_reader_confuses_is_found_and_what_is_faint():
     ax.imshow([[0, 1]], cmap="gray", alpha=0)
     ax.lines[1].set_linestyle("-")
     assert len(confused(figure)) == 1, "a panel with an image is looked at as well"
+
+
+def test_a_line_that_bars_bury_is_found_and_one_with_a_halo_or_beside_them_is_not():
+    figure, ax = panel()
+    ax.bar([1, 3], [1, 1], color=VIOLET)
+    ax.set(xlim=(0, 5), ylim=(0, 1.2))
+    line, beside = (ax.axvline(x, color=EXACT) for x in (1, 2))
+    ax.plot([0, 5], [1.1, 1.1], color=EXACT, label="above")
+    assert [said.split(",")[0] for said in buried(figure)] == [line.get_label()]
+    line.set_path_effects(HALO)
+    assert buried(figure) == []
+    assert beside.get_visible() and line.get_visible(), "what was hidden to look is there again"
 
 
 def test_words_that_what_lies_beneath_makes_illegible_are_found():

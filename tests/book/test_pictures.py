@@ -6,7 +6,7 @@ import itertools
 import drawn
 import numpy as np
 import pytest
-from colour_law import breaches, confused, faint
+from colour_law import breaches, buried, confused, faint
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
@@ -125,7 +125,8 @@ def phantoms(figure):
 
 
 def check(name, figure):
-    found = {fault.__name__: fault(figure) for fault in (overlaps, bars_without_a_zero, phantoms, breaches, confused, faint)}
+    faults = (overlaps, bars_without_a_zero, phantoms, breaches, confused, faint, buried)
+    found = {fault.__name__: fault(figure) for fault in faults}
     assert {kind: places for kind, places in found.items() if places} == {}, name
 
 
