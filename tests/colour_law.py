@@ -184,15 +184,21 @@ def confused(figure):
 
 
 def without_words(figure):
-    """The pixels of a figure with no letter in it, [height, width, 3] from 0 to 1: what words stand on."""
+    """The pixels of a figure with no letter in it, [height, width], each a number 0xRRGGBB: what words stand on."""
     words = [(text, text.get_color()) for text in figure.findobj(Text)]
     for text, _ in words:
         text.set_color("none")
     figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3] / 255
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3] @ [0x10000, 0x100, 1]
     for text, colour in words:
         text.set_color(colour)
     return pixels
+
+
+def shades(pixels):
+    """The colours of some pixels and how many have each."""
+    several, counts = np.unique(pixels, return_counts=True)
+    return [tuple(part / 255 for part in int(one).to_bytes(3, "big")) for one in several], counts
 
 
 def buried(figure):
@@ -213,11 +219,12 @@ def buried(figure):
         corners = corners[np.isfinite(corners).all(axis=1)]
         steps = [np.linspace(a, b, 2 + int(np.hypot(*(b - a)))) for a, b in itertools.pairwise(corners)]
         way = np.concatenate(steps) if steps else corners
-        way = way[[ax.bbox.contains(*place) for place in way]].astype(int)
+        way = way[((way >= ax.bbox.min) & (way < ax.bbox.max)).all(axis=1)].astype(int)
         if len(way):
             alpha, colour = line.get_alpha() or 1, np.array(to_rgb(line.get_color()))
-            under, counts = np.unique(ground[len(ground) - 1 - way[:, 1], way[:, 0]], axis=0, return_counts=True)
-            unseen = sum(n for n, one in zip(counts, under, strict=True) if contrast(alpha * colour + (1 - alpha) * one, one) < 3)
+            under, counts = shades(ground[len(ground) - 1 - way[:, 1], way[:, 0]])
+            seen_as = [alpha * colour + (1 - alpha) * np.array(one) for one in under]
+            unseen = sum(n for n, one, line_there in zip(counts, under, seen_as, strict=True) if contrast(line_there, one) < 3)
             if unseen >= counts.sum() / 4:
                 found.append(f"{line.get_label()}, {line.get_color()}: {unseen / counts.sum():.0%} of it")
     return found
@@ -228,12 +235,11 @@ def legibility(text, ground):
     ground: of its figure, `without_words`."""
     box, height = text.get_window_extent(), len(ground)
     rows = slice(max(int(height - box.y1), 0), max(int(np.ceil(height - box.y0)), 1))
-    there = ground[rows, max(int(box.x0), 0) : max(int(np.ceil(box.x1)), 1)].reshape(-1, 3)
-    if not len(there):  # a tick beyond the figure
+    several, counts = shades(ground[rows, max(int(box.x0), 0) : max(int(np.ceil(box.x1)), 1)])
+    if not several:  # a tick beyond the figure
         return np.inf
-    several, counts = np.unique(there, axis=0, return_counts=True)
-    opacity = 1 if text.get_alpha() is None else text.get_alpha()
-    ratios = np.array([contrast(opacity * np.array(to_rgb(text.get_color())) + (1 - opacity) * one, one) for one in several])
+    opacity, colour = 1 if text.get_alpha() is None else text.get_alpha(), np.array(to_rgb(text.get_color()))
+    ratios = np.array([contrast(opacity * colour + (1 - opacity) * np.array(one), one) for one in several])
     order = np.argsort(ratios)
     return float(ratios[order][np.searchsorted(np.cumsum(counts[order]), counts.sum() / 4)])
 
