@@ -159,6 +159,9 @@ def require_held_out(name: str, indices: ArrayLike, clients: Sequence[np.ndarray
 
 def require_clients(clients: Iterable[ArrayLike], n_samples: int, clients_per_round: int) -> list[np.ndarray]:
     """The samples of each client as arrays of indices. ValueError or TypeError naming a client that cannot take part."""
+    if not isinstance(clients, Iterable):
+        raise TypeError("clients must be a list with an array of sample indices for each client, as fl.partition_iid(labels, "
+                        f"n_clients) gives it, got {clients!r}")  # fmt: skip
     parts = [np.asarray(part) for part in clients]
     require_integer("clients_per_round", clients_per_round, 1)
     if clients_per_round > len(parts):

@@ -52,7 +52,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "server_momentum": lambda name, value: _rounded(require_fraction(name, value)),
     "uplink": lambda name, value: _codec_text(name, value),
     "downlink": lambda name, value: _codec_text(name, value),
-    "first_model": lambda name, value: value if value in ("dense", "seed") else _codec_text(name, value),
+    "first_model": lambda name, value: _first_model(name, value),
 }
 
 
@@ -72,6 +72,16 @@ def _codec_text(name: str, value: Any) -> str:
     codec = codec_named(value if isinstance(value, str) else repr(value))
     codec.encode(unflatten(load_client_delta(), DELTA_SHAPES), np.random.default_rng(0))
     return repr(codec)
+
+
+def _first_model(name: str, value: Any) -> str:
+    if isinstance(value, str) and value in ("dense", "seed"):
+        return value
+    try:
+        return _codec_text(name, value)
+    except (ValueError, TypeError) as error:
+        raise type(error)(say(f"{name} must be 'dense', 'seed' or a codec: {error}",
+                              f"{name} 应为 'dense'、'seed' 或一个编解码器：{error}")) from None  # fmt: skip
 
 
 def checked(recipe: Any) -> dict[str, Any]:

@@ -15,10 +15,13 @@ def require_order(stages: Sequence[Any]) -> None:
         if before.ends_in_bytes:
             raise TypeError(say(f"{before} turns all that it is given into bytes: {after} cannot follow it",
                                 f"{before} 把收到的数值全部变成了字节，后面不能再接 {after}"))  # fmt: skip
-    if len({_family(stage) for stage in stages}) < len(stages):
+    families = [_family(stage) for stage in stages]
+    if twice := [family for family in dict.fromkeys(families) if families.count(family) > 1]:
         codec = " | ".join(map(repr, stages))
-        raise TypeError(say(f"{codec} holds a kind of stage twice, one of each is allowed",
-                            f"{codec} 里同一种环节出现了两次，每种只能有一个"))  # fmt: skip
+        name = twice[0].__name__ if twice[0] else say("one that writes nothing", "不写字节的环节")
+        own = say("; Eden rotates by itself", "；Eden 自己就会旋转") if name == "Rotate" else ""
+        raise TypeError(say(f"{codec} holds a kind of stage twice ({name}), one of each is allowed{own}",
+                            f"{codec} 里同一种环节出现了两次（{name}），每种只能有一个{own}"))  # fmt: skip
     for place, stage in enumerate(stages):
         cut = max((at for at in range(place) if stages[at].makes_layout), default=0)
         if stage.follows_layout and (mixes := [before for before in stages[cut:place] if not before.keeps_layout]):

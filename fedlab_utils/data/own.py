@@ -64,8 +64,10 @@ def from_arrays(
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != len(samples):
-        raise ValueError(say(f"y must hold one class for each of the {len(samples)} samples, got the shape {labels.shape}",
-                             f"y 应为 {len(samples)} 个样本各给出一个类别，收到的形状是 {labels.shape}"))  # fmt: skip
+        raise ValueError(say(f"y must hold one class for each of the {len(samples)} samples, got the shape {labels.shape}; of "
+                             "one-hot rows take y.argmax(axis=1)",
+                             f"y 应为 {len(samples)} 个样本各给出一个类别，收到的形状是 {labels.shape}；若是 one-hot，"
+                             "请用 y.argmax(axis=1)"))  # fmt: skip
     texts = [_label(value, f"y[{row}]") for row, value in enumerate(labels.tolist())]
     wanted = None if classes is None else [_label(value, "classes") for value in classes]
     where = (f"y[{row}]" for row in range(len(texts)))
@@ -187,8 +189,9 @@ def _number(text: str, where: str) -> float:
     if text.strip().lower() in MISSING:
         raise ValueError(say(f"{where} is missing ({text!r}): fill it in, or leave the line or the column out",
                              f"{where}缺失（{text!r}）：请补上，或去掉这一行或这一列"))  # fmt: skip
-    raise ValueError(say(f"{where} holds {text!r}, a finite number is needed: name the columns of numbers in features=[…]",
-                         f"{where}是 {text!r}，应当是有限的数：请用 features=[…] 指定数值列"))  # fmt: skip
+    raise ValueError(say(f"{where} holds {text!r}, a finite number is needed (1.5, with a point): mend it, or name the "
+                         "columns of numbers in features=[…]",
+                         f"{where}是 {text!r}，应当是有限的数（写成 1.5）：请改正，或用 features=[…] 指定数值列"))  # fmt: skip
 
 
 def _label(value: Any, where: str) -> str:

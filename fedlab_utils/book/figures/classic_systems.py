@@ -104,7 +104,7 @@ def federated_pruning() -> Still:
                 told.append((say(f"{bits} bits, {label}", f"{bits} 位，{label}"), f"{percent(ends[-1], 1)}, {size:.2f} MB"))
             gain = 100 * (ends[0] - max(ends[1:]))
             of = say("{} bits a weight: {:+.1f} points for the codec", "每权重 {} 位：压缩 {:+.1f} 个百分点")
-            ax.set_title(of.format(bits, gain))
+            ax.set_title(of.format(bits, gain).replace("-", "−"))
             ax.set(xscale="log", xlabel=say("megabytes, both directions", "双向总字节（MB）"))
             ax.legend(loc="lower right")
             plain_log_axis(ax.xaxis)

@@ -135,9 +135,10 @@ class Playground(LiveLab):
             "first_model": w.Dropdown(options=[(names[f], f) for f in FIRST_MODELS], value=START.first_model,
                                       description=say("first model", "初始模型"), layout=CONTROL, style=LABEL),
             "no_answer": slider([(f"{100 * p:g}{percent_sign()}", p) for p in NO_ANSWERS], START.no_answer,
-                                say("silent", "掉线比例")),
+                                say("silent clients", "掉线比例")),
             "learning_rate": slider([(f"{r:g}", r) for r in RATES], START.learning_rate, say("learning rate", "学习率")),
-            "server_momentum": slider([(f"{m:g}", m) for m in MOMENTA], START.server_momentum, say("momentum", "服务器动量")),
+            "server_momentum": slider([(f"{m:g}", m) for m in MOMENTA], START.server_momentum,
+                                      say("server momentum", "服务器动量")),
         }  # fmt: skip
 
     def frame(self, *given: Any, **named: Any) -> None:
@@ -169,24 +170,29 @@ class Playground(LiveLab):
         values = {name: control.value for name, control in self.controls.items() if name not in self.codec.parts}
         return LabParameters(**values)
 
-    def start(self, change: Any = None) -> None:
-        """Train, unless the text is no codec: then say why, and leave everything as it is."""
+    def standing(self) -> str:
+        """Why the text that stands in the field is no codec; "" where it is one."""
         try:
             codec_named(self.codec.text.value)
         except ValueError as error:
-            self.message.value = refusal_box(str(error))
-            return
-        super().start(change)
+            return refusal_box(str(error))
+        return ""
+
+    def start(self, change: Any = None) -> None:
+        """Train, unless the text is no codec: then say why, and leave everything as it is, a training under way too."""
+        if refused := self.standing():
+            self.message.value = refused
+        else:
+            super().start(change)
 
     def train(self, parameters: LabParameters, on_round: Callable[[Run], bool | None]) -> Run:
         if parameters.first_model == "seed":  # a fresh process builds it again, once for each model
             with DRAWING:
-                self.message.value = say("Rebuilding the first model from its seed, in another process …",
-                                         "正在另一个进程里由种子重建初始模型……")  # fmt: skip
+                self.message.value = self.standing() or rebuilding()
         return super().train(parameters, on_round)
 
     def show(self, run: Run) -> None:
-        if run.accuracy and run.parameters.first_model == "seed":
+        if run.accuracy and self.message.value == rebuilding():
             self.message.value = ""
         super().show(run)
 
@@ -197,6 +203,10 @@ class Playground(LiveLab):
 
     def formula(self, run: Run) -> str:
         return formula(run)
+
+
+def rebuilding() -> str:
+    return say("Rebuilding the first model from its seed, in another process …", "正在另一个进程里由种子重建初始模型……")
 
 
 def formula(run: Run) -> str:

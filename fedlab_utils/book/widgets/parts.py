@@ -68,7 +68,7 @@ def dump(payload: bytes, part: Part) -> str:
     lines = [f"{start:>8,}  {payload[start : min(start + WIDE, end)].hex(' ')}" for start in range(part.start, end, WIDE)]
     if part.size > DUMPED:
         lines.append("       …")
-    return f'<pre style="margin:4px 0;line-height:1.35;overflow-x:auto">{html.escape(chr(10).join(lines))}</pre>'
+    return f'<pre style="margin:4px 0;line-height:1.35;white-space:pre;overflow-x:auto">{html.escape(chr(10).join(lines))}</pre>'
 
 
 # By the first of a part's names: (en, zh, sentence in English, in Chinese).

@@ -112,6 +112,10 @@ class TrainingApp(w.VBox):
     def begin(self, position: Any) -> None:
         """What an app shows of a new position before its first round; most show nothing."""
 
+    def standing(self) -> str:
+        """A message that stays while something else is trained; most apps have none."""
+        return ""
+
     def wait(self, timeout: float | None = None) -> Any:
         """Block until no training runs, or for `timeout` seconds; returns the last run. For tests and scripts."""
         self.worker.wait(timeout)
@@ -120,7 +124,7 @@ class TrainingApp(w.VBox):
     def _train(self, position: Any) -> None:
         with DRAWING:
             if self.worker.go_on():  # else the message says why not
-                self.message.value = ""
+                self.message.value = self.standing()
             self.bar.container.layout.visibility = "visible"
             self.bar.reset(total=self.rounds_of(position))
         try:
