@@ -608,7 +608,6 @@ def test_stopping_early_changes_nothing_before(small):
     [
         ({"clients": [[0, 1], []]}, ValueError, r"clients\[1\] is empty"),
         ({"clients": [[0], [1, 400]]}, ValueError, r"clients\[1\] holds the index 400, allowed are 0 … 399"),
-        ({"clients": 5}, TypeError, r"clients must be a list with an array of sample indices for each client, .* got 5"),
         ({"clients": [[0], [1.0]]}, TypeError, r"clients\[1\] must be a flat array of indices, got float64"),
         ({"clients": [[0], [True]]}, TypeError, r"clients\[1\] must be a flat array of indices, got bool"),
         ({"clients": [[[0]], [1]]}, TypeError, r"clients\[0\] must be a flat array of indices"),
@@ -638,6 +637,11 @@ def test_stopping_early_changes_nothing_before(small):
 def test_bad_input_is_named(small, options, error, message):
     with pytest.raises(error, match=message):
         simulate(plain_mlp(), small, **{"clients": UNEQUAL, "clients_per_round": 2, **options})
+
+
+def test_a_number_of_clients_is_no_partition(small):
+    with pytest.raises(TypeError, match=r"clients must be a list with an array of sample indices for each client, .* got 5"):
+        fl.simulate(plain_mlp(), small, 5)
 
 
 def test_a_negative_index_is_named(small):
