@@ -26,7 +26,7 @@ def jupyterlab(root: Path, home: Path) -> Iterator[str]:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
-               "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]  # fmt: skip
+               "--expose-app-in-browser", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]  # fmt: skip
     with open(home / "lab.log", "wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HOME": str(home)}, cwd=root)
     url = f"http://127.0.0.1:{port}"
