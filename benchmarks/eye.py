@@ -28,29 +28,13 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
+from all_apps import APPS, SETUP  # noqa: E402
 from served import app, chromium, jupyterlab, open_and_run, unlocked  # noqa: E402
 
 import fedlab_utils as fl  # noqa: E402
 
-SETUP = """import fedlab_utils as fl
-fl.use_language("en")
-data, model = fl.load_mnist(), fl.central.mlp(128)
-images = data.x_test[:3]
-weights = fl.central.train(model, data.x_train[:20_000], data.y_train[:20_000])"""
-# Of each app: the code of its cell, and which slider is moved. Apps that train round by round are like the lab.
-APPS = {
-    "reading": ("fl.widgets.images_per_update()", 1),
-    "cost": ("fl.widgets.cost_calculator(predict=False)", 1),
-    "lossless": ("fl.widgets.compression_explorer(predict=False)", 2),
-    "quantization": ("fl.widgets.quantization_explorer(predict=False)", 1),
-    "sparsification": ("fl.widgets.sparsification_explorer(predict=False)", 1),
-    "coding": ("fl.widgets.coding_explorer(predict=False)", 1),
-    "composer": ("fl.widgets.composer(predict=False)", 1),
-    "distillation": (
-        "fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3], predict=False)", 1),
-    "pruning": ("fl.widgets.pruning_explorer(weights, predict=False)", 1),
-}  # fmt: skip
-LAB = "fl.widgets.live_lab(predict=False)"
+MOVING = {name: (shown.code(predict=False), shown.slider) for name, shown in APPS.items() if not shown.trains}
+LAB = APPS["lab"].code(predict=False)
 MOVES = 20
 # Resolves with the milliseconds from the key press until a picture that was not there before is decoded and painted.
 WATCH = """output => new Promise(resolve => {
@@ -165,17 +149,18 @@ def load() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*APPS, "lab", []], help="of apps; all by default")
-    wanted = parser.parse_args().names or [*APPS, "lab"]
+    parser.add_argument("names", nargs="*", choices=[*MOVING, "lab", []], help="of apps; all by default")
+    wanted = parser.parse_args().names or [*MOVING, "lab"]
     fl.use_language("en")
     names: dict[str, Any] = {}
-    exec(SETUP, names)
+    exec(SETUP.format(language="en"), names)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {load()}")
-    kernel = {name: in_the_kernel(*APPS[name], names) for name in wanted if name != "lab"}
+    kernel = {name: in_the_kernel(*MOVING[name], names) for name in wanted if name != "lab"}
     print(f"measured in the kernel, {load()}")
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as home:
         notebook = nbformat.v4.new_notebook(metadata=nbformat.read(ROOT / "notebooks" / "en" / "00_start.ipynb", 4).metadata)
-        codes = [SETUP, *(APPS[name][0] for name in wanted if name != "lab"), *([LAB] if "lab" in wanted else [])]
+        shown = [*(MOVING[name][0] for name in wanted if name != "lab"), *([LAB] if "lab" in wanted else [])]
+        codes = [SETUP.format(language="en"), *shown]
         notebook.cells = [nbformat.v4.new_code_cell(code) for code in codes]
         (Path(folder) / "notebooks").mkdir()
         nbformat.write(notebook, Path(folder) / "notebooks" / "eye.ipynb")
@@ -186,7 +171,7 @@ def main() -> None:
             heads = f"{'app':<16}{'kernel':>8}{'new stop':>10}{'full drawing':>14}{'ratio':>7}"
             print(f"{heads}   to pixels: median, 95th percentile (ms)")
             for name in kernel:
-                waited = in_the_page(page, *APPS[name])
+                waited = in_the_page(page, *MOVING[name])
                 share, new, full = kernel[name]
                 print(f"{name:<16}{share:>8.1f}{new:>10.1f}{full:>14.1f}{share / full:>7.2f}   {np.median(waited):.0f}, "
                       f"{np.percentile(waited, 95):.0f}   {load()}")  # fmt: skip

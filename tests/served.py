@@ -68,6 +68,11 @@ def open_and_run(page: Any, server: str, path: str) -> None:
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=180_000)
 
 
+def run_to_the_end(page: Any) -> None:
+    """Run all cells of the notebook that is open, until the last has ended."""
+    assert page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')"), "a cell ended in an error"
+
+
 def app(page: Any, code: str) -> Any:
     """The app that a cell with this code shows: the output that holds sliders and a picture."""
     cell = page.locator(".jp-CodeCell", has_text=code)

@@ -13,12 +13,14 @@ function shown(node) {
 
 // The visible label of the control that a node is a part of; where it has none, its tooltip.
 function label(node) {
-  const control = node.closest(".widget-radio, .jupyter-widgets");
+  const control = node.closest(".widget-inline-hbox, .widget-radio");
   return shown(control.querySelector(".widget-label")) || control.title || node.title || control.querySelector("[title]")?.title;
 }
 
 const RULES = {
   "[title=null]": (node) => node.removeAttribute("title"),
+  // Else JupyterLab takes the arrows for itself, and goes to the next cell.
+  "select, .noUi-handle, .widget-radio-box": (node) => set(node, "data-lm-suppress-shortcuts", "true"),
   ".noUi-handle": (node) => {
     set(node, "aria-label", label(node));
     set(node, "aria-valuetext", shown(node.closest(".widget-slider").querySelector(".widget-readout")));
