@@ -2,6 +2,7 @@
 
     .venv/bin/python benchmarks/eye.py                  # all apps, twenty moves each, and the live lab: three minutes
     .venv/bin/python benchmarks/eye.py quantization lab # some
+    .venv/bin/python benchmarks/eye.py --keep           # and keep what the browser test compares with, in latency.csv
 
 Of each app: the kernel's share of a move (computing, drawing what changed, encoding), measured in this process, in time of
 the processor, to a stop seen before and to a new one, which is computed and whose words are drawn for the first time; a full
@@ -14,11 +15,13 @@ without an app. What trains at each move (`pruning`) waits for its training.
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,6 +39,7 @@ import fedlab_utils as fl  # noqa: E402
 MOVING = {name: (shown.code(predict=False), shown.slider) for name, shown in APPS.items() if not shown.trains}
 LAB = APPS["lab"].code(predict=False)
 MOVES = 20
+KEPT = Path(__file__).with_name("latency.csv")
 # Resolves with the milliseconds from the key press until a picture that was not there before is decoded and painted.
 WATCH = """output => new Promise(resolve => {
   let pressed;
@@ -110,6 +114,45 @@ def in_the_page(page: Any, code: str, which: int) -> list[float]:
     return waited
 
 
+def drawing() -> Callable[[], float]:
+    """What measures this machine as it is now: milliseconds by the clock of a full drawing of one figure, median of nine."""
+    made = fl.widgets.quantization_explorer(predict=False)
+
+    def measure() -> float:
+        times = []
+        for _ in range(9):
+            begun = time.perf_counter()
+            made.picture.figure.canvas.draw()
+            times.append(1e3 * (time.perf_counter() - begun))
+        return median(times)
+
+    return measure
+
+
+def latencies(page: Any) -> dict[str, tuple[list[float], float]]:
+    """Of each app of a notebook that has run: `in_the_page`, and a `drawing` of this machine at that time."""
+    measure, found = drawing(), {}
+    for name, (code, which) in MOVING.items():
+        before, waited = measure(), in_the_page(page, code, which)
+        found[name] = waited, (before + measure()) / 2
+    return found
+
+
+def kept() -> dict[str, float]:
+    """The latencies of the last time that they were kept, by app, in drawings of the machine of that time."""
+    with open(KEPT, encoding="utf-8", newline="") as file:
+        return {row["app"]: float(row["to_pixels_ms"]) / float(row["drawing_ms"]) for row in csv.DictReader(file)}
+
+
+def keep(found: dict[str, tuple[list[float], float]]) -> None:
+    """Write them to `latency.csv`, with the load beside them."""
+    with open(KEPT, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["app", "to_pixels_ms", "drawing_ms", "load"])
+        for name, (waited, full) in found.items():
+            table.writerow([name, f"{median(waited):.0f}", f"{full:.1f}", f"{os.getloadavg()[0]:.1f}"])
+
+
 def lab_in_the_page(page: Any) -> dict[str, list[float]]:
     """Seconds of several runs of ten rounds: until the first point, and until the last."""
     lab = app(page, LAB.partition("(")[0])
@@ -150,12 +193,14 @@ def load() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*MOVING, "lab", []], help="of apps; all by default")
-    wanted = parser.parse_args().names or [*MOVING, "lab"]
+    parser.add_argument("--keep", action="store_true", help="measure all apps in the page alone, and write latency.csv")
+    options = parser.parse_args()
+    wanted = options.names or [*MOVING, *([] if options.keep else ["lab"])]
     fl.use_language("en")
     names: dict[str, Any] = {}
     exec(SETUP.format(language="en"), names)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {load()}")
-    kernel = {name: in_the_kernel(*MOVING[name], names) for name in wanted if name != "lab"}
+    kernel = {} if options.keep else {name: in_the_kernel(*MOVING[name], names) for name in wanted if name != "lab"}
     print(f"measured in the kernel, {load()}")
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as home:
         notebook = nbformat.v4.new_notebook(metadata=nbformat.read(ROOT / "notebooks" / "en" / "00_start.ipynb", 4).metadata)
@@ -168,6 +213,9 @@ def main() -> None:
             page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
             page.set_default_timeout(60_000)
             open_and_run(page, server, "eye.ipynb")
+            if options.keep:
+                keep(latencies(page))
+                return
             heads = f"{'app':<16}{'kernel':>8}{'new stop':>10}{'full drawing':>14}{'ratio':>7}"
             print(f"{heads}   to pixels: median, 95th percentile (ms)")
             for name in kernel:

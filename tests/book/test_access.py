@@ -3,6 +3,7 @@
 Pictures after a storm of moves are held against those of an app that this process makes and puts where the storm has ended.
 """
 
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +19,9 @@ import fedlab_utils as fl
 from fedlab_utils.book.chapters import BOOK
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "benchmarks"))
+import eye  # noqa: E402
+
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 OURS = ".jp-Notebook .jp-OutputArea-output, .jp-Notebook .jp-RenderedMarkdown"  # the rest of the page is JupyterLab's
 AUDIT = """selector => axe.run({include: [...document.querySelectorAll(selector)]}, {resultTypes: ["violations"]}).then(
@@ -27,6 +31,9 @@ CONTROLS = '.noUi-handle, select, input[type="text"], input[type="checkbox"]'
 TYPED = 'input[type="text"]'
 CODECS = "TopK(0.05) | Quantize(4)", "Sign()", "RandomK(0.02)"  # what is typed where a control takes text
 FORMULA = {"en": "Formula, with these numbers", "zh": "公式（代入当前数值）"}
+STOPPED = {"en": "Stopped.", "zh": "已停止。"}
+HEARD = """app => (said => said && app.querySelector("img").alt.startsWith(said))(
+  [...app.querySelectorAll(".fedlab-speaking[role=status]")].at(-1).textContent)"""
 MOVES = 200
 
 pytestmark = [
@@ -196,6 +203,11 @@ def test_every_control_by_keyboard_and_by_mouse(page, server, language):
                 told(control, kind)
         assert len(seen) >= count - 2, f"{name}: of {count} controls only {sorted(seen)} could ever be moved"
         settled(shown, stop)
+        if entry.trains:
+            said = shown.locator(".fedlab-said[role=status]").filter(has_text=STOPPED[language])
+            said.first.wait_for()
+        else:  # a move ends in words
+            page.wait_for_function(HEARD, arg=shown.element_handle())
         fold = shown.get_by_role("button", name=FORMULA[language])
         formula = shown.locator(".fedlab-fold > :last-child")
         assert not formula.is_visible() and fold.get_attribute("aria-expanded") == "false"
@@ -297,3 +309,17 @@ def test_after_a_storm_of_moves_cells_out_of_order_and_a_new_kernel_the_pictures
         before = src(shown)
         move(shown.locator(".noUi-target:not([disabled]) .noUi-handle").nth(entry.slider - 1), "slider", False, 0)
         changed(shown, before, f"{name}, after a restart")
+
+
+def test_no_app_takes_twice_the_time_from_a_move_to_new_pixels_that_it_took(page, server):
+    opened(page, server, "en/unasked.ipynb")
+    run_to_the_end(page)
+    at_rest(app(page, APPS["lab"].name), "Stop")
+    page.wait_for_timeout(3000)  # the labs' graphs are built
+    last, slow = eye.kept(), []
+    print(f"\n{'app':<16}{'to pixels':>10}{'drawing':>9}{'ratio':>7}{'kept':>7}   {eye.load()}")
+    for name, (waited, full) in eye.latencies(page).items():
+        taken = float(np.median(waited)) / full
+        print(f"{name:<16}{np.median(waited):>7.0f} ms{full:>6.1f} ms{taken:>7.2f}{last[name]:>7.2f}")
+        slow += [name] if taken > 2 * last[name] else []
+    assert not slow, "in proportion to what a drawing takes; measured and kept by benchmarks/eye.py --keep"
