@@ -130,12 +130,13 @@ def drawing() -> Callable[[], float]:
 
 
 def latencies(page: Any) -> dict[str, tuple[list[float], float]]:
-    """Of each app of a notebook that has run: `in_the_page`, and a `drawing` of this machine at that time."""
-    measure, found = drawing(), {}
+    """Of each app of a notebook that has run: `in_the_page`, and what a `drawing` took meanwhile: the median over all apps, since
+    on a busy machine one tells little."""
+    measure, waited, drawn = drawing(), {}, []
     for name, (code, which) in MOVING.items():
-        before, waited = measure(), in_the_page(page, code, which)
-        found[name] = waited, (before + measure()) / 2
-    return found
+        drawn.append(measure())
+        waited[name] = in_the_page(page, code, which)
+    return {name: (of_app, median(drawn)) for name, of_app in waited.items()}
 
 
 def kept() -> dict[str, float]:

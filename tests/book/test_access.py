@@ -241,7 +241,8 @@ READ = """(app, selector) => Object.fromEntries([...app.querySelectorAll(selecto
   control.type === "checkbox" ? control.checked : control.getAttribute("aria-valuetext") ??
     control.selectedOptions?.[0].text ?? control.value]))"""
 
-IN_THE_KERNEL = "code => jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code}).done.then(() => null)"
+IN_THE_KERNEL = """code => jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code})
+  .done.then(() => null)"""
 FORGET = """for app in shown:
     getattr(app.picture, "_visited", {}).clear()"""
 
