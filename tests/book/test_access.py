@@ -255,7 +255,8 @@ def put(fresh, position: dict) -> None:
         if name in written:
             continue
         if hasattr(control, "options"):
-            control.label = there
+            labels = [label.replace("\xa0", " ") for label, _ in control.options]  # as a menu has them
+            control.index = labels.index(there.replace("\xa0", " "))
         else:
             control.value = type(control.value)(there)
     if hasattr(fresh, "wait"):
