@@ -244,7 +244,8 @@ READ = """(app, selector) => Object.fromEntries([...app.querySelectorAll(selecto
 IN_THE_KERNEL = """code => jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code})
   .done.then(() => null)"""
 FORGET = """for app in shown:
-    getattr(app.picture, "_visited", {}).clear()"""
+    for memory in ("_visited", "_seen"):
+        getattr(app.picture, memory, {}).clear()"""
 
 
 def put(fresh, position: dict) -> None:
