@@ -97,7 +97,7 @@ bench: .venv/.dev
 # The locks from the ranges in pyproject.toml; UPGRADE=--upgrade takes newer versions of everything. No index is named in them.
 LOCK = uv pip compile --universal --python-version 3.11 --fork-strategy fewest --annotation-style line --no-emit-index-url --quiet $(UPGRADE)
 # What decides numbers, what draws and asks, and what runs the tests, is in .venv-flower what it is in the book.
-SAME = numpy|keras|tensorflow|tensorflow-cpu|constriction|ipykernel|ipywidgets|matplotlib|pillow|tqdm|pytest|hypothesis
+SAME = numpy|keras|tensorflow|tensorflow-cpu|constriction|ipykernel|ipywidgets|anywidget|matplotlib|pillow|tqdm|pytest|hypothesis
 update:
 	@command -v uv >/dev/null || { echo 'uv is needed for this: pip install uv, in an environment of its own.' >&2; exit 1; }
 	$(LOCK) --group check --output-file requirements.txt pyproject.toml

@@ -2,6 +2,7 @@
 
     .venv/bin/python benchmarks/eye.py                  # all apps, twenty moves each, and the live lab: three minutes
     .venv/bin/python benchmarks/eye.py quantization lab # some
+    .venv/bin/python benchmarks/eye.py --keep           # and keep what the browser test compares with, in latency.csv
 
 Of each app: the kernel's share of a move (computing, drawing what changed, encoding), measured in this process, in time of
 the processor, to a stop seen before and to a new one, which is computed and whose words are drawn for the first time; a full
@@ -14,11 +15,13 @@ without an app. What trains at each move (`pruning`) waits for its training.
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,30 +31,15 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
+from all_apps import APPS, SETUP  # noqa: E402
 from served import app, chromium, jupyterlab, open_and_run, unlocked  # noqa: E402
 
 import fedlab_utils as fl  # noqa: E402
 
-SETUP = """import fedlab_utils as fl
-fl.use_language("en")
-data, model = fl.load_mnist(), fl.central.mlp(128)
-images = data.x_test[:3]
-weights = fl.central.train(model, data.x_train[:20_000], data.y_train[:20_000])"""
-# Of each app: the code of its cell, and which slider is moved. Apps that train round by round are like the lab.
-APPS = {
-    "reading": ("fl.widgets.images_per_update()", 1),
-    "cost": ("fl.widgets.cost_calculator(predict=False)", 1),
-    "lossless": ("fl.widgets.compression_explorer(predict=False)", 2),
-    "quantization": ("fl.widgets.quantization_explorer(predict=False)", 1),
-    "sparsification": ("fl.widgets.sparsification_explorer(predict=False)", 1),
-    "coding": ("fl.widgets.coding_explorer(predict=False)", 1),
-    "composer": ("fl.widgets.composer(predict=False)", 1),
-    "distillation": (
-        "fl.widgets.distillation_explorer(images, fl.central.logits(model, images, weights), data.y_test[:3], predict=False)", 1),
-    "pruning": ("fl.widgets.pruning_explorer(weights, predict=False)", 1),
-}  # fmt: skip
-LAB = "fl.widgets.live_lab(predict=False)"
+MOVING = {name: (shown.code(predict=False), shown.slider) for name, shown in APPS.items() if not shown.trains}
+LAB = APPS["lab"].code(predict=False)
 MOVES = 20
+KEPT = Path(__file__).with_name("latency.csv")
 # Resolves with the milliseconds from the key press until a picture that was not there before is decoded and painted.
 WATCH = """output => new Promise(resolve => {
   let pressed;
@@ -126,6 +114,46 @@ def in_the_page(page: Any, code: str, which: int) -> list[float]:
     return waited
 
 
+def drawing() -> Callable[[], float]:
+    """What measures this machine as it is now: milliseconds by the clock of a full drawing of one figure, median of nine."""
+    made = fl.widgets.quantization_explorer(predict=False)
+
+    def measure() -> float:
+        times = []
+        for _ in range(9):
+            begun = time.perf_counter()
+            made.picture.figure.canvas.draw()
+            times.append(1e3 * (time.perf_counter() - begun))
+        return median(times)
+
+    return measure
+
+
+def latencies(page: Any) -> dict[str, tuple[list[float], float]]:
+    """Of each app of a notebook that has run: `in_the_page`, and what a `drawing` took meanwhile: the median over all apps, since
+    on a busy machine one tells little."""
+    measure, waited, drawn = drawing(), {}, []
+    for name, (code, which) in MOVING.items():
+        drawn.append(measure())
+        waited[name] = in_the_page(page, code, which)
+    return {name: (of_app, median(drawn)) for name, of_app in waited.items()}
+
+
+def kept() -> dict[str, float]:
+    """The latencies of the last time that they were kept, by app, in drawings of the machine of that time."""
+    with open(KEPT, encoding="utf-8", newline="") as file:
+        return {row["app"]: float(row["to_pixels_ms"]) / float(row["drawing_ms"]) for row in csv.DictReader(file)}
+
+
+def keep(found: dict[str, tuple[list[float], float]]) -> None:
+    """Write them to `latency.csv`, with the load beside them."""
+    with open(KEPT, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["app", "to_pixels_ms", "drawing_ms", "load"])
+        for name, (waited, full) in found.items():
+            table.writerow([name, f"{median(waited):.0f}", f"{full:.1f}", f"{os.getloadavg()[0]:.1f}"])
+
+
 def lab_in_the_page(page: Any) -> dict[str, list[float]]:
     """Seconds of several runs of ten rounds: until the first point, and until the last."""
     lab = app(page, LAB.partition("(")[0])
@@ -165,17 +193,20 @@ def load() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*APPS, "lab", []], help="of apps; all by default")
-    wanted = parser.parse_args().names or [*APPS, "lab"]
+    parser.add_argument("names", nargs="*", choices=[*MOVING, "lab", []], help="of apps; all by default")
+    parser.add_argument("--keep", action="store_true", help="measure all apps in the page alone, and write latency.csv")
+    options = parser.parse_args()
+    wanted = options.names or [*MOVING, *([] if options.keep else ["lab"])]
     fl.use_language("en")
     names: dict[str, Any] = {}
-    exec(SETUP, names)
+    exec(SETUP.format(language="en"), names)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {load()}")
-    kernel = {name: in_the_kernel(*APPS[name], names) for name in wanted if name != "lab"}
+    kernel = {} if options.keep else {name: in_the_kernel(*MOVING[name], names) for name in wanted if name != "lab"}
     print(f"measured in the kernel, {load()}")
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as home:
         notebook = nbformat.v4.new_notebook(metadata=nbformat.read(ROOT / "notebooks" / "en" / "00_start.ipynb", 4).metadata)
-        codes = [SETUP, *(APPS[name][0] for name in wanted if name != "lab"), *([LAB] if "lab" in wanted else [])]
+        shown = [*(MOVING[name][0] for name in wanted if name != "lab"), *([LAB] if "lab" in wanted else [])]
+        codes = [SETUP.format(language="en"), *shown]
         notebook.cells = [nbformat.v4.new_code_cell(code) for code in codes]
         (Path(folder) / "notebooks").mkdir()
         nbformat.write(notebook, Path(folder) / "notebooks" / "eye.ipynb")
@@ -183,10 +214,13 @@ def main() -> None:
             page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
             page.set_default_timeout(60_000)
             open_and_run(page, server, "eye.ipynb")
+            if options.keep:
+                keep(latencies(page))
+                return
             heads = f"{'app':<16}{'kernel':>8}{'new stop':>10}{'full drawing':>14}{'ratio':>7}"
             print(f"{heads}   to pixels: median, 95th percentile (ms)")
             for name in kernel:
-                waited = in_the_page(page, *APPS[name])
+                waited = in_the_page(page, *MOVING[name])
                 share, new, full = kernel[name]
                 print(f"{name:<16}{share:>8.1f}{new:>10.1f}{full:>14.1f}{share / full:>7.2f}   {np.median(waited):.0f}, "
                       f"{np.percentile(waited, 95):.0f}   {load()}")  # fmt: skip

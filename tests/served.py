@@ -26,7 +26,7 @@ def jupyterlab(root: Path, home: Path) -> Iterator[str]:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
-               "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]  # fmt: skip
+               "--expose-app-in-browser", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]  # fmt: skip
     with open(home / "lab.log", "wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HOME": str(home)}, cwd=root)
     url = f"http://127.0.0.1:{port}"
@@ -66,6 +66,11 @@ def open_and_run(page: Any, server: str, path: str) -> None:
     with contextlib.suppress(NotSeen):  # a few cells, in a kernel that knows them, may be done sooner than one looks
         page.get_by_text("Python 3 (ipykernel) | Busy").wait_for(timeout=15_000)
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=180_000)
+
+
+def run_to_the_end(page: Any) -> None:
+    """Run all cells of the notebook that is open, until the last has ended."""
+    assert page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')"), "a cell ended in an error"
 
 
 def app(page: Any, code: str) -> Any:

@@ -33,7 +33,7 @@ ALLOWED = {
     ),
     "book": (
         {"ground", "codecs", "measuring", "training", "data", "federation", "methods", "engines"},
-        {"numpy", "matplotlib", "PIL", "ipywidgets", "IPython", "tqdm"},
+        {"numpy", "matplotlib", "PIL", "ipywidgets", "anywidget", "IPython", "tqdm"},
     ),
 }
 

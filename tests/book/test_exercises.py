@@ -422,7 +422,7 @@ QUESTION = Question(
 
 def test_a_question_answers_at_once_and_explains(language):
     box = QUESTION.ask()
-    text, buttons, row, reply = box.children
+    text, buttons, row, reply, _speaking = box.children
     assert "2 &lt; 3" in text.value and reply.value == "" and buttons.value is None
     buttons.value = 0
     assert row.layout.display == "none", "there is nothing left to skip"
@@ -436,7 +436,7 @@ def test_a_question_answers_at_once_and_explains(language):
 
 def test_a_click_on_skip_tells_the_right_choice_and_ends_the_question(language):
     box = QUESTION.ask()
-    _, buttons, row, reply = box.children
+    _, buttons, row, reply, _speaking = box.children
     box.skip.click()
     assert {"en": "→ yes", "zh": "→ 是"}[language] in reply.value and "well counted" in reply.value + QUESTION.choices[1][2]
     assert buttons.disabled and row.layout.display == "none" and finished() == [] and last_guess("trial.question") is None
@@ -479,7 +479,8 @@ def test_a_guess_is_answered_after_a_number_and_by_nothing_before(enter, languag
     assert {"en": "By the rule. Run the next cells", "zh": "由规则得出。运行下面的单元格"}[language] in reply
     box.button.click()
     assert box.reply.value == reply, "answered once"
-    assert 'role="status"' in reply and box.children[1].layout.display == "none" and last_guess("trial.guess") == 20
+    assert "fedlab-said" in box.reply._dom_classes, "a screen reader says it"
+    assert box.children[1].layout.display == "none" and last_guess("trial.guess") == 20
 
 
 def test_a_guess_that_is_exactly_right_is_not_called_close_and_counts_differ_by_a_number(language):

@@ -6,13 +6,11 @@ import subprocess
 import sys
 from itertools import zip_longest
 
-import ipywidgets as w
 import nbformat
 import pytest
 from building import CHAPTERS, EDITIONS, NOTEBOOKS, build
 
 from fedlab_utils.book import chapters
-from fedlab_utils.book.widgets.base import LEVEL, panel
 
 # The book as it is committed
 
@@ -82,27 +80,6 @@ def test_edition_was_run_in_order_and_shows_no_fault(language, chapter):
 def test_edition_is_small_enough_for_a_preview(language, chapter):
     size = (NOTEBOOKS / language / f"{chapter}.ipynb").stat().st_size
     assert size <= build.LARGEST, f"{language}/{chapter}.ipynb has {size:,} bytes; run make notebooks"
-
-
-WORKS_ALONE = re.compile(r"fl\.widgets\.\w+(?<!_still)\(")  # an app
-
-
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_the_headings_in_an_app_leave_no_level_out(chapter):
-    level = 0
-    for cell in committed("en", chapter).cells:
-        if cell.cell_type == "markdown":
-            level = build._check_levels(cell.source, level)
-        elif WORKS_ALONE.search(cell.source):
-            assert LEVEL <= level + 1, f"{chapter}: below a heading h{level}: {cell.source}"
-
-
-def test_the_headings_of_an_app_say_their_level_and_stand_in_every_app(language):
-    controls = panel({"k": w.Text(), "bits": w.IntSlider()}, {"data": ["k"], "codec": ["bits"]})
-    heads = [box.children[0].value for box in controls.children]
-    assert [re.search(r'role="heading" aria-level="(\d)"[^>]*>(.*?)<', head).groups() for head in heads] == [
-        (str(LEVEL), {"en": "Data", "zh": "数据"}[language]), (str(LEVEL), {"en": "Codec", "zh": "编码"}[language])
-    ]  # fmt: skip
 
 
 # The format of a source

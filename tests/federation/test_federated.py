@@ -641,7 +641,7 @@ def test_bad_input_is_named(small, options, error, message):
 
 def test_a_number_of_clients_is_no_partition(small):
     with pytest.raises(TypeError, match=r"clients must be a list with an array of sample indices for each client, .* got 5"):
-        fl.simulate(plain_mlp(), small, 5)
+        fl.simulate(plain_mlp(), small, 5, rounds=1)
 
 
 def test_a_negative_index_is_named(small):

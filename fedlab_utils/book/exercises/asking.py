@@ -17,22 +17,25 @@ from typing import Any
 import ipywidgets as w
 
 from ...language import say
+from ..speaking import Spoken, said
 from .base import Verdict, sentences
 from .journal import record
 from .memory import last_guess, note_finished, note_guess
 
 
-class Asking(w.VBox):
+class Asking(Spoken):
     """A question, what it is answered with, and the reply. Where no kernel runs, its text (and its choices) stand there.
 
-    text: HTML, as are choices. name: by it the last answer is kept; "" keeps none.
+    text: HTML, as are choices. name: by it the last answer is kept; "" keeps none. below: what follows the reply.
     """
 
-    def __init__(self, name: str, text: str, inputs: Sequence[w.Widget], choices: Sequence[str] = ()):
+    def __init__(
+        self, name: str, text: str, inputs: Sequence[w.Widget], choices: Sequence[str] = (), below: Sequence[w.Widget] = ()
+    ):  # fmt: skip
         self.name, self.text, self._choices = name, text, tuple(choices)
         self.skip = w.Button(description=say("Skip", "跳过"), layout=w.Layout(width="auto"))
-        self.reply = w.HTML()
-        super().__init__([w.HTML(text), *inputs, self.reply])
+        self.reply = said()
+        super().__init__([w.HTML(text), *inputs, self.reply, *below])
 
     def tell(self, reply: str, guess: float | None = None) -> None:
         """Show a reply, HTML, and keep the guess that it answers; None where she skipped."""
@@ -40,7 +43,7 @@ class Asking(w.VBox):
         if self.name and guess is not None:
             noted = note_guess(self.name, guess)
             record(self.name, "guess", guess)
-        self.reply.value = f'<div role="status">{reply}{html.escape(noted)}</div>'  # a screen reader says it
+        self.reply.value = f"<div>{reply}{html.escape(noted)}</div>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """The widget, and for readers without a kernel its words."""

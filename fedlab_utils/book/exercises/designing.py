@@ -66,8 +66,7 @@ class Writing(Asking):
         ]
         self.criteria = w.VBox()
         inputs = [self.field, w.HBox([self.button])]
-        super().__init__(design.name, f"<b>{say('Design', '设计题')}</b> · {html.escape(plain)}", inputs)
-        self.children = (w.HTML(self.text), *inputs, self.reply, self.criteria)
+        super().__init__(design.name, f"<b>{say('Design', '设计题')}</b> · {html.escape(plain)}", inputs, below=[self.criteria])
         self.button.on_click(self._keep)
         for tick in self.ticks:
             tick.observe(self._tick, "value")
@@ -78,15 +77,15 @@ class Writing(Asking):
     def _keep(self, _button: Any) -> None:
         text = self.field.value.strip()
         if len(re.sub(r"\s", "", text)) < SHORTEST:
-            self.reply.value = _status(say("Write a sentence first: the answer is worth more after your own.",
-                                           "请先写一句：自己写过，参考答案才有用。"))  # fmt: skip
+            self.reply.value = say("Write a sentence first: the answer is worth more after your own.",
+                                   "请先写一句：自己写过，参考答案才有用。")  # fmt: skip
             return
         noted = sentences(note_text(self.name, text), note_finished(self.name))
         record(self.name, "text", text)
         refused = withheld()
         model = refused._repr_html_() if refused else _paragraph(say("A model answer", "参考答案"), say(*self.design.model))
         tick = say("Which of these does your answer meet? Tick them.", "你的答案做到了哪几条？请打勾。")
-        self.reply.value = _status(f"{model}<p>{tick}</p>{html.escape(noted)}")
+        self.reply.value = f"{model}<p>{tick}</p>{html.escape(noted)}"
         self.criteria.children = tuple(self.ticks)
 
     def _tick(self, _change: Any) -> None:
@@ -95,7 +94,3 @@ class Writing(Asking):
 
 def _paragraph(head: str, text: str) -> str:
     return f'<div style="max-width:760px"><b>{head}</b><br>{html.escape(text).replace(chr(10), "<br>")}</div>'
-
-
-def _status(inner: str) -> str:
-    return f'<div role="status">{inner}</div>'

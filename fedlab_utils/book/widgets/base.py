@@ -12,10 +12,10 @@ from ...language import say
 from ..colours import ALERT
 from ..exercises.asking import Prediction
 from ..plotting import MARGIN, WIDEST, image_tag, webp
+from ..speaking import Fold, Spoken, grouped, said
 
 CONTROL = w.Layout(width="auto", min_width="0")  # as wide as its column
 LABEL = {"description_width": "112px"}
-LEVEL = 3  # of a group's heading, for a screen reader: apps stand below headings of the second to the fourth level
 MANY = 8  # controls of a group
 NARROWEST = 270  # pixels of a column of controls: label, slider, number
 
@@ -48,11 +48,11 @@ def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]])
     for group in sorted(groups, key=ORDER.index):
         text = html.escape(group_name(group))
         rule = "border-bottom:1px solid var(--jp-border-color2, currentColor)"
-        heading = w.HTML(f'<div role="heading" aria-level="{LEVEL}" style="font-weight:600;line-height:1.7;{rule}">{text}</div>')
+        heading = f'<div style="font-weight:600;line-height:1.7;{rule}">{text}</div>'
         ours = [controls[name] for name in groups[group]]
         wide = [control for control in ours if isinstance(control, w.Text)]  # what is typed has a row of its own
         inside = w.GridBox([c for c in ours if c not in wide], layout=_columns(3 if many else len(ours), "0"))
-        boxes.append(w.VBox([heading, inside, *wide]))
+        boxes.append(grouped(heading, [inside, *wide]))
     return w.GridBox(boxes, layout=_columns(1 if many else len(boxes), "6px"))
 
 
@@ -74,7 +74,7 @@ def frame_layout() -> w.Layout:
     return w.Layout(width="auto", max_width=f"{WIDEST + 2 * MARGIN}px")
 
 
-class Explorer(w.VBox):
+class Explorer(Spoken):
     """An app whose picture follows its controls at once.
 
     controls: by name of the parameter. compute: a pure function of these parameters. picture: an object with `figure`,
@@ -93,12 +93,11 @@ class Explorer(w.VBox):
     ):
         self.controls, self.compute, self.picture, self.formula = controls, compute, picture, formula
         self.image = w.HTML(layout=w.Layout(min_height="120px"))
-        self.message = w.HTML()
+        self.message = said()
         self.mathematics = w.HTMLMath(layout=w.Layout(overflow="auto"))  # where a column is narrower than a formula
-        fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         self.question = question
         asked = [question] if question else []
-        shown = [*asked, panel(controls, groups), self.message, self.image, *self.below(), fold]
+        shown = [*asked, panel(controls, groups), self.message, self.image, *self.below(), Fold(self.mathematics)]
         super().__init__(shown, layout=frame_layout())
         for control in controls.values():
             control.observe(self.refresh, "value")

@@ -122,7 +122,7 @@ class Composer(Explorer):
         if self._shown is None:  # the first picture fixes the layout, in the reader's own thread
             self._show(position)
         else:
-            self.code.value = f'<div role="status">{say("Encoding …", "正在编码……")}</div>'  # a line that is there anyway
+            self.code.value = say("Encoding …", "正在编码……")  # a line that is there anyway
             self._newest.put(position)
 
     def wait(self) -> None:

@@ -12,6 +12,7 @@ from tqdm.notebook import tqdm_notebook
 from ...language import percent_sign, say
 from ..exercises.asking import Prediction, compare
 from ..plotting import DRAWING, image_tag, webp
+from ..speaking import Fold, Spoken, said
 from .base import buttons, error_box, frame_layout, panel, set_disabled
 from .worker import Newest, Worker
 
@@ -29,7 +30,7 @@ def waiting(guess: float | None, what: str) -> str:
     )
 
 
-class TrainingApp(w.VBox):
+class TrainingApp(Spoken):
     """Every position of the controls is a training, drawn round by round, off the main thread.
 
     A subclass calls `frame`, then `lay_out`, and gives `parameters()`, the present position; `rounds_of(position)`;
@@ -61,9 +62,8 @@ class TrainingApp(w.VBox):
         self.bar = tqdm_notebook(total=1, display=False, bar_format=form, mininterval=0, miniters=1, position=2**30)
         self.bar.container.layout.flex = "1 1 260px"
         self.bar.container.layout.visibility = "hidden"  # until there is something to show
-        self.image, self.message = w.HTML(layout=w.Layout(min_height="120px")), w.HTML()
+        self.image, self.message = w.HTML(layout=w.Layout(min_height="120px")), said()
         self.mathematics = w.HTMLMath(layout=w.Layout(overflow="auto"))  # where a column is narrower than a formula
-        self.fold = w.Accordion([self.mathematics], titles=[say("Formula, with these numbers", "公式（代入当前数值）")])
         self._last = None
         self._open: float | None = None  # a guess that no training has answered yet
         for control in controls.values():
@@ -77,7 +77,8 @@ class TrainingApp(w.VBox):
         """Put all in its place: question, controls in groups (see `panel`), buttons (and more of them), picture, formula."""
         row = buttons(self.run_button, self.stop_button, *more, self.bar.container)
         asked = [self.question] if self.question is not None else []
-        super().__init__([*asked, panel(self.controls, groups), row, self.message, self.image, self.fold], layout=frame_layout())
+        shown = [*asked, panel(self.controls, groups), row, self.message, self.image, Fold(self.mathematics)]
+        super().__init__(shown, layout=frame_layout())
 
     def _lock(self, locked: bool) -> None:
         set_disabled({**self.controls, "run": self.run_button}, locked)

@@ -1,0 +1,107 @@
+// Gives the controls of an app the names, values and states that a screen reader tells, all taken from what is shown.
+// Kinds of controls are known here, not the controls of any app.
+const SETTLED = 1000; // milliseconds without a new picture after which it is told
+const LONGEST = 120; // characters of what is told of a picture, where its first sentence is not longer by itself
+
+function set(node, attribute, value) {
+  if (node && value && node.getAttribute(attribute) !== value) node.setAttribute(attribute, value);
+}
+
+function shown(node) {
+  return (node?.textContent ?? "").trim();
+}
+
+// The visible label of the control that a node is a part of; where it has none, its tooltip.
+function label(node) {
+  const control = node.closest(".widget-inline-hbox, .widget-radio");
+  return shown(control.querySelector(".widget-label")) || control.title || node.title || control.querySelector("[title]")?.title;
+}
+
+const RULES = {
+  "[title=null]": (node) => node.removeAttribute("title"),
+  // Else JupyterLab takes the arrows for itself, and goes to the next cell.
+  "select, .noUi-handle, .widget-radio-box": (node) => set(node, "data-lm-suppress-shortcuts", "true"),
+  ".noUi-handle": (node) => {
+    set(node, "aria-label", label(node));
+    set(node, "aria-valuetext", shown(node.closest(".widget-slider").querySelector(".widget-readout")));
+  },
+  ".widget-readout[contenteditable=true]": (node) => {
+    set(node, "role", "textbox");
+    set(node, "aria-label", label(node));
+  },
+  "select, textarea, input[type=text]": (node) => set(node, "aria-label", label(node)),
+  ".widget-radio-box": (node) => {
+    set(node, "role", "radiogroup");
+    set(node, "aria-label", label(node));
+  },
+  ".widget-toggle-button": (node) => {
+    const on = String(node.classList.contains("mod-active"));
+    const fold = node.closest(".fedlab-fold");
+    set(node, fold ? "aria-expanded" : "aria-pressed", on);
+    if (!fold) return;
+    fold.lastElementChild.id ||= crypto.randomUUID?.() ?? `fold-${Math.random()}`; // the former only over TLS or at home
+    set(node, "aria-controls", fold.lastElementChild.id);
+  },
+  ".progress": (node) => {
+    set(node, "role", "progressbar");
+    set(node, "aria-label", shown(node.closest(".widget-hbox")).replace(/\s+/g, " "));
+    set(node, "aria-valuenow", String(Math.round(parseFloat(node.firstElementChild.style.width) || 0)));
+  },
+  ".fedlab-group": (node) => {
+    set(node, "role", "group");
+    set(node, "aria-label", shown(node.firstElementChild));
+  },
+  ".fedlab-said": (node) => set(node, "role", "status"),
+  ".fedlab-said [role=status]": (node) => node.removeAttribute("role"), // else it would be told twice
+};
+
+function render({ el }) {
+  el.classList.add("fedlab-speaking");
+  el.setAttribute("role", "status");
+  let root, timer, frame, before, moved = false;
+
+  function name() {
+    for (const [selector, rule] of Object.entries(RULES)) root.querySelectorAll(selector).forEach(rule);
+    const alt = root.querySelector("img")?.alt;
+    if (alt !== before) {
+      before = alt;
+      clearTimeout(timer);
+      timer = setTimeout(tell, SETTLED);
+    }
+  }
+
+  // Told when the picture has come to rest, and only after she has done something: else Run All would speak for minutes.
+  function tell() {
+    const bar = root.querySelector(".progress");
+    const training = bar?.checkVisibility({ visibilityProperty: true }) && Number(bar.getAttribute("aria-valuenow")) < 100;
+    if (!moved || training || !before) return;
+    moved = false;
+    const [first, ...rest] = before.match(/.+?(?:[。！？]|[.!?](?=\s|$)|$)/gs);
+    el.textContent = rest.reduce((text, next) => (text.length + next.length < LONGEST ? text + next : text), first);
+  }
+
+  const observer = new MutationObserver(name);
+  const act = () => { moved = true; };
+
+  function begin() {
+    root = el.closest(".fedlab-app");
+    if (!root) { // made, and not yet in its place
+      frame = requestAnimationFrame(begin);
+      return;
+    }
+    for (const kind of ["keydown", "pointerdown"]) root.addEventListener(kind, act, true);
+    const attributeFilter = ["class", "style", "title", "alt", "aria-valuetext"];
+    observer.observe(root, { subtree: true, childList: true, characterData: true, attributeFilter });
+    name();
+  }
+
+  begin();
+  return () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+    observer.disconnect();
+    for (const kind of ["keydown", "pointerdown"]) root?.removeEventListener(kind, act, true);
+  };
+}
+
+export default { render };
