@@ -27,7 +27,24 @@ from fedlab_utils.language import LANGUAGES  # noqa: E402
 
 WORK, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
 NODE = ROOT / "node_modules"
-SECTION = re.compile(r'<section id="([^"]*)">\n(?:<span id="[^"]*"></span>)*<h(\d)>')
+MENDED = (  # of what Sphinx and myst-nb write
+    (
+        re.compile(r'<section id="([^"]*)">\n(?:<span id="[^"]*"></span>)*<h(\d)>'),
+        r'<section>\n<h\2 id="\1">',
+    ),  # Pagefind leads to these
+    (re.compile(r'role="heading"(?! aria-level)'), 'role="heading" aria-level="2"'),  # captions of the sidebar, without a level
+    (re.compile(r'<summary aria-label="[^"]*">'), "<summary>"),  # its words are its name
+)
+CHINESE = {  # what Furo says in English only
+    "On this page": "本页内容",
+    "Back to top": "回到顶部",
+    "Skip to content": "跳到正文",
+    "Toggle Light / Dark / Auto color theme": "浅色、深色、跟随系统",
+    "Toggle site navigation sidebar": "打开或收起全书目录",
+    "Next": "下一页",
+    "Previous": "上一页",
+    "Toggle table of contents sidebar": "打开或收起本页目录",
+}
 MANUALS = ("flower", "fleet", "speed")  # of docs/, in both languages
 
 
@@ -55,7 +72,12 @@ def pages(language: str) -> None:
     subprocess.run(list(map(str, command)), check=True, env=environment)
     shutil.rmtree(SITE / "jupyter_execute", ignore_errors=True)  # of pictures that are in no output any more
     for page in (SITE / language).glob("*.html"):
-        text = SECTION.sub(r'<section>\n<h\2 id="\1">', page.read_text("utf-8"))  # Pagefind leads to headings that have an id
+        text = page.read_text("utf-8")
+        for pattern, mended in MENDED:
+            text = pattern.sub(mended, text)
+        if language == "zh":
+            for en, zh in CHINESE.items():
+                text = re.sub(rf'(["\s>]){re.escape(en)}(["\s<])', rf"\1{zh}\2", text)
         page.write_text(text, "utf-8")
 
 
@@ -71,7 +93,7 @@ def shared() -> None:
         for kind in ("webp", "png"):
             shutil.copy(ROOT / "docs" / f"lab_{language}.{kind}", SITE / language)
     finder = [NODE / ".bin" / "pagefind", "--site", SITE, "--root-selector", "#furo-main-content", "--glob", "{en,zh}/*.html",
-              "--exclude-selectors", ".headerlink, .reader, .corrected", "--quiet"]  # fmt: skip
+              "--exclude-selectors", ".headerlink, .reader, .corrected, .cell_input, .cell_output pre", "--quiet"]  # fmt: skip
     subprocess.run(list(map(str, finder)), check=True)
 
 

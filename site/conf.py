@@ -29,10 +29,9 @@ nb_execution_mode = "off"  # the editions hold their outputs
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "attrs_block"]
 myst_links_external_new_tab = False
-mathjax_path = "site.js"  # which fetches MathJax, kept beside the pages, where a page has formulas
+mathjax_path = "formulas.js"
 mathjax_options = {"defer": "defer"}
 add_module_names = False
-python_maximum_signature_line_length = 72
 suppress_warnings = ["myst.header"]
 
 html_theme = "furo"
@@ -43,9 +42,20 @@ html_css_files = ["site.css"]
 html_js_files = [("site.js", {"defer": "defer"})]
 html_additional_pages = {"search": "search.html"}
 html_sidebars = {
-    "**": ["sidebar/brand.html", "sidebar/search.html", "sidebar/scroll-start.html", "sidebar/navigation.html", "sidebar/scroll-end.html"]
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
 }
-html_context = {"edition": edition, "twin": "en" if zh else "zh", "twin_name": "English" if zh else "中文", "repository": repository}
+html_context = {
+    "edition": edition,
+    "twin": "en" if zh else "zh",
+    "twin_name": "English" if zh else "中文",
+    "repository": repository,
+}
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0b5a8a", "color-brand-content": "#0b5a8a", "color-brand-visited": "#6b3f8f"},
     "dark_css_variables": {"color-brand-primary": "#7cc0ee", "color-brand-content": "#7cc0ee", "color-brand-visited": "#c7a3e6"},
@@ -53,7 +63,7 @@ html_theme_options = {
 
 
 def launch_links(page: str) -> list[tuple[str, str]]:
-    """Where the chapter runs, by name: on Binder, where the repository has an address on GitHub; on a JupyterHub, where that has."""
+    """Where a chapter runs, by name: on Binder, if the repository is on GitHub; on a JupyterHub, if that has an address."""
     if page not in {chapter.file for chapter in BOOK} or not repository:
         return []
     path, links = quote(f"lab/tree/my/{edition}/{page}.ipynb"), []

@@ -20,6 +20,7 @@ from fedlab_utils.book.folding import SAID, folded, telling
 ROOT = Path(__file__).resolve().parents[1]
 ERRATA, START, GLOSSARY = "80_errata", "00_start", "0.7"
 NUMBER = r"\d+(?:\.\d+)*"
+SECTION = r"\b\d+(?:\.\d+)+"  # not the 3 of "step 3"
 HEADING = re.compile(rf"^(#+) ((?:({NUMBER})\.? )?.*)$", re.MULTILINE)
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)  # in code a # begins a comment
 LINK = re.compile(r"\[([^\]]*)\]\(([\w-]+)\.ipynb(?:#cell-id=(\w+))?\)")
@@ -60,13 +61,16 @@ class Edition:
                 if cell["cell_type"] == "markdown":
                     found = [match[3] for match in HEADING.finditer(FENCE.sub("", cell["source"])) if match[3]]
                     numbers.update(found)
-                    self.first |= {cell["id"]: number for number in found[:1]}
+                    if found:
+                        self.first[cell["id"]] = found[0]
         self.corrected = self._corrected()
 
     def _corrected(self) -> set[tuple[str, str]]:
         """The sections, chapter and number, of which the errata correct something."""
-        rows = [row for cell in self.notebooks[ERRATA]["cells"] for row in re.findall(r"^\| (.*?) \|", cell["source"], re.MULTILINE)]
-        named = (number for row in rows for number in re.findall(rf"\b{NUMBER}\b", row))
+        rows = [
+            row for cell in self.notebooks[ERRATA]["cells"] for row in re.findall(r"^\| (.*?) \|", cell["source"], re.MULTILINE)
+        ]
+        named = (number for row in rows for number in re.findall(SECTION, row))
         return {(where, number) for number in named if (where := self.chapter_of(number))}
 
     def chapter_of(self, number: str) -> str | None:
@@ -114,7 +118,9 @@ class Edition:
             name = f"{name}-{used[name]}"
         below = ""
         if (chapter, match[3]) in self.corrected:
-            below = f'\n\n<p class="corrected"><a href="{ERRATA}.html#erratum-{anchor(match[3])}">{CORRECTED[self.language]}</a></p>'
+            below = (
+                f'\n\n<p class="corrected"><a href="{ERRATA}.html#erratum-{anchor(match[3])}">{CORRECTED[self.language]}</a></p>'
+            )
         return f"({label(chapter, name)})=\n{match[0]}{below}"
 
     def _link(self, match: re.Match) -> str:
@@ -138,7 +144,7 @@ class Edition:
             return f"{mark}[{number[0]}](#{label(chapter, number[0])})"
 
         seen = self.__dict__.setdefault("_places", set())
-        return f"| {re.sub(NUMBER, linked, match[1])} |"
+        return f"| {re.sub(SECTION, linked, match[1])} |"
 
     def _glossary(self, source: str) -> str:
         """The glossary with an anchor at each term, by its English name, and links to the sections that explain it."""
@@ -148,7 +154,9 @@ class Edition:
             english = re.sub(r"\$[^$]*\$|\(.*?\)", "", columns[self.language == "zh"])
             place = f"term-{anchor(english)}"
             columns[0] = f'<a class="term" id="{place}" href="#{place}">{columns[0]}</a>'
-            columns[-1] = re.sub(NUMBER, lambda number: f"[{number[0]}](#{label(self._where(number[0]), number[0])})", columns[-1])
+            columns[-1] = re.sub(
+                NUMBER, lambda number: f"[{number[0]}](#{label(self._where(number[0]), number[0])})", columns[-1]
+            )
             return f"| {' | '.join(columns)} |"
 
         before, heading, table = source.partition(f"## {GLOSSARY} ")
@@ -180,7 +188,7 @@ class Edition:
         cell["metadata"]["mystnb"] = {"code_prompt_show": words, "code_prompt_hide": words}
 
     def _output(self, output: dict) -> dict | None:
-        """What a cell shows. A widget has no kernel here; a picture, in either of its forms, is a file that is loaded when seen."""
+        """What a cell shows. A widget has no kernel here; a picture, in either of its forms, is a file, loaded when seen."""
         data = output.get("data")
         if data is None:
             return output

@@ -10,9 +10,10 @@ import griffe
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLES = {
-    "en": ("The package", "Every public name of `import fedlab_utils as fl`, with its signature and what its docstring says: shapes, "
-           "units, and what is raised.", "Modules", "Back to [the package](api.md)."),
-    "zh": ("工具包参考", "`import fedlab_utils as fl` 的全部公开名称：签名和文档字符串（英文）写明形状、单位，以及什么情况下报错。",
+    "en": ("The package", "Every public name of `import fedlab_utils as fl`, with its signature and what its docstring says: "
+           "shapes, units, and what is raised.", "Modules", "Back to [the package](api.md)."),
+    "zh": ("工具包参考",
+           "`import fedlab_utils as fl` 的全部公开名称：签名和文档字符串（英文）写明形状、单位，以及什么情况下报错。",
            "模块", "回到[工具包参考](api.md)。"),
 }  # fmt: skip
 GROUPS = (  # the wings that hold the names that stand in `fl` itself

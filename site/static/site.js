@@ -1,17 +1,6 @@
-// Formulas, the search, the place on a page when the language changes, and the lab's picture. All from this site alone.
+// The search, the place on a page when the language changes, and the lab's picture. All from this site alone.
 (function () {
   "use strict";
-
-  // MathJax takes a second and 1 MB: only where a page has a formula. Outputs of cells are typeset as in JupyterLab.
-  if (document.querySelector(".math")) {
-    window.MathJax = {
-      chtml: { fontURL: "../mathjax/woff-v2" },
-      options: { ignoreHtmlClass: "page", processHtmlClass: "math" },
-    };
-    const script = document.createElement("script");
-    script.src = "../mathjax/tex-chtml.js";
-    document.head.append(script);
-  }
 
   // A section has the same anchor in both languages.
   const twin = document.querySelector("a.twin");
@@ -27,6 +16,15 @@
   };
   addEventListener("hashchange", unfold);
   unfold();
+
+  // What scrolls by itself must be reachable by keyboard.
+  const scrolling = () => {
+    for (const part of document.querySelectorAll("pre, .table-wrapper, div.output.text_html, div.math")) {
+      if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+    }
+  };
+  for (const event of ["load", "resize"]) addEventListener(event, scrolling);
+  document.addEventListener("toggle", scrolling, true);
 
   // The lab moves until it is stopped; where a reader has asked for no motion, it begins with a button.
   for (const figure of document.querySelectorAll(".moving")) {

@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import unquote, urlparse
 
 import pytest
@@ -19,7 +20,13 @@ pytestmark = pytest.mark.site
 class Page(HTMLParser):
     """The anchors of a page, where its links go, what it loads, and its pictures."""
 
-    LOADS = {"img": ("src", "srcset", "data-film"), "script": ("src",), "link": ("href",), "source": ("src", "srcset"), "iframe": ("src",)}
+    LOADS: ClassVar = {
+        "img": ("src", "srcset", "data-film"),
+        "script": ("src",),
+        "link": ("href",),
+        "source": ("src", "srcset"),
+        "iframe": ("src",),
+    }
 
     def __init__(self, path: Path):
         super().__init__()
@@ -65,7 +72,9 @@ def pages():
 
 
 def test_a_broken_link_is_seen(tmp_path):
-    (tmp_path / "a.html").write_text('<a href="b.html#x">x</a><a href="b.html#y">y</a><a href="c.html">c</a><a href="https://example.org">e</a>')
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html#x">x</a><a href="b.html#y">y</a><a href="c.html">c</a><a href="https://example.org">e</a>'
+    )
     (tmp_path / "b.html").write_text('<p id="x"><img src="https://example.org/i.png"><script src="../no.js"></script>')
     assert sorted(faults(tmp_path)) == [
         "a.html: b.html#y is no place on that page",
@@ -82,9 +91,14 @@ def test_all_links_and_anchors_lead_somewhere_and_nothing_is_loaded_from_elsewhe
 
 def test_both_languages_have_the_same_pages_and_each_links_to_its_twin(pages):
     by_language = {
-        language: {name.removeprefix(f"{language}/") for name in pages if name.startswith(f"{language}/")} for language in ("en", "zh")
+        language: {name.removeprefix(f"{language}/") for name in pages if name.startswith(f"{language}/")}
+        for language in ("en", "zh")
     }
-    assert by_language["en"] == by_language["zh"] > {f"{chapter.file}.html" for chapter in BOOK} | {"index.html", "search.html", "api.html"}
+    assert (
+        by_language["en"]
+        == by_language["zh"]
+        > {f"{chapter.file}.html" for chapter in BOOK} | {"index.html", "search.html", "api.html"}
+    )
     for language, other in (("en", "zh"), ("zh", "en")):
         for name in by_language[language]:
             assert f"../{other}/{name}" in pages[f"{language}/{name}"].links
@@ -98,7 +112,10 @@ def test_a_page_is_light(pages):
         part: sum(path.stat().st_size for path in (SITE / part).rglob("*") if path.is_file()) / 1e6
         for part in ("en", "zh", "mathjax", "pagefind")
     }
-    print(f"\nlargest page {largest}, {weights[largest] / 1e6:.2f} MB;", "; ".join(f"{part} {size:.1f} MB" for part, size in megabytes.items()))
+    print(
+        f"\nlargest page {largest}, {weights[largest] / 1e6:.2f} MB;",
+        "; ".join(f"{part} {size:.1f} MB" for part, size in megabytes.items()),
+    )
     assert weights[largest] < LARGEST
 
 

@@ -79,19 +79,31 @@ def test_pictures_are_files_with_words_and_widgets_leave_nothing(edition):
 def test_a_picture_in_either_form_is_the_same_file(tmp_path):
     made = prepare.Edition("en", tmp_path / "pictures")
     content = base64.b64encode(b"RIFF....WEBP").decode()
-    old = {"output_type": "execute_result", "metadata": {"image/webp": {"alt": 'a "b" < c', "width": 990}}, "data": {"image/webp": content}}
+    old = {
+        "output_type": "execute_result",
+        "metadata": {"image/webp": {"alt": 'a "b" < c', "width": 990}},
+        "data": {"image/webp": content},
+    }
     new = prepare.html_output(f'<img alt="a &quot;b&quot; &lt; c" width="990" src="data:image/webp;base64,{content}">')
     assert made._output(old)["data"] == made._output(new)["data"]
     assert [path.read_bytes() for path in (tmp_path / "pictures").iterdir()] == [b"RIFF....WEBP"]
-    widget = {"output_type": "display_data", "metadata": {}, "data": {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "x"}}
+    widget = {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "x"},
+    }
     assert made._output(widget) is None
 
 
 def test_an_app_says_that_it_is_one(edition):
-    apps = [cell for before, _ in edition.cells.values() for cell in before if cell["cell_type"] == "code" and prepare.is_app(cell)]
+    apps = [
+        cell for before, _ in edition.cells.values() for cell in before if cell["cell_type"] == "code" and prepare.is_app(cell)
+    ]
     assert len(apps) >= 13
     assert not any(cell["outputs"] for cell in apps), "what shows an output is no app without a kernel"
-    said = sum("index.html#run" in shown(cell) for _, after in edition.cells.values() for cell in after if cell["cell_type"] == "code")
+    said = sum(
+        "index.html#run" in shown(cell) for _, after in edition.cells.values() for cell in after if cell["cell_type"] == "code"
+    )
     assert said == len(apps)
 
 
@@ -99,7 +111,9 @@ def test_sections_and_terms_have_the_same_places_in_both_languages(tmp_path):
     places = []
     for language in LANGUAGES:
         made = prepare.Edition(language, tmp_path)
-        text = "\n".join(cell["source"] for chapter in BOOK for cell in made.page(chapter)["cells"] if cell["cell_type"] == "markdown")
+        text = "\n".join(
+            cell["source"] for chapter in BOOK for cell in made.page(chapter)["cells"] if cell["cell_type"] == "markdown"
+        )
         found = re.findall(r'^\((.*)\)=$|id="((?:term|erratum)-[^"]+)"', text, re.MULTILINE)
         assert len(set(found)) == len(found) > 240
         places.append(sorted(found))
@@ -109,8 +123,16 @@ def test_sections_and_terms_have_the_same_places_in_both_languages(tmp_path):
 
 def test_links_lead_to_sections(tmp_path):
     made = prepare.Edition("en", tmp_path)
-    cell = next(identity for identity, number in made.first.items() if number == "4.1" and identity in str(made.notebooks["04_mathematics"]))
-    for text, where in (("4.1", f"04_mathematics.ipynb#cell-id={cell}"), ("Section 4.1", "04_mathematics.ipynb"), ("there", f"04_mathematics.ipynb#cell-id={cell}")):
+    cell = next(
+        identity
+        for identity, number in made.first.items()
+        if number == "4.1" and identity in str(made.notebooks["04_mathematics"])
+    )
+    for text, where in (
+        ("4.1", f"04_mathematics.ipynb#cell-id={cell}"),
+        ("Section 4.1", "04_mathematics.ipynb"),
+        ("there", f"04_mathematics.ipynb#cell-id={cell}"),
+    ):
         assert prepare.LINK.sub(made._link, f"[{text}]({where})") == f"[{text}](#04_mathematics.4.1)"
     assert prepare.LINK.sub(made._link, "[there](04_mathematics.ipynb)") == "[there](04_mathematics.ipynb)"
 

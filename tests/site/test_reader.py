@@ -19,8 +19,8 @@ SITE = ROOT / "build" / "site"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if path.parent != SITE)
 TERMS = {
-    "en": ("quantization", "stochastic rounding", "error feedback", "sparsification", "knowledge distillation", "pruning", "entropy coding",
-           "federated averaging", "uplink", "secure aggregation"),
+    "en": ("quantization", "stochastic rounding", "error feedback", "sparsification", "knowledge distillation", "pruning",
+           "entropy coding", "federated averaging", "uplink", "secure aggregation"),
     "zh": ("量化", "随机舍入", "误差反馈", "稀疏化", "知识蒸馏", "剪枝", "熵编码", "联邦平均", "上行", "安全聚合"),
 }  # fmt: skip
 SHOWN = ("index", "04_mathematics", "00_start", "api", "06_playground", "80_errata")  # of which screenshots are kept
@@ -65,7 +65,9 @@ def opened(browser, address):
             page = contexts[-1].new_page()
             page.set_default_timeout(60_000)
             page.on("request", note)
-            page.on("response", lambda response: wrong.append(f"{response.status} {response.url}") if response.status >= 400 else None)
+            page.on(
+                "response", lambda response: wrong.append(f"{response.status} {response.url}") if response.status >= 400 else None
+            )
             page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
         page.goto(f"{address}/{path}")
         if page.locator(".math").count():
@@ -112,7 +114,8 @@ def test_axe_finds_nothing_serious_in_light_and_dark(opened, language):
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             page.wait_for_timeout(300)  # colours change slowly
-            result = page.evaluate("axe.run(document, {resultTypes: ['violations'], iframes: false})")
+            rules = {"light": "", "dark": "runOnly: ['color-contrast'],"}[scheme]  # nothing else goes by the colours
+            result = page.evaluate(f"axe.run(document, {{{rules} resultTypes: ['violations'], iframes: false}})")
             for violation in result["violations"]:
                 if violation["impact"] in ("serious", "critical"):
                     nodes = [(node["target"], node["any"][0]["message"] if node["any"] else "") for node in violation["nodes"]]
@@ -128,11 +131,10 @@ def test_the_search_box_finds_ten_terms_and_not_what_is_not_there(opened, langua
         page.locator(".sidebar-search").fill(term)
         page.keyboard.press("Enter")
         results = page.locator(".pagefind-ui__result")
-        results.first.wait_for()
-        assert term.lower() in results.first.inner_text().lower() or page.locator(".pagefind-ui__result mark").count(), term
+        results.locator("mark").first.wait_for()  # an excerpt with the term in it
         assert results.first.locator("a").first.get_attribute("href").startswith(f"/{language}/"), "of this edition"
     shoot(page, f"search_{language}")
-    page = opened(f"{language}/search.html?q={quote('zxqvwk' if language == 'en' else '饕餮')}", page=page)
+    page = opened(f"{language}/search.html?q={quote('饕餮')}", page=page)
     page.locator(".pagefind-ui__message").wait_for()
     page.wait_for_function("!/\\.\\.\\.|…/.test(document.querySelector('.pagefind-ui__message').textContent)")
     assert page.locator(".pagefind-ui__result").count() == 0
@@ -152,8 +154,10 @@ def test_the_switch_leads_to_the_same_place_and_a_fold_opens_for_a_link_into_it(
     page.locator("a.twin").click()
     page.wait_for_url("**/zh/04_mathematics.html#mathematics-4-2")
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
-    heading = page.locator("#mathematics-4-2")
-    assert 0 <= heading.bounding_box()["y"] < 844, "the section is in sight"
+    top = "document.getElementById('mathematics-4-2').getBoundingClientRect().top"
+    page.wait_for_function(f"{top} >= 0 && {top} < 844")  # in sight, once formulas above have found their height
+    page.wait_for_timeout(1000)
+    assert 0 <= page.evaluate(top) < 844, "and it stays there"
     page = opened("en/index.html", page=page)
     page.evaluate("document.querySelector('article').insertAdjacentHTML('beforeend', '<details><p id=within>x</p></details>')")
     page.evaluate("location.hash = 'within'")
@@ -180,7 +184,12 @@ def test_the_lab_moves_unless_motion_is_not_wanted(opened, language):
         button.press("Enter")
         assert image.get_attribute("src").endswith(".webp") != moves
         assert button.get_attribute("aria-pressed") == str(not moves).lower()
-        assert page.evaluate("document.querySelector('.moving img').decode().then(() => document.querySelector('.moving img').naturalWidth)") > 600
+        assert (
+            page.evaluate(
+                "document.querySelector('.moving img').decode().then(() => document.querySelector('.moving img').naturalWidth)"
+            )
+            > 600
+        )
     for scheme in ("light", "dark"):
         page = opened(f"{language}/index.html", color_scheme=scheme)
         shoot(page, f"desk_{language}_{scheme}")
