@@ -32,6 +32,7 @@ APP = {
     "en": "An app: its sliders move where the book runs. <a href='index.html#run'>How to run it</a>",
     "zh": "这里是一个交互演示：把书运行起来，滑块就能拖动。<a href='index.html#run'>怎么运行</a>",
 }
+SHOWS = {"en": "Answered? See what comes out.", "zh": "答完了吗？看看结果。"}  # as `SAID` does of prose
 CORRECTED = {"en": "What the document says here is corrected in the errata", "zh": "文档这一节的说法，勘误里有更正"}
 
 
@@ -181,7 +182,7 @@ class Edition:
             cell["source"] = rest.lstrip("\n")
             self._fold(cell, "hide-cell", re.split("[;，]", first.lstrip("# "))[0])
         elif "reveal" in tags and not (above and is_app(above) and "prompt" not in above["metadata"].get("tags", [])):
-            self._fold(cell, "hide-output", SAID[self.language])
+            self._fold(cell, "hide-output", SHOWS[self.language])
 
     def _fold(self, cell: dict, how: str, words: str) -> None:
         cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), how]
