@@ -11,6 +11,7 @@ import hashlib
 import html
 import json
 import re
+import struct
 from collections import Counter
 from pathlib import Path
 
@@ -211,6 +212,9 @@ class Edition:
         self.pictures.mkdir(parents=True, exist_ok=True)
         (self.pictures / name).write_bytes(content)
         link = f'loading="lazy" class="still" src="{self.pictures.name}/{name}"'
+        if inline[1] == "png" and (width := re.search(r'\bwidth="(\d+)"', tag[0])):  # so that the page keeps its place
+            across, down = struct.unpack(">II", content[16:24])
+            link += f' height="{round(int(width[1]) * down / across)}"'
         return tag[0].replace(inline[0], link).replace(' decoding="sync"', "")
 
 

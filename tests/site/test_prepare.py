@@ -72,6 +72,7 @@ def test_pictures_are_files_with_words_and_widgets_leave_nothing(edition):
                 assert "data:" not in tag and 'loading="lazy"' in tag and re.search(r'alt="[^"]{20,}', tag)
                 file = edition.pictures.parent / re.search(r'src="([^"]+)"', tag)[1]
                 assert file.stat().st_size > 500
+                assert file.suffix != ".png" or re.search(r'height="[1-9]\d+"', tag), "a page keeps its place when it comes"
                 pictures += 1
     assert pictures > 60
 
