@@ -29,7 +29,8 @@ quick: .venv/.dev
 	.venv/bin/python -m pytest @tests/quick.txt
 
 # --nbval compares every output; the weekly workflow, with other versions of everything, runs the cells only: --nbval-lax.
-NBVAL = --nbval
+# Of a picture it compares the words that stand for it, not the pixels, which differ by machine.
+NBVAL = --nbval --nbval-sanitize-with tests/nbval.ini
 # Two workers on two cores: one thread of TensorFlow each.
 test: export TF_NUM_INTRAOP_THREADS = 1
 test: export TF_NUM_INTEROP_THREADS = 1
@@ -72,7 +73,7 @@ tff: .venv/.installed .venv-tff/.installed
 
 test-tff: tff .venv/.dev
 	.venv/bin/python -m pytest -m tff tests
-	.venv/bin/python -m pytest --nbval notebooks/*/*_tff.ipynb
+	.venv/bin/python -m pytest $(NBVAL) notebooks/*/*_tff.ipynb
 
 # Flower has an environment of its own as well: its packages do not resolve beside JupyterLab's. So does its kernel, "fedlab-flower".
 flower-env: .venv-flower/.installed
@@ -86,7 +87,7 @@ flower-deploy: flower-env
 test-flower: flower-env .venv/.dev
 	.venv-flower/bin/python -m pytest -m flower $(addprefix tests/engines/test_,kernels.py flower.py flower_runs.py flower_deploy.py) \
 	    tests/book/test_flower_chapter.py
-	.venv/bin/python -m pytest --nbval notebooks/*/*_flower.ipynb
+	.venv/bin/python -m pytest $(NBVAL) notebooks/*/*_flower.ipynb
 
 # The book as pages, both languages, into build/site: nothing is fetched but what .venv-site and node_modules are made of.
 # FEDLAB_SITE_REPOSITORY=https://github.com/owner/name adds launch buttons.

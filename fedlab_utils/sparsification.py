@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .counting import bincount
 from .validation import require_finite, require_integer, require_number, require_rng
 
 SHORT = 2**16  # weights, see `_of_rank`
@@ -73,7 +74,7 @@ def _of_rank(magnitude: np.ndarray, rank: int) -> np.floating:
     found = 0
     for shift in range(8 * left.dtype.itemsize - 16, -1, -16):
         digits = np.right_shift(left, left.dtype.type(shift)).astype(np.uint16)  # the last 16 of what the shift leaves
-        below = np.bincount(digits, minlength=2**16).cumsum()
+        below = bincount(digits, minlength=2**16).cumsum()
         digit = int(np.searchsorted(below, rank, side="right"))
         rank -= int(below[digit - 1]) if digit else 0
         left = left[digits == digit]

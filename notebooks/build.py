@@ -34,7 +34,7 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
     ```
 
 - **Prose.** `+++ {"lang": "zh"}` or `+++ {"lang": "en"}` opens a cell of one edition. Its twin stands directly before
-  or after it, with headings of the same levels and numbers. A bare `+++` opens a cell of both editions: a formula,
+  or after it, with headings of the same levels and numbers, none left out. A bare `+++` opens a cell of both editions: a formula,
   a picture, a row of links. A code cell ends the prose cell before it: what follows needs its own `+++`.
 - **Links to a section** of another chapter name its number, `[4.2](04_mathematics.ipynb#4.2)`; the build finds the cell.
 - **Code** stands once and is the same in both editions, comments in English. The first code cell calls
@@ -48,8 +48,8 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
   The cells after it that show the answer carry the tag `reveal`: a reader's copy has them without outputs, and the first prose
   directly below them folded, up to a heading. Other prose that tells the answer is tagged `reveal` itself, in both languages.
 - **Outputs.** Nothing may raise or write to stderr, not even inside an `Output` widget; nothing shows a path or an
-  address of the machine; every picture carries alt text. Widgets are not stored: without a kernel they would read
-  "model not found". What stands for one in HTML is, such as the text of a question.
+  address of the machine; every picture is an `<img>` that carries alt text. Widgets are not stored: without a kernel they
+  would read "model not found". What stands for one in HTML is, such as the text of a question.
 """
 
 import argparse
@@ -91,8 +91,11 @@ CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]
 TO_SECTION = re.compile(r"(?<=\]\()((\d\d_\w+)\.ipynb)#(\d+(?:\.\d+)*)(?=\))")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\([^)]*\)")
 NOT_MARKDOWN = re.compile(r"^\s*(\+\+\+|[`~:]{3,}\s*\{).*", re.MULTILINE)
+MARKDOWN = MarkdownIt("commonmark").enable("table")
 IMG_WITHOUT_ALT = re.compile(r"<img\b(?![^>]*\balt=)", re.IGNORECASE)
+EMPTY_HEADER = re.compile(r"<th\b[^>]*>\s*</th>", re.IGNORECASE)
 MACHINE_TRACE = re.compile(r"\b0x[0-9a-f]{9,}|/(home|Users|tmp)/|site-packages")  # an address, a path
+LARGEST = 1_000_000  # bytes of an edition: GitHub's preview and slow lines are spared more
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -137,7 +140,7 @@ def _read(source, chapter):
         raise ValueError(f"{chapter}: {message}") from error
 
     cells, seen, first_code, rest = {language: [] for language in LANGUAGES}, Counter(), True, parsed.cells
-    answers, asked = {}, False
+    answers, asked, level = {}, False, 0
     while rest:
         try:
             pair = _pair(*rest[:2])
@@ -148,6 +151,7 @@ def _read(source, chapter):
                 asked = asked or "prompt" in pair["zh"].metadata.get("tags", [])
             else:
                 _check_prose(*texts, twins=pair["zh"] is not pair["en"])
+                level = _check_levels(texts[0], level)
                 if pair["zh"].metadata.get("tags") != pair["en"].metadata.get("tags"):
                     raise ValueError("the twins have different tags; give both the same")
                 _check_prompt(pair["zh"].metadata, asked)
@@ -234,11 +238,37 @@ def _check_prose(zh, en, twins):
         raise ValueError('Chinese prose in both editions; open it with +++ {"lang": "zh"} and give it an English twin')
     if _outline(zh) != _outline(en):
         raise ValueError(f"headings differ: zh {_outline(zh)}, en {_outline(en)}; same levels and numbers, please")
+    for text in (zh, en):
+        _check_spoken(text)
+
+
+def _check_spoken(markdown):
+    """What a screen reader names must have a name."""
+    if IMG_WITHOUT_ALT.search(markdown):
+        raise ValueError("<img> without alt text")
+    for block, inside in pairwise((*MARKDOWN.parse(markdown), None)):
+        if block.type == "th_open" and not inside.content.strip():
+            raise ValueError("a column of a table without a header; name it")
+        for part, following in pairwise((*(block.children or ()), None)):
+            if part.type == "image" and not part.content.strip():
+                raise ValueError(f"a picture without alt text, {part.attrs['src']!r}")
+            if part.type == "link_open" and following.type == "link_close":
+                raise ValueError(f"a link without text, to {part.attrs['href']!r}")
+
+
+def _check_levels(markdown, level):
+    """The level of the last heading, after these; ValueError where one is left out, on which a screen reader's list stumbles."""
+    for heading in _outline(markdown):
+        deeper = int(heading[1])
+        if deeper > level + 1:
+            raise ValueError(f"a heading h{deeper} below an h{level}; leave no level out")
+        level = deeper
+    return level
 
 
 def _outline(markdown):
     """Level and section number of each heading, such as "h3 4.1"."""
-    tokens = pairwise(MarkdownIt("commonmark").parse(markdown))
+    tokens = pairwise(MARKDOWN.parse(markdown))
     headings = [(token.tag, inline.content) for token, inline in tokens if token.type == "heading_open"]
     return [f"{tag} {re.match('([0-9]+([.][0-9]+)*)?', text).group()}".strip() for tag, text in headings]
 
@@ -258,9 +288,11 @@ def faults(cell: NotebookNode) -> list[str]:
             found.append(f"shows a trace of this machine, {trace.group()!r}")
         if IMG_WITHOUT_ALT.search(data.get("text/html", "")):
             found.append("<img> without alt text")
+        if EMPTY_HEADER.search(data.get("text/html", "")):
+            found.append("a column of a table without a header")
         for mime in data:
-            if mime.startswith("image/") and not output.metadata.get(mime, {}).get("alt"):
-                found.append(f'{mime} without alt text: display(…, metadata={{"{mime}": {{"alt": "…"}}}})')
+            if mime.startswith("image/"):
+                found.append(f"{mime}, for which JupyterLab has no alternative text: show a Still, as the book's figures are")
     return found
 
 
@@ -338,6 +370,13 @@ def dumps(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
+def _check_size(notebook, name):
+    size = len(dumps(notebook).encode())
+    if size > LARGEST:
+        largest = max(notebook.cells, key=lambda cell: len(str(cell)))
+        raise BuildError(f"{name} has {size:,} bytes, and {LARGEST:,} is the most; its largest cell:\n\n{largest.source}")
+
+
 def _write(path, text):
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text, "utf-8", newline="\n")
@@ -380,6 +419,7 @@ def main(arguments: list[str] | None = None, root: Path = HERE, book: Sequence[C
             else:
                 try:
                     execute(notebook, target.parent, f"{chapter} ({language})")
+                    _check_size(notebook, f"{chapter} ({language})")
                 except NoSuchKernel as error:
                     if chapter in options.chapters:
                         raise

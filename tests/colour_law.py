@@ -1,6 +1,6 @@
 """The law of colours: a role's colour stands for that role alone, is named, and can be seen and told apart.
 
-`breaches`, `confused` and `faint` say in words where a drawn figure breaks it.
+`breaches`, `confused`, `faint` and `buried` say in words where a drawn figure breaks it.
 """
 
 import itertools
@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.collections import Collection, LineCollection, PathCollection, PolyCollection
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.text import Text
 
 from fedlab_utils.book import colours
 from fedlab_utils.book.colours import DOWNLINK, EARLIER, EXACT, LOSSY, SERIES, TOTAL, UPLINK
-from fedlab_utils.book.plotting import is_drawn
+from fedlab_utils.book.plotting import HALO, is_drawn
 
 ROLES = {"exact": EXACT, "lossy": LOSSY, "uplink": UPLINK, "downlink": DOWNLINK, "total": TOTAL, "earlier": EARLIER}
 DECORATION = {colours.FRAME, colours.GRID, colours.FAINT, colours.BLANK, colours.PAPER}
@@ -57,6 +57,7 @@ EYES = {
     "all three cones": np.eye(3),
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
     "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
 }
 TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]])
 
@@ -172,7 +173,7 @@ def confused(figure):
     for ax in figure.axes:
         kinds = {}
         for artist in artists(ax):
-            if isinstance(artist, (Line2D, Rectangle, PathCollection)) and len(ax.images) == 0:
+            if isinstance(artist, (Line2D, Patch, PathCollection)):  # an error bar or a band goes with its line
                 for colour, _ in colours_of(artist):
                     if colour not in DECORATION:
                         kinds.setdefault(mark(artist), set()).add(colour)
@@ -182,24 +183,77 @@ def confused(figure):
     return found
 
 
+def without_words(figure):
+    """The pixels of a figure with no letter in it, [height, width], each a number 0xRRGGBB: what words stand on."""
+    words = [(text, text.get_color()) for text in figure.findobj(Text)]
+    for text, _ in words:
+        text.set_color("none")
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3] @ [0x10000, 0x100, 1]
+    for text, colour in words:
+        text.set_color(colour)
+    return pixels
+
+
+def shades(pixels):
+    """The colours of some pixels and how many have each."""
+    several, counts = np.unique(pixels, return_counts=True)
+    return [tuple(part / 255 for part in int(one).to_bytes(3, "big")) for one in several], counts
+
+
+def buried(figure):
+    """Lines that cannot be seen, for a quarter of their length or more, on the bars that they cross, and have no halo."""
+    found, hidden = [], []
+    drawn = [(ax, artist) for ax in figure.axes for artist in artists(ax) if isinstance(artist, Line2D)]
+    drawn = [(ax, line) for ax, line in drawn if line.get_linestyle() not in ("None", "none", "", " ")]
+    lines = [(ax, line) for ax, line in drawn if line.get_path_effects() != HALO]
+    for ax in figure.axes:
+        hidden += [a for a in ax.get_children() if isinstance(a, (Line2D, Collection)) and a.get_visible()]
+    for artist in hidden:
+        artist.set_visible(False)
+    ground = without_words(figure)
+    for artist in hidden:
+        artist.set_visible(True)
+    for ax, line in lines:
+        corners = line.get_transform().transform(np.column_stack([np.asarray(d, float) for d in line.get_data()]))
+        corners = corners[np.isfinite(corners).all(axis=1)]
+        steps = [np.linspace(a, b, 2 + int(np.hypot(*(b - a)))) for a, b in itertools.pairwise(corners)]
+        way = np.concatenate(steps) if steps else corners
+        way = way[((way >= ax.bbox.min) & (way < ax.bbox.max)).all(axis=1)].astype(int)
+        if len(way):
+            alpha, colour = line.get_alpha() or 1, np.array(to_rgb(line.get_color()))
+            under, counts = shades(ground[len(ground) - 1 - way[:, 1], way[:, 0]])
+            seen_as = [alpha * colour + (1 - alpha) * np.array(one) for one in under]
+            unseen = sum(n for n, one, line_there in zip(counts, under, seen_as, strict=True) if contrast(line_there, one) < 3)
+            if unseen >= counts.sum() / 4:
+                found.append(f"{line.get_label()}, {line.get_color()}: {unseen / counts.sum():.0%} of it")
+    return found
+
+
+def legibility(text, ground):
+    """The contrast of a text with what it stands on, but for the quarter of it where that is least: grid lines.
+    ground: of its figure, `without_words`."""
+    box, height = text.get_window_extent(), len(ground)
+    rows = slice(max(int(height - box.y1), 0), max(int(np.ceil(height - box.y0)), 1))
+    several, counts = shades(ground[rows, max(int(box.x0), 0) : max(int(np.ceil(box.x1)), 1)])
+    if not several:  # a tick beyond the figure
+        return np.inf
+    opacity, colour = 1 if text.get_alpha() is None else text.get_alpha(), np.array(to_rgb(text.get_color()))
+    ratios = np.array([contrast(opacity * colour + (1 - opacity) * np.array(one), one) for one in several])
+    order = np.argsort(ratios)
+    return float(ratios[order][np.searchsorted(np.cumsum(counts[order]), counts.sum() / 4)])
+
+
 def faint(figure):
     """What has too little contrast. Decoration need not be seen; a band goes with the line that it surrounds."""
-    found = []
-    figure_texts = [text for text in figure.texts if text.get_text()]
+    found, ground = [], without_words(figure)
+    others = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
     for ax in figure.axes:
-        patches = [a for a in artists(ax) if isinstance(a, Patch) and not isinstance(a, FancyArrowPatch)]
-        renderer = figure.canvas.get_renderer()
-        for artist in dict.fromkeys((*artists(ax), *(ax.findobj(Text) if ax.axison else []), *figure_texts)):
+        for artist in dict.fromkeys((*artists(ax), *(ax.findobj(Text) if ax.axison else []), *others)):
             if isinstance(artist, Text):
                 if not artist.get_visible() or not artist.get_text().strip():
                     continue
-                box = artist.get_window_extent(renderer)
-                middle = ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)
-                behind = [p for p in patches if p.get_fill() and p.get_path().contains_point(
-                    middle, p.get_transform()) and seen(p.get_facecolor())]  # fmt: skip
-                paper = seen(behind[-1].get_facecolor())[0] if behind and artist.get_bbox_patch() is None else colours.PAPER
-                ratio = contrast(artist.get_color(), paper)
-                if ratio < 4.5:
+                if (ratio := legibility(artist, ground)) < 4.5:
                     found.append(f"text {artist.get_text()!r}: {ratio:.2f}")
             elif not isinstance(artist, PolyCollection):
                 for colour, alpha in colours_of(artist):

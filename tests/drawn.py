@@ -37,7 +37,7 @@ from fedlab_utils.book.widgets import (
     sparsification,
 )
 from fedlab_utils.book.widgets import tff as tff_app
-from fedlab_utils.data.tables import load_classic_runs, read_results
+from fedlab_utils.data.tables import read_results
 from fedlab_utils.engines import flower_log
 
 MODULES = {"algorithms": algorithms, "background": background, "concepts": concepts, "mathematics": mathematics,
@@ -92,9 +92,9 @@ def calls():
     runs[2, "stochastic"] = fl.load_trainings("100 clients, 2 bits, stochastic")
     runs[2, "nearest, range an array"] = fl.load_trainings("100 clients, 2 bits, range an array, forgetting")
     found.append(("practice.accuracy_and_bytes", [runs], {}))
-    found += [(f"classic_sparsification.{name}", [load_classic_runs(name)], {}) for name in ("stc", "dgc")]
+    found += [(f"classic_sparsification.{name}", [], {}) for name in ("stc", "dgc")]
     found += [(f"classic_systems.{name}", [], {}) for name in ("federated_distillation", "federated_pruning", "fedpaq")]
-    names = ("fedavg_rounds", "tff_tutorial", "estimators", "estimators_trained", "deep_compression")
+    names = ("fedavg_rounds", "local_work", "tff_tutorial", "estimators", "estimators_trained", "deep_compression")
     found += [(f"classics.{name}", [], {}) for name in names]
     mine = fl.History(accuracy=[0.9], uplink_bytes=[300_000], downlink_bytes=[900_000])
     found += [("playground.frontier", [{"mine": mine}], {}), ("playground.bytes_to_97", [], {})]

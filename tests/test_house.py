@@ -16,7 +16,7 @@ LINES = 300
 # By wing: the wings beside itself that it may import, and the libraries. Modules that are in no folder count to a wing as well.
 # Of engines, those that are made of classes of the engine: they are themselves imported at first use.
 AT_ONCE = {"engines/flower_grid.py", "engines/flower_strategy.py"}
-GROUND = {"layout", "streams", "theory", "validation", "language", "quantization", "sparsification", "waiting"}
+GROUND = {"layout", "streams", "theory", "validation", "language", "quantization", "sparsification", "waiting", "counting"}
 METHODS = {"pruning", "distillation"}
 ALLOWED = {
     "ground": (set(), {"numpy", "tqdm"}),

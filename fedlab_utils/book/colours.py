@@ -26,5 +26,5 @@ INK, MUTED, PAPER = "#1A1A1A", "#6B7280", "#FFFFFF"  # words; words that step ba
 GUIDE = "#808080"  # axes, and lines that only lead the eye
 FRAME, GRID, FAINT, BLANK = "#C8CCD2", "#E7E9EC", "#F4F5F7", "#D9DCE0"  # decoration, which nobody needs to see
 
-ALERT = "#B00020"  # an error message
+ALERT = "#D32F2F"  # beside an error message
 VERDICTS = {"right": "#009E73", "wrong": "#D55E00", "not attempted": "#808080", "hint": "#0072B2", "solution": "#0072B2"}

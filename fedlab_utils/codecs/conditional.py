@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..counting import bincount
 from ..layout import Layout, as_table, split
 from ..theory import conditional_bits
 from ..validation import require_choice
@@ -33,8 +34,8 @@ def known(levels: np.ndarray, layout: Layout, model: str) -> Known:
     classes = histograms(levels, layout) if model == "arrays" else np.zeros(levels.size, np.int64)
     symbols = levels - levels.min()
     span = int(symbols.max()) + 1
-    counts = np.bincount(classes * span + symbols, minlength=(int(classes.max()) + 1) * span).reshape(-1, span)
-    means = np.bincount(classes, np.abs(levels)) / np.maximum(counts.sum(axis=1), 1)
+    counts = bincount(classes * span + symbols, minlength=(int(classes.max()) + 1) * span).reshape(-1, span)
+    means = bincount(classes, np.abs(levels)) / np.maximum(counts.sum(axis=1), 1)
     return Known(conditional_bits(counts), means[classes])
 
 

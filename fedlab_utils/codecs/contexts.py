@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..counting import bincount
 from ..theory import conditional_bits
 from .ans import ROOTS, Teller, Writer, normalize
 
@@ -138,7 +139,7 @@ class Tables:
 
 
 def _count(counts: np.ndarray, contexts: np.ndarray, symbols: np.ndarray) -> None:
-    counts += np.bincount(contexts * counts.shape[-1] + symbols, minlength=counts.size).reshape(counts.shape)
+    counts += bincount(contexts * counts.shape[-1] + symbols, minlength=counts.size).reshape(counts.shape)
 
 
 @cache
@@ -270,6 +271,6 @@ class Known:
             (self._rows, row, None), (self._row_sums, row, magnitude),
             (self._cols, column, None), (self._col_sums, column, magnitude), (self._col_signs, column, sign),
         ):  # fmt: skip
-            sums += np.bincount(which, what, sums.size)
+            sums += bincount(which, what, sums.size)
         self._count += places.size
         self._sum += float(magnitude.sum())

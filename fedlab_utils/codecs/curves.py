@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..counting import bincount
 from .ans import ROOTS, ans_decode, ans_encode, normalize
 from .wire import Reader, unzigzag, varint, zigzag
 
@@ -27,7 +28,7 @@ def encode_curve(levels: np.ndarray) -> bytes | None:
     top = int(np.abs(away).max())
     if top > MAX_TOP or abs(centre) > MAX_TOP:
         return None
-    kind, eighths = _best(np.bincount(np.abs(away), minlength=top + 1))
+    kind, eighths = _best(bincount(np.abs(away), minlength=top + 1))
     code = ans_encode(away + top, _frequencies(kind, eighths, top))
     return varint(int(zigzag(centre))) + varint(top) + bytes([2 * eighths + kind]) + code
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..counting import bincount
 from ..theory import conditional_bits
 from .ans import PRECISION, ROOTS, ans_decode, ans_encode, normalize
 from .curves import decode_curve, encode_curve
@@ -29,7 +30,7 @@ def encode_levels(levels: np.ndarray) -> bytes:
         raise ValueError(f"levels must be near zero and span at most {MAX_SPAN}, got {low} … {low + span - 1}")
     bits, first = (span - 1).bit_length(), varint(int(zigzag(low)))
     shifted = levels - low
-    counts = np.bincount(shifted, minlength=span)
+    counts = bincount(shifted, minlength=span)
     form = bytes([bits]) if low == 0 else bytes([bits | LOW]) + first
     packed = len(form) + packed_bytes(levels.size, bits)
     forms = []

@@ -7,6 +7,7 @@ from itertools import product, repeat
 
 import numpy as np
 
+from ..counting import bincount
 from ..layout import Layout, as_table, split
 from . import contexts, entropy
 from .ans import Teller, Writer
@@ -35,7 +36,7 @@ def encode_levels(levels: np.ndarray, layout: Layout | None = None, model: str =
     if model == "plain" or not levels.size or (layout is None and model == "arrays"):
         return entropy.encode_levels(levels)
     least = int(levels.min())
-    counts = np.bincount(levels - least)
+    counts = bincount(levels - least)
     centre = least + int(counts.argmax())
     if layout is not None and model == "arrays":
         form, coded = ARRAYS, _encode_arrays(levels - centre, layout)

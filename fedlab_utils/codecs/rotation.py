@@ -12,6 +12,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from ..counting import bincount
 from ..quantization import BLOCK
 from ..theory import lloyd_max
 from ..validation import require_integer
@@ -168,9 +169,9 @@ class LloydMax(Codec):
                 part = x[start : start + BLOCK].astype(np.float64)
                 at = np.searchsorted(thresholds, part / rms)
                 levels[start : start + BLOCK] = at
-                sums += np.bincount(at, part, values.size)
+                sums += bincount(at, part, values.size)
         along = float(np.sum(sums * values))
-        square = float(np.sum(np.bincount(levels, minlength=values.size) * values**2))
+        square = float(np.sum(bincount(levels, minlength=values.size) * values**2))
         scale = (energy / along if self.unbiased else along / square) if energy else 0.0
         if scale > FLOAT32_MAX:
             raise ValueError(f"x is too large: the scale of {self} must be within float32, ±{FLOAT32_MAX:.3g}")

@@ -104,7 +104,7 @@ def _runs(reader: Reader, k: int, n: int) -> np.ndarray:
     lengths = np.diff(ends, append=n)[::2]
     if lengths.sum() != k:
         raise ValueError(f"damaged payload: runs of {lengths.sum()} weights, not of {k}")
-    return np.arange(k) + np.repeat(ends[::2] - np.cumsum(lengths) + lengths, lengths)
+    return np.arange(k) + np.repeat(ends[::2] - np.cumsum(lengths) + lengths, lengths.astype(np.intp))
 
 
 def _low_bits(k: int, n: int) -> int:

@@ -8,6 +8,7 @@ import struct
 
 import numpy as np
 
+from ..counting import bincount
 from ..layout import RANGES, Layout, flatten, split
 from ..quantization import ROUNDINGS, Quantized, dequantize, quantize
 from ..theory import conditional_bits
@@ -111,7 +112,7 @@ class EntropyQuantize(_Ending):
         levels = _round(wide, dead).astype(np.int64)
         wide -= levels  # the places within a step, about -1/2 … 1/2
         above = levels - levels.min()
-        counts, sums = np.bincount(above), np.bincount(above, weights=wide)
+        counts, sums = bincount(above), bincount(above, weights=wide)
         del wide, above  # before the levels are coded, which takes memory too
         places = np.clip(np.rint(254 * sums / np.maximum(counts, 1)), -127, 127)
         if levels.min() <= 0 <= levels.max():
@@ -224,7 +225,7 @@ def _entropy(x: np.ndarray, exponent: float, dead: float) -> float:
     for start in range(0, x.size, block):
         levels = _round(x[start : start + block] / step, dead).astype(np.int64)
         levels -= least
-        counts += np.bincount(levels, minlength=counts.size)
+        counts += bincount(levels, minlength=counts.size)
     counts = counts[counts > 0]
     # What few weights do not show of their entropy: 1 / (2 n ln 2) for every level that was seen (Miller and Madow 1955).
     unseen = (counts.size - 1) / (2 * math.log(2)) if x.size <= SHORT else 0.0

@@ -1,13 +1,9 @@
 """Chapter 3: every stop of its apps, its figures in both languages, its exercises with stub, wrong answers and solution."""
 
-import base64
-import io
-
 import numpy as np
 import pytest
-from apps import alt, picture, told
+from apps import alt, picture, picture_of, told
 from later import Later
-from PIL import Image
 
 import fedlab_utils as fl
 from fedlab_utils.book import widgets
@@ -166,11 +162,9 @@ def stills(trained, digits):
 @pytest.mark.training
 def test_every_figure_is_a_picture_with_alternative_text_in_its_language(trained, digits, language):
     for still in stills(trained, digits):
-        data, metadata = still._repr_mimebundle_()
-        image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+        image, words = picture_of(still)
         assert image.width > 500 and len(set(image.convert("L").resize((64, 64)).tobytes())) > 10, "the picture is empty"
-        words = metadata["image/png"]["alt"]
-        assert words == data["text/plain"] and len(words) > 20
+        assert words == still.alt and len(words) > 20
         assert any("\u4e00" <= c <= "\u9fff" for c in words) == (language == "zh")
 
 

@@ -1,12 +1,9 @@
 """Chapter 1: what a gradient gives away, the cost calculator, and the exercises."""
 
-import io
-
 import numpy as np
 import pytest
-from apps import alt, picture
+from apps import alt, picture, picture_of
 from later import Later
-from PIL import Image
 
 import fedlab_utils as fl
 from fedlab_utils.book import widgets
@@ -452,7 +449,8 @@ def test_every_figure_draws_in_both_languages(mnist, language):
     history = fl.History(accuracy=[0.5, 0.9], uplink_bytes=[10**7, 10**7], downlink_bytes=[10**7, 10**7])
     stills += [figures.rounds([history], 10**6), figures.measured({"float32": [history], "8 bits up": [history]})]
     for still in stills:
-        assert Image.open(io.BytesIO(still._png)).width > 600 and len(still.alt) > 20
+        image, words = picture_of(still)
+        assert image.width > 600 and len(words) > 20
     assert "100 Mbit/s" in stills[5].alt
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from colour_law import ROLES, breaches, confused, contrast, distance, faint, lab, linear
+from colour_law import ROLES, breaches, buried, confused, contrast, distance, faint, lab, linear
 from matplotlib.colors import get_named_colors_mapping
 from matplotlib.figure import Figure
 
+import fedlab_utils
 import fedlab_utils.book as book
 from fedlab_utils.book import colours
-from fedlab_utils.book.colours import DOWNLINK, EARLIER, EXACT, SERIES, TOTAL, UPLINK
+from fedlab_utils.book.colours import DOWNLINK, EARLIER, EXACT, SERIES, TOTAL, UPLINK, VIOLET
+from fedlab_utils.book.plotting import HALO
 
 
 def test_contrast_and_distance_are_what_their_sources_say():
@@ -27,15 +29,45 @@ def test_contrast_and_distance_are_what_their_sources_say():
 def test_every_colour_can_be_seen_on_white(name):
     colour = ROLES.get(name) or getattr(colours, name, name)
     assert contrast(colour) >= (3 if colour in (EARLIER, colours.GUIDE) else 4.5)
-    assert contrast(colours.MUTED) >= 4.5 and contrast(colours.ALERT) >= 4.5
-    assert all(contrast(verdict) >= 3 for verdict in colours.VERDICTS.values())
+    assert contrast(colours.MUTED) >= 4.5
+
+
+PAGES = ("#FFFFFF", "#111111", "#212121")  # what JupyterLab's light and dark themes lay below outputs and widgets
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_edges_of_messages_can_be_seen_on_a_light_and_on_a_dark_page(page):
+    assert all(contrast(edge, page) >= 3 for edge in (colours.ALERT, *colours.VERDICTS.values()))
+
+
+OWN_COLOUR = re.compile(r"(?<![\w-])(?:color|background(?:-color)?):(?!var\(--jp-)")
+
+
+def own_colours(source):
+    """Where HTML that a module writes has words or ground of a colour of its own, on a page that may be light or dark."""
+    constants = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+    return [match.group() for text in constants if isinstance(text, str) for match in OWN_COLOUR.finditer(text)]
+
+
+@pytest.mark.parametrize("path", sorted(Path(fedlab_utils.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
+def test_words_and_their_ground_have_the_colours_of_the_page(path):
+    """But a picture, which brings its paper along, with nothing written on it but what is drawn."""
+    paper = ["background-color:"] if path.name == "plotting.py" else []
+    assert own_colours(path.read_text("utf-8")) == paper
+
+
+def test_html_with_a_colour_of_its_own_is_found():
+    for style in ("color:{ALERT}", "background:#fff", "padding:1px;background-color:white"):
+        assert len(own_colours(f'x = f"<b style=\\"{style}\\">"')) == 1, style
+    assert own_colours('"border-left:4px solid red;background:var(--jp-layout-color2, none);border-color:red"') == []
 
 
 def test_roles_and_series_are_told_apart():
     for one, other in itertools.combinations([*ROLES.values(), *SERIES[:4]], 2):
         assert distance(one, other, ["all three cones"]) >= 25, (one, other)
     for one, other in itertools.combinations(ROLES.values(), 2):  # whatever meets: roles meet most
-        assert distance(one, other) >= 18, (one, other)
+        assert distance(one, other, ["all three cones", "protanopia", "deuteranopia"]) >= 18, (one, other)
+        assert distance(one, other) >= 12, (one, other)  # tritanopia, which one reader in ten thousand has
 
 
 # Named in one place
@@ -120,3 +152,35 @@ def test_what_a_colour_blind_reader_confuses_is_found_and_what_is_faint():
     ax.text(0.5, 1.5, "words", color=EARLIER)
     ax.plot([1, 1], color=EXACT, alpha=0.3)
     assert len(faint(figure)) == 2
+    ax.imshow([[0, 1]], cmap="gray", alpha=0)
+    ax.lines[1].set_linestyle("-")
+    assert len(confused(figure)) == 1, "a panel with an image is looked at as well"
+
+
+def test_a_line_that_bars_bury_is_found_and_one_with_a_halo_or_beside_them_is_not():
+    figure, ax = panel()
+    ax.bar([1, 3], [1, 1], color=VIOLET)
+    ax.set(xlim=(0, 5), ylim=(0, 1.2))
+    line, beside = (ax.axvline(x, color=EXACT) for x in (1, 2))
+    ax.plot([0, 5], [1.1, 1.1], color=EXACT, label="above")
+    assert [said.split(",")[0] for said in buried(figure)] == [line.get_label()]
+    line.set_path_effects(HALO)
+    assert buried(figure) == []
+    assert beside.get_visible() and line.get_visible(), "what was hidden to look is there again"
+
+
+def test_words_that_what_lies_beneath_makes_illegible_are_found():
+    """A bar, a half transparent band, an image, a legend of the figure; and a box of their own, or a grid line, saves them."""
+    figure, ax = panel()
+    ax.set(xlim=(0, 5), ylim=(0, 1))
+    ax.bar([1], [1], color=TOTAL)
+    ax.fill_between([1.6, 2.4], 0, 1, color=EXACT, alpha=0.6)
+    ax.imshow([[0.5]], cmap="gray", vmin=0, vmax=1, extent=(2.6, 3.4, 0, 1), aspect="auto")
+    for x, name in ((1, "bar"), (2, "band"), (3, "image")):
+        ax.text(x, 0.5, name, ha="center", color=EXACT)
+    ax.text(1, 0.2, "boxed", ha="center", color=EXACT, bbox={"fc": colours.PAPER, "ec": "none"})
+    ax.text(4, 0.5, "on paper", ha="center", color=EXACT)
+    figure.legend(handles=ax.plot([], [], color=EXACT, label="legend"), labelcolor=EARLIER)
+    ax.grid(True)
+    assert sorted(fault.split("'")[1] for fault in faint(figure)) == ["band", "bar", "image", "legend"]
+    assert ax.texts[0].get_color() == EXACT, "the words are as they were"

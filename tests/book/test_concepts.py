@@ -1,6 +1,5 @@
 """Chapter 2: tables, vertical learning, training alone, the two apps at every stop, figures, and the checkers."""
 
-import base64
 import io
 import re
 import threading
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from apps import alt, told
+from apps import alt, picture_of, told
 from hypothesis import given
 from hypothesis import strategies as st
 from later import Later
@@ -539,9 +538,8 @@ def test_every_figure_draws_in_both_languages(language):
         widgets.partitions_still(),
     ]
     for still in stills:
-        data, metadata = still._repr_mimebundle_()
-        assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).width > 500
-        assert len(metadata["image/png"]["alt"]) >= 20
+        image, words = picture_of(still)
+        assert image.width > 500 and len(words) >= 20
         assert bool(re.search("[\u4e00-\u9fff]", still.alt)) == (language == "zh")
     assert "407,089 → 2,092" in stills[7].alt
 

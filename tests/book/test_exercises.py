@@ -76,6 +76,16 @@ def test_right_is_praised_and_remembered_once(progress, language):
     assert left == ["progress.journal.jsonl", "progress.json", "progress.json.lock"], "a temporary file was left"
 
 
+def test_the_table_of_progress_names_its_columns_and_each_chapter_its_row(progress, language):
+    memory.note_finished("mathematics.exactly_k")
+    table = fl.exercises.progress()._repr_html_()
+    columns = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table)
+    assert len(columns) == 3 and all(columns)
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)[1:]
+    begun = [re.match(r'<th scope="row"[^>]*>(.*?)</th>', row) for row in rows if "colspan" not in row]
+    assert [name[1] for name in begun] == [{"en": "Chapter 4", "zh": "第 4 章"}[language]]
+
+
 def test_the_books_own_solution_is_not_remembered_as_the_readers(progress):
     assert SEVEN.check(lambda: 7, remember=False).state == "right"
     assert finished() == [] and not progress.exists()

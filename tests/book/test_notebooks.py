@@ -2,13 +2,17 @@
 
 import os
 import re
+import subprocess
+import sys
 from itertools import zip_longest
 
+import ipywidgets as w
 import nbformat
 import pytest
 from building import CHAPTERS, EDITIONS, NOTEBOOKS, build
 
 from fedlab_utils.book import chapters
+from fedlab_utils.book.widgets.base import LEVEL, panel
 
 # The book as it is committed
 
@@ -72,6 +76,33 @@ def test_edition_was_run_in_order_and_shows_no_fault(language, chapter):
     assert counts == list(range(1, len(code) + 1)), "not run from top to bottom: run make notebooks"
     assert [(cell.execution_count, fault) for cell in code for fault in build.faults(cell)] == []
     assert "widgets" not in edition.metadata
+
+
+@pytest.mark.parametrize(("language", "chapter"), EDITIONS)
+def test_edition_is_small_enough_for_a_preview(language, chapter):
+    size = (NOTEBOOKS / language / f"{chapter}.ipynb").stat().st_size
+    assert size <= build.LARGEST, f"{language}/{chapter}.ipynb has {size:,} bytes; run make notebooks"
+
+
+WORKS_ALONE = re.compile(r"fl\.widgets\.\w+(?<!_still)\(")  # an app
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_headings_in_an_app_leave_no_level_out(chapter):
+    level = 0
+    for cell in committed("en", chapter).cells:
+        if cell.cell_type == "markdown":
+            level = build._check_levels(cell.source, level)
+        elif WORKS_ALONE.search(cell.source):
+            assert LEVEL <= level + 1, f"{chapter}: below a heading h{level}: {cell.source}"
+
+
+def test_the_headings_of_an_app_say_their_level_and_stand_in_every_app(language):
+    controls = panel({"k": w.Text(), "bits": w.IntSlider()}, {"data": ["k"], "codec": ["bits"]})
+    heads = [box.children[0].value for box in controls.children]
+    assert [re.search(r'role="heading" aria-level="(\d)"[^>]*>(.*?)<', head).groups() for head in heads] == [
+        (str(LEVEL), {"en": "Data", "zh": "数据"}[language]), (str(LEVEL), {"en": "Codec", "zh": "编码"}[language])
+    ]  # fmt: skip
 
 
 # The format of a source
@@ -199,6 +230,12 @@ def test_ids_are_stable_and_tell_equal_cells_apart():
         ([twins("- 好\n\n      +++", "- good")], "'+++' as it is"),
         ([twins("```{note}\n好\n```", "good")], "'```{note}' as it is"),
         ([code("x = 1  # 一")], "'一' in code"),
+        ([twins("#### 一", "#### One")], "a heading h4 below an h1; leave no level out"),
+        ([twins("## 一", "## One"), twins("#### 二", "#### Two")], "a heading h4 below an h2"),
+        ([twins("| | 甲 |\n|---|---|\n| 1 | 2 |", "| n | one |\n|---|---|\n| 1 | 2 |")], "a column of a table without a header"),
+        ([twins("![图](x.png)", "![](x.png)")], "a picture without alt text, 'x.png'"),
+        ([twins('<img src="x.png">一', "one")], "<img> without alt text"),
+        ([twins("一[](x.ipynb)", "one [x](x.ipynb)")], "a link without text, to 'x.ipynb'"),
         ([code('print("一，")')], "'一' in code"),
         ([code("print(f，1)")], "'，' in code"),
         ([code("")], "empty code cell"),
@@ -263,15 +300,14 @@ def files(root):
 IGNORE = ":tags: [nbval-ignore-output]\n"
 PRINTS = "print(1, flush=True)\nprint(2, flush=True)\ndisplay(3)\nprint(4)"
 FIGURE = """\
-from matplotlib.figure import Figure
-figure = Figure(figsize=(1, 1))
-display(figure, metadata={"image/png": {"alt": "an empty square"}})"""
+from fedlab_utils.book.plotting import Still, new_figure
+Still(new_figure()[0], "empty axes")"""
 WIDGET = "import ipywidgets\nipywidgets.interact(lambda bits: bits, bits=(1, 8));"
 
 
 @pytest.mark.slow  # kernels
 def test_build_executes_keeps_outputs_and_gives_the_same_file_again(root, capsys):
-    cells = [code(PRINTS), code("%matplotlib inline\n" + FIGURE), twins("好", "good"), code(WIDGET, IGNORE)]
+    cells = [code(PRINTS), code(FIGURE), twins("好", "good"), code(WIDGET, IGNORE)]
     cells.append(code('import pathlib\npathlib.Path("here").write_text("")\nNone', ":jupyter: {source_hidden: true}\n"))
     write(root, chapter_of(*cells))
     run(root)
@@ -284,7 +320,7 @@ def test_build_executes_keeps_outputs_and_gives_the_same_file_again(root, capsys
     assert [cell.execution_count for cell in code_cells(notebook)] == [1, 2, 3, 4, 5]
     assert [output.text for output in language.outputs] == ["en\n"]
     assert [output.get("text") for output in prints.outputs] == ["1\n2\n", None, "4\n"]
-    assert figure.outputs[0].metadata["image/png"]["alt"] == "an empty square"
+    assert figure.outputs[0].data["text/plain"] == "empty axes" and 'alt="empty axes"' in figure.outputs[0].data["text/html"]
     assert widget.outputs == last.outputs == []
     assert [fault for cell in notebook.cells for fault in build.faults(cell)] == []
     assert "widget" not in str(notebook.metadata) + str(widget.metadata)
@@ -339,8 +375,9 @@ def output(kind, **fields):
         (output("stream", name="stdout", text="in /home/someone/x"), "trace of this machine, '/home/'"),
         (output("execute_result", data={"text/plain": repr(object())}), "trace of this machine, '0x"),
         (output("display_data", data={build.WIDGET: {"model_id": "1"}, "text/plain": "App()"}), "stores a widget"),
-        (output("display_data", data={"image/png": "", "text/plain": "<Figure>"}), "image/png without alt text"),
+        (output("display_data", data={"image/png": "", "text/plain": "<Figure>"}), "image/png, for which JupyterLab has no alt"),
         (output("display_data", data={"text/html": '<b>x</b><img src="x.png">'}), "<img> without alt text"),
+        (output("display_data", data={"text/html": '<tr><th style=""> </th><th>x</th></tr>'}), "a column of a table without a"),
     ],
 )
 def test_faults_of_an_output_are_found(cell, reason):
@@ -352,8 +389,6 @@ def test_a_faultless_output_has_no_faults():
     assert build.faults(nbformat.from_dict({"cell_type": "markdown", "source": ""})) == []
     assert build.faults(output("stream", name="stdout", text="CRC 0xDEADBEEF\n")) == []
     assert build.faults(output("display_data", data={"text/html": '<img src="x.png" alt="x">'})) == []
-    picture = {"image/png": "iVBO", "text/plain": "a line"}
-    assert build.faults(output("display_data", data=picture, metadata={"image/png": {"alt": "a line"}})) == []
 
 
 @pytest.mark.slow  # kernels
@@ -378,6 +413,50 @@ def test_build_refuses_a_fault_and_leaves_the_old_file(root, cell, reason):
     assert old.read_text("utf-8") == "old"
     assert [path.name for path in old.parent.iterdir()] == [old.name]
     assert not (root / "en").exists()
+
+
+@pytest.mark.slow  # kernels
+def test_build_refuses_a_notebook_that_is_too_large(root, monkeypatch):
+    monkeypatch.setattr(build, "LARGEST", 4_000)
+    write(root, chapter_of(code("print(1)"), code("print('x' * 4_000)")))
+    with pytest.raises(build.BuildError, match=r"90_trial \(zh\) has .* bytes, and 4,000 is the most; .*\s+print\('x'"):
+        run(root)
+    assert not (root / "zh" / "90_trial.ipynb").exists()
+
+
+# What nbval compares
+
+MAKEFILE = (NOTEBOOKS.parent / "Makefile").read_text("utf-8")
+
+
+@pytest.mark.slow  # kernels
+def test_nbval_passes_over_the_pixels_of_a_picture_and_compares_its_words(root):
+    """Pixels differ by machine. Run with the flags of the Makefile, on what one build has left."""
+    drawn = "Still(new_figure()[0], {!r})"
+    imports = "from fedlab_utils.book.plotting import Still, new_figure"
+    stills = [code(drawn.format(words)) for words in ("as it was", "other pixels", "other words")]
+    write(root, chapter_of(code(imports), *stills))
+    run(root, "90_trial")
+    notebook = read(root)
+    kept, pixels, words = (cell.outputs[0].data for cell in code_cells(notebook)[2:])
+    assert re.search('alt="other pixels" src="data:image/png;base64,[^"]{100}', pixels["text/html"])
+    pixels["text/html"] = re.sub('base64,[^"]{100}', "base64," + "+/8=" * 25, pixels["text/html"])
+    assert 'alt="other words"' in words["text/html"] and 'alt="as it was"' in kept["text/html"]
+    words["text/html"] = words["text/html"].replace('alt="other words"', 'alt="what it said"')
+    (root / "en" / "90_trial.ipynb").write_text(build.dumps(notebook), "utf-8")
+    (flags,) = re.findall(r"^NBVAL = (.+)$", MAKEFILE, re.MULTILINE)
+    command = [sys.executable, "-m", "pytest", "-rA", "-q", *flags.split(), str(root / "en" / "90_trial.ipynb")]
+    ran = subprocess.run(command, cwd=NOTEBOOKS.parent, capture_output=True, text=True, timeout=300)
+    verdicts = re.findall(r"^(PASSED|FAILED) \S*::Cell (\d+)", ran.stdout, re.MULTILINE)
+    assert sorted(verdicts, key=lambda one: int(one[1])) == [
+        ("PASSED", "0"), ("PASSED", "1"), ("PASSED", "2"), ("PASSED", "3"), ("FAILED", "4")
+    ], ran.stdout  # fmt: skip
+
+
+def test_whatever_runs_notebooks_compares_them_so():
+    runs = [line for line in MAKEFILE.splitlines() if line.startswith("\t") and ".ipynb" in line and "pytest" in line]
+    assert len(runs) == 2 and all("$(NBVAL)" in line for line in runs)
+    assert "--nbval" not in re.sub(r"^(NBVAL =|#).*", "", MAKEFILE, flags=re.MULTILINE)
 
 
 def test_build_names_the_chapters_there_are(root, capsys):

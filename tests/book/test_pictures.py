@@ -6,7 +6,7 @@ import itertools
 import drawn
 import numpy as np
 import pytest
-from colour_law import breaches, confused, faint
+from colour_law import breaches, buried, confused, faint
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.text import Text
 
-from fedlab_utils.book import figures
+from fedlab_utils.book import figures, widgets
 from fedlab_utils.book.labels import spread
 from fedlab_utils.book.plotting import Still, is_drawn, name_drawn
 
@@ -125,7 +125,8 @@ def phantoms(figure):
 
 
 def check(name, figure):
-    found = {fault.__name__: fault(figure) for fault in (overlaps, bars_without_a_zero, phantoms, breaches, confused, faint)}
+    faults = (overlaps, bars_without_a_zero, phantoms, breaches, confused, faint, buried)
+    found = {fault.__name__: fault(figure) for fault in faults}
     assert {kind: places for kind, places in found.items() if places} == {}, name
 
 
@@ -162,6 +163,14 @@ def test_every_figure_of_the_book_is_looked_at():
             f"{module}.{name}" for name, f in own.items() if getattr(f, "__annotations__", {}).get("return") == Still.__name__
         }
     assert there == {name for name, _, _ in drawn.calls()}
+
+
+def test_every_app_of_the_book_is_looked_at():
+    """A new app: some of its positions, in tests/drawn.py, by the name of the app or of its module."""
+    apps = {name: {name.removesuffix("_still"), module} for name, module in widgets._WHERE.items() if name.endswith("_still")}
+    there = {*drawn.QUICK, *drawn.TRAINING}
+    assert [name for name, either in apps.items() if not either & there] == []
+    assert len(apps) == len(there)
 
 
 # That these tests see what they look for

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from apps import picture_of
 
 import fedlab_utils as fl
 from fedlab_utils.book.exercises import practice
@@ -262,8 +263,7 @@ def test_the_figure_tells_what_it_was_given(language):
 
 
 def test_the_ring_of_four_parts_is_drawn(language):
-    data, metadata = fl.figures.practice.four_parts()._repr_mimebundle_()
-    assert data["image/png"] and metadata["image/png"]["alt"].startswith({"en": "Four boxes", "zh": "四个方框"}[language])
+    assert picture_of(fl.figures.practice.four_parts())[1].startswith({"en": "Four boxes", "zh": "四个方框"}[language])
 
 
 # What the text builds on

@@ -68,7 +68,6 @@ def shown(cell):
         data = output.get("data", {})
         said += [output.get("text", ""), *(data.get(kind, "") for kind in ("text/plain", "text/markdown"))]
         said.append(words(data.get("text/html", "")))
-        said += [kind["alt"] for kind in output.get("metadata", {}).values() if isinstance(kind, dict) and "alt" in kind]
     return "\n".join("".join(part) for part in said)
 
 
@@ -305,7 +304,6 @@ def test_an_answer_that_stands_nowhere_too_early_is_no_fault():
         (lambda book, copy: copy.cells[3].update(outputs=book.cells[3].outputs), "the output of cell 4, below"),
         (lambda book, copy: last(copy).data.update({"text/html": '<img alt="nine of ten">'}), "the output of cell 5, below"),
         (lambda book, copy: last(copy).data.update({"text/html": "<b>nine</b> of ten"}), "the output of cell 5, below"),
-        (lambda book, copy: last(copy).metadata.update({"image/png": {"alt": "nine of ten"}}), "the output of cell 5, below"),
         (lambda book, copy: copy.cells[5].update(source="They win nine of ten."), "the prose of cell 6, below"),
     ],
 )

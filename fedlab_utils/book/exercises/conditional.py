@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ...counting import bincount
 from ...data import load_client_delta
 from ...quantization import quantize
 from ...theory import conditional_bits
@@ -20,7 +21,7 @@ def counted(levels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """How often each level occurs in each class: [classes, levels], in rising order of both."""
     values, symbols = np.unique(levels, return_inverse=True)
     kinds, which = np.unique(classes, return_inverse=True)
-    counts = np.bincount(which.ravel() * values.size + symbols.ravel(), minlength=kinds.size * values.size)
+    counts = bincount(which.ravel() * values.size + symbols.ravel(), minlength=kinds.size * values.size)
     return counts.reshape(kinds.size, values.size)
 
 
@@ -115,7 +116,7 @@ def told_levels() -> np.ndarray:
     """What exercise 4.5 tells: magnitudes of the hidden layer's levels, int64 [784, 128], its units in another order than the
     delta has them, so that only who looks at the rows told knows anything of the next."""
     levels = quantize(load_client_delta(), BITS, "nearest").levels.astype(np.int64)
-    magnitudes = np.abs(levels - np.bincount(levels).argmax())[: HIDDEN[0] * HIDDEN[1]].reshape(HIDDEN)
+    magnitudes = np.abs(levels - bincount(levels).argmax())[: HIDDEN[0] * HIDDEN[1]].reshape(HIDDEN)
     return magnitudes[:, np.random.default_rng(0).permutation(HIDDEN[1])]
 
 

@@ -129,13 +129,16 @@ def progress() -> Report:
         count = f"{len(right)}/{len(items)}"
         lines += [f"{head(chapter)}{say(': ', '：')}{count}", *(f"  {mark}" for mark in marks)]
         style = "vertical-align:top;text-align:left"  # notebooks align to the right
-        cells = (html.escape(head(chapter)), count, "<br>".join(map(html.escape, marks)))
-        widths = (";white-space:nowrap", ";white-space:nowrap", "")
-        rows.append("<tr>" + "".join(f'<td style="{style}{s}">{c}</td>' for s, c in zip(widths, cells, strict=True)))
+        narrow = f'style="{style};white-space:nowrap"'
+        each = "<br>".join(map(html.escape, marks))
+        rows.append(f'<tr><th scope="row" {narrow}>{html.escape(head(chapter))}</th><td {narrow}>{count}</td>'
+                    f'<td style="{style}">{each}</td>')  # fmt: skip
     told = say(
         f"You have finished {n_done} of {n_all} exercises and questions.", f"你已完成 {n_done}/{n_all} 道练习、思考题和设计题。"
     )
-    table = "<table>" + "".join(f"{row}</tr>" for row in rows) + "</table>"
+    heads = (say("chapter", "章"), say("finished", "已完成"), say("exercises and questions", "练习、思考题和设计题"))
+    columns = "".join(f'<th scope="col" style="text-align:left">{name}</th>' for name in heads)
+    table = f"<table><thead><tr>{columns}</tr></thead><tbody>" + "".join(f"{row}</tr>" for row in rows) + "</tbody></table>"
     return Report("\n".join([told, *lines]), f"<b>{html.escape(told)}</b>{table}")
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ...language import percent, say
 from ..colours import BROWN, EXACT, GUIDE, TEAL, TOTAL, UPLINK, VIOLET
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
+from .classic_runs import Run, band, runs
 
-Lines = Sequence[dict[str, str]]  # of `load_classic_runs`
-STC_METHODS = {  # by the name in the table
+STC_METHODS: dict[str, dict[str, Any]] = {  # by the name in the table
     "STC, p = 1/100": {"color": VIOLET, "lw": 2.2},
     "STC, p = 1/400": {"color": TEAL, "lw": 2.2, "ls": "--"},
     "FedAvg, n = 100": {"color": EXACT, "lw": 2.2, "ls": "-."},
@@ -31,39 +31,26 @@ DGC_SETTINGS = {
 }
 
 
-def _curves(lines: Lines, setting: str) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy and bytes both ways since the beginning, of every seed: float [seeds, points] each."""
-    runs: dict[str, list[tuple[float, int]]] = {}
-    for line in lines:
-        if line["setting"] == setting and not line["versions"]:
-            point = float(line["accuracy"]), int(line["uplink_bytes"]) + int(line["downlink_bytes"])
-            runs.setdefault(line["seed"], []).append(point)
-    found = np.array(list(runs.values()))
-    return found[:, :, 0], found[:, :, 1].cumsum(axis=1)
-
-
-def _values(lines: Lines, setting: str) -> np.ndarray:
-    """What each seed of a setting came to: float [seeds]."""
-    return np.array([float(line["value"]) for line in lines if line["setting"] == setting and line["versions"]])
-
-
-def stc(lines: Lines) -> Still:
+def stc() -> Still:
     """Test accuracy against bytes both ways for 1, 2 and 10 classes a client: mean and range of the seeds.
 
-    lines: of `load_classic_runs("stc")`. Beside Sattler et al. 2019, arXiv:1903.02891.
+    Sattler et al. 2019, arXiv:1903.02891. From data/results/classics/stc.csv.
     """
+    measured = runs("stc", "accuracy", "uplink_bytes", "downlink_bytes")
     figure, axes = new_figure(3, width=10.2, height=4.2, sharey=True)
     told = []
+
+    def megabytes(run: Run) -> np.ndarray:
+        return run.sent() / 1e6
+
     with styled():
         for ax, (partition, names) in zip(axes, PARTITIONS.items(), strict=True):
             last = {}
             for method, how in STC_METHODS.items():
-                setting = f"{method}: {partition} a client"
-                accuracy, sent = _curves(lines, setting)
-                megabytes = sent.mean(axis=0) / 1e6
-                ax.fill_between(megabytes, accuracy.min(axis=0), accuracy.max(axis=0), color=how["color"], alpha=0.15, lw=0)
-                ax.plot(megabytes, accuracy.mean(axis=0), label=method, **how)
-                last[method] = _values(lines, setting).mean(), megabytes[-1]
+                some = measured[f"{method}: {partition} a client"]
+                band(ax, some, megabytes, "accuracy", label=method, **how)
+                reached, sent = [run.value for run in some], [megabytes(run)[-1] for run in some]
+                last[method] = float(np.mean(reached)), float(np.mean(sent))
             ax.set(xscale="log", xlabel=say("megabytes, both directions", "上下行合计（MB）"))
             plain_log_axis(ax.xaxis)
             ours, theirs = last["STC, p = 1/100"][0], last["FedAvg, n = 100"][0]
@@ -79,17 +66,17 @@ def stc(lines: Lines) -> Still:
     return Still(figure, alt)
 
 
-def dgc(lines: Lines) -> Still:
+def dgc() -> Still:
     """Test accuracy and bytes of dense SGD, of DGC, and of DGC without each of its tricks: mean and range of the seeds.
 
-    lines: of `load_classic_runs("dgc")`. Beside Lin et al. 2018, arXiv:1712.01887.
+    Lin et al. 2018, arXiv:1712.01887. From data/results/classics/dgc.csv.
     """
     figure, (left, right) = new_figure(2, width=10.2, height=3.9, sharey=True)
-    rows = {}  # accuracy [seeds], megabytes up and in all
+    rows, measured = {}, runs("dgc")  # accuracy [seeds], megabytes up and in all
     for setting in DGC_SETTINGS:
-        runs = [line for line in lines if line["setting"] == setting and line["versions"]]
-        up, down = (np.mean([int(run[f"{way}_bytes"]) for run in runs]) / 1e6 for way in ("uplink", "downlink"))
-        rows[setting] = _values(lines, setting), up, up + down
+        some = measured[setting]
+        up, down = (np.mean(sent) / 1e6 for sent in ([run.up for run in some], [run.down for run in some]))
+        rows[setting] = np.array([run.value for run in some]), up, up + down
     places = np.arange(len(rows))[::-1]
     with styled():
         for place, (accuracy, _, _) in zip(places, rows.values(), strict=True):

@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from ...data.tables import load_classic_runs
 from ...language import itemize, percent, say
 from ..colours import EXACT, LOSSY, MAROON, SERIES, TEAL, TOTAL, UPLINK, VIOLET
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
-
-
-class _Run(NamedTuple):
-    """value: as in classics.csv. curve: its columns by name, float64 [rounds] each."""
-
-    value: float
-    curve: dict[str, np.ndarray]
-
-
-def _runs(name: str, columns: Sequence[str]) -> dict[str, list[_Run]]:
-    """Every run of an experiment by its setting, with these columns of its curve."""
-    lines: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for line in load_classic_runs(name):
-        lines.setdefault((line["setting"], line["seed"]), []).append(line)
-    found: dict[str, list[_Run]] = {}
-    for (setting, _), (run, *curve) in lines.items():
-        read = {column: np.array([float(point[column]) for point in curve]) for column in columns}
-        found.setdefault(setting, []).append(_Run(float(run["value"]), read))
-    return found
+from .classic_runs import Run, band, runs, with_range
 
 
 def _spread(ax: Axes, x: Sequence[float], values: Sequence[Sequence[float]], label: str, colour: str, style: str) -> None:
-    """The mean of the seeds at each x, joined; a line from the lowest to the highest. style: marker and dashes."""
-    ax.vlines(x, [min(several) for several in values], [max(several) for several in values], color=colour, lw=1.2)
-    ax.plot(x, [np.mean(several) for several in values], style, color=colour, label=label, ms=6)
-
-
-def _band(ax: Axes, runs: list[_Run], x: Callable[[_Run], np.ndarray], y: str, label: str, colour: str, style: str) -> None:
-    """Mean of a column over the mean of x, as many rounds as every run has, and a band from the lowest to the highest seed."""
-    rounds = min(len(run.curve[y]) for run in runs)
-    across = np.mean([x(run)[:rounds] for run in runs], axis=0)
-    values = np.array([run.curve[y][:rounds] for run in runs])
-    ax.fill_between(across, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, lw=0)
-    ax.plot(across, values.mean(axis=0), style, color=colour, label=label, ms=5)
+    """The mean of the seeds at each x, joined, and its range."""
+    low, mean, high = ([float(pick(several)) for several in values] for pick in (min, np.mean, max))
+    with_range(ax, x, low, mean, high, colour, style, ms=6, label=label)
 
 
 PERIODS = (1, 2, 5, 10, 20, 50)  # tau, local steps a round
@@ -57,10 +28,10 @@ def fedpaq() -> Still:
 
     Reisizadeh et al. 2020, arXiv:1909.13014, figure 1. From data/results/classics/fedpaq.csv; mean and range of ten seeds.
     """
-    runs = _runs("fedpaq", ("loss", "uplink_bytes", "computation"))
+    measured = runs("fedpaq", "loss", "uplink_bytes", "computation")
     figure, (left, right) = new_figure(2, width=10.2, height=4.0)
 
-    def time(run: _Run) -> np.ndarray:
+    def time(run: Run) -> np.ndarray:
         """100 for 785 weights of float32: the paper's ratio, and its model."""
         return np.cumsum(run.curve["computation"] + 100 * run.curve["uplink_bytes"] / (4 * 785))
 
@@ -73,14 +44,14 @@ def fedpaq() -> Still:
     ends: list[float] = []
     with styled():
         for steps, colour, style in zip((1, 5, 10, 50), SERIES, ("o-", "s--", "D-.", "^:"), strict=False):
-            after = runs[f"tau = {steps}, r = 25, s = 1: after 100 iterations"]
-            _band(left, after, time, "loss", f"τ = {steps}", colour, style if steps > 1 else "-")
+            after = measured[f"tau = {steps}, r = 25, s = 1: after 100 iterations"]
+            band(left, after, time, "loss", colour, style if steps > 1 else "-", ms=5, label=f"τ = {steps}")
             ends += [run.curve["loss"][-1] for run in after]
         left.set(xlabel=say("time, in gradients of a sample", "时间（以一个样本的梯度为单位）"))
         left.set(xscale="log", yscale="log", ylabel=say("test loss", "测试损失"))
         best = []
         for setting, label, colour, style in counted:
-            values = [[run.value for run in runs[f"tau = {steps}, r = 25, {setting}"]] for steps in PERIODS]
+            values = [[run.value for run in measured[f"tau = {steps}, r = 25, {setting}"]] for steps in PERIODS]
             _spread(right, PERIODS, values, label, colour, style)
             best.append((label, PERIODS[int(np.argmin([np.mean(several) for several in values]))]))
         right.set(xscale="log", yscale="log", xlim=(0.8, 62), ylim=(150, 1.2e6))
@@ -108,7 +79,7 @@ def federated_pruning() -> Still:
 
     From data/results/classics/federated_pruning.csv; mean and range of the seeds.
     """
-    runs = _runs("federated_pruning", ("accuracy", "uplink_bytes", "downlink_bytes"))
+    measured = runs("federated_pruning", "accuracy", "uplink_bytes", "downlink_bytes")
     figure, panels = new_figure(2, width=10.2, height=4.0, sharey=True)
     first, after = say("mask of the first model", "掩码取自初始模型"), say("mask after a round", "一轮之后定掩码")
     sides = (
@@ -117,8 +88,8 @@ def federated_pruning() -> Still:
         ("0.2", (("mask after a round, 10%, 2 bits", after, VIOLET, "D-."),)),
     )  # fmt: skip
 
-    def megabytes(run: _Run) -> np.ndarray:
-        return np.cumsum(run.curve["uplink_bytes"] + run.curve["downlink_bytes"]) / 1e6
+    def megabytes(run: Run) -> np.ndarray:
+        return run.sent() / 1e6
 
     told = []
     with styled():
@@ -127,9 +98,9 @@ def federated_pruning() -> Still:
             lines = ((dense, say("all weights, coded", "全部权重，压缩"), LOSSY, "o-"), *masked)
             ends = []
             for setting, label, colour, style in lines:
-                _band(ax, runs[setting], megabytes, "accuracy", label, colour, style)
-                ends.append(float(np.mean([run.value for run in runs[setting]])))
-                size = np.mean([megabytes(run)[-1] for run in runs[setting]])
+                band(ax, measured[setting], megabytes, "accuracy", colour, style, ms=5, label=label)
+                ends.append(float(np.mean([run.value for run in measured[setting]])))
+                size = np.mean([megabytes(run)[-1] for run in measured[setting]])
                 told.append((say(f"{bits} bits, {label}", f"{bits} 位，{label}"), f"{percent(ends[-1], 1)}, {size:.2f} MB"))
             gain = 100 * (ends[0] - max(ends[1:]))
             of = say("{} bits a weight: {:+.1f} points for the codec", "每权重 {} 位：压缩 {:+.1f} 个百分点")
@@ -149,7 +120,7 @@ def federated_distillation() -> Still:
     From data/results/classics/federated_distillation.csv; mean and range of the seeds. What opinions take was measured with one
     model; it does not depend on the model's size.
     """
-    runs = _runs("federated_distillation", ("accuracy", "uplink_bytes", "downlink_bytes"))
+    measured = runs("federated_distillation", "accuracy", "uplink_bytes", "downlink_bytes")
     figure, (left, right) = new_figure(2, width=10.2, height=4.2)
     ways = {
         "weights, float32": (say("weights, float32", "权重，float32"), EXACT, "s-"),
@@ -158,20 +129,20 @@ def federated_distillation() -> Still:
         "labels": (say("labels", "标签"), MAROON, "^:"),
     }
 
-    def kilobytes(run: _Run) -> np.ndarray:
-        return np.cumsum(run.curve["uplink_bytes"] + run.curve["downlink_bytes"]) / 1000
+    def kilobytes(run: Run) -> np.ndarray:
+        return run.sent() / 1000
 
     told, at_one_size = [], {}
     with styled():
         for name, (label, colour, style) in ways.items():
-            _band(left, runs[f"{name}, {WIDTH} hidden"], kilobytes, "accuracy", label, colour, style)
-            widths = [width for width in WIDTHS if f"{name}, {width} hidden" in runs]
-            values = [[run.value for run in runs[f"{name}, {width} hidden"]] for width in widths]
+            band(left, measured[f"{name}, {WIDTH} hidden"], kilobytes, "accuracy", colour, style, ms=5, label=label)
+            widths = [width for width in WIDTHS if f"{name}, {width} hidden" in measured]
+            values = [[run.value for run in measured[f"{name}, {width} hidden"]] for width in widths]
             sizes = [784 * width + width + 10 * width + 10 for width in widths]
             _spread(right, sizes, values, label, colour, style)
             if len(widths) == 1:
                 right.axhline(np.mean(values), color=colour, lw=1, ls=":")
-            at_one_size[name] = float(np.mean([run.value for run in runs[f"{name}, {WIDTH} hidden"]]))
+            at_one_size[name] = float(np.mean([run.value for run in measured[f"{name}, {WIDTH} hidden"]]))
             told += [(f"{label}, {size:,}", f"{np.mean(several):,.0f}") for size, several in zip(sizes, values, strict=True)]
         for ax in (left, right):
             ax.set_xscale("log")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
-from ...data.tables import Classic, load_classic_runs, load_classics
 from ...language import say
 from ..colours import BROWN, EXACT, GUIDE, LOSSY, MAROON, MUTED, OLIVE, TEAL, VIOLET
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
+from .classic_runs import rows, runs, with_range
 
 # By name in the tables: colour, marker, and the name in the other language where it has one.
 FAMILIES = {
@@ -23,39 +19,22 @@ FAMILIES = {
 }
 
 
-def curves(name: str, setting: str, *columns: str) -> list[np.ndarray]:
-    """Curves of one setting of an experiment, one float64 [points, columns] a seed, in the order of the seeds."""
-    found: dict[str, list[list[float]]] = {}
-    for line in load_classic_runs(name):
-        if line["setting"] == setting and not line["versions"] and line[columns[0]]:
-            found.setdefault(line["seed"], []).append([float(line[column]) for column in columns])
-    return [np.array(found[seed]) for seed in sorted(found, key=int)]
-
-
-def rows(experiment: str) -> dict[str, Classic]:
-    """The rows of one experiment in classics.csv, by setting."""
-    return {row.setting: row for row in load_classics() if row.experiment == experiment}
-
-
-def with_range(ax: Axes, x: ArrayLike, low: ArrayLike, mean: ArrayLike, high: ArrayLike, colour: str, **line: Any) -> None:
-    """Means as a line with markers, and an upright line from the lowest to the highest of each. All float [points]."""
-    ax.vlines(x, low, high, color=colour, lw=1.2)
-    ax.plot(x, mean, color=colour, **line)
+EPOCHS = (1, 5, 20)  # of local work
 
 
 def fedavg_rounds() -> Still:
     """FedAvg's test accuracy by round, IID and with two shards a client, and the paper's rounds to 97 %."""
     figure, axes = new_figure(2, width=10, height=3.7, sharey=True)
     names = {"IID": say("IID", "独立同分布"), "two shards": say("two shards a client", "每个客户端两个分片")}
-    told = []
+    measured, told = runs("fedavg_rounds", "accuracy"), []
     with styled():
         for ax, (partition, paper) in zip(axes, (("IID", 87), ("two shards", 664)), strict=True):
             setting = f"{partition}, E = 1, B = 10, C = 0.1"
             row = rows("FedAvg, rounds to 97 %")[setting]
-            for place, curve in enumerate(curves("fedavg_rounds", setting, "round", "accuracy")):
-                best = np.maximum.accumulate(curve[:, 1])
+            for place, run in enumerate(measured[setting]):
+                best = np.maximum.accumulate(run.curve["accuracy"])
                 label = say("ours, a line a seed", "本书，一个种子一条线") if place == 0 else None
-                ax.plot(curve[:, 0], best, color=EXACT, lw=1.6, label=label)
+                ax.plot(np.arange(1, len(best) + 1), best, color=EXACT, lw=1.6, label=label)
             ax.axhline(0.97, color=GUIDE, lw=1, ls=":")
             ax.plot([paper], [0.97], marker="X", ms=11, color=VIOLET, ls="", clip_on=False,
                     label=say(f"paper: {paper} rounds", f"论文：{paper} 轮"))  # fmt: skip
@@ -67,6 +46,34 @@ def fedavg_rounds() -> Still:
                             f"{names[partition]}：到 97% 用 {ours} 轮，论文 {paper} 轮"))  # fmt: skip
         axes[0].set_ylabel(say("best test accuracy so far", "至此最高的测试准确率"))
         percent_axis(axes[0].yaxis)
+    return Still(figure, say("; ", "；").join(told) + say(".", "。"))
+
+
+def local_work() -> Still:
+    """Rounds of FedAvg to 97 % by the local epochs E and the batch B, ours and the paper's, IID and with two shards a client."""
+    figure, axes = new_figure(2, width=10, height=3.9, sharey=True)
+    names = {"IID": say("IID", "独立同分布"), "two shards": say("two shards a client", "每个客户端两个分片")}
+    batches = {"10": (BROWN, "o", "B = 10"), "∞": (TEAL, "s", say("B = ∞: all its images", "B = ∞：全部图片"))}
+    found, told = rows("FedAvg, rounds to 97 %"), []
+    with styled():
+        for ax, (partition, name) in zip(axes, names.items(), strict=True):
+            for batch, (colour, marker, label) in batches.items():
+                cells = {e: found[f"{partition}, E = {e}, B = {batch}, C = 0.1"] for e in EPOCHS}
+                ours = np.array([(cell.ours_low, cell.ours_mean, cell.ours_high) for cell in cells.values()]).T
+                low, mean, high = ours
+                with_range(ax, range(len(EPOCHS)), low, mean, high, colour, marker=marker, ms=6, lw=1.4, label=label)
+                paper = {e: int(cell.paper.partition(" ")[0]) for e, cell in cells.items() if cell.paper}
+                ax.plot([EPOCHS.index(e) for e in paper], [*paper.values()], marker="X", ms=9, ls="", color=colour,
+                        label=say(f"{label.partition(':')[0]}, paper", f"{label.partition('：')[0]}，论文"))  # fmt: skip
+                means = say(", ", "、").join(f"{mean:,.0f}" for mean in ours[1])
+                told.append(say(f"{name}, B = {batch}, E = 1, 5, 20: {means} rounds",
+                                f"{name}，B = {batch}，E = 1、5、20：{means} 轮"))  # fmt: skip
+            ax.set_title(name)
+            ax.set_xticks(range(len(EPOCHS)), [str(e) for e in EPOCHS])
+            ax.set(xlabel=say("local epochs E", "本地周期数 E"), xlim=(-0.3, len(EPOCHS) - 0.7))
+            plain_log_axis(ax.yaxis)
+        axes[0].set_ylabel(say("rounds to 97 %", "到 97% 的轮数"))
+        axes[0].legend(loc="upper right")
     return Still(figure, say("; ", "；").join(told) + say(".", "。"))
 
 
@@ -122,11 +129,11 @@ def estimators() -> Still:
     """Error against bits on five real deltas: min-max with and without rotation, QSGD, EDEN; dashed, EDEN's paper."""
     figure, (ax,) = new_figure(1, width=9, height=4.4)
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {family: [] for family in FAMILIES}
-    for setting in rows("estimators"):
+    for setting, some in runs("estimators", "bits_per_weight", "nmse").items():
         family = "QSGD" if setting.startswith("QSGD, s = ") and "sqrt" not in setting else (_family(setting) or ("",))[0]
         if family:
-            both = np.concatenate(curves("estimators", setting, "bits_per_weight", "nmse"))
-            found[family].append((both[:, 0], both[:, 1]))
+            bits, errors = (np.concatenate([run.curve[column] for run in some]) for column in ("bits_per_weight", "nmse"))
+            found[family].append((bits, errors))
     eden = np.array([0.5708, 0.1331, 0.03578, 0.009592, 0.002511, 0.0006447, 0.0001635, 4.119e-05])  # of its paper, by bits
     with styled():
         for family, points in found.items():
@@ -218,17 +225,14 @@ def deep_compression() -> Still:
              "coded": say("entropy\ncoded", "熵编码")}  # fmt: skip
     paper = {"dense": (1, 1.64), "pruned": (12, 1.59), "quantized": (32, None), "coded": (40, 1.58)}
     setting = "8 % kept, 6 bits, as in the paper"
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    for line in load_classic_runs("deep_compression"):
-        if line["setting"] == setting and line["stage"]:
-            found[line["stage"]].append((float(line["ratio"]), float(line["error"])))
-    values = {stage: np.array(pairs) for stage, pairs in found.items()}  # [seeds, 2]
+    measured = runs("deep_compression", "ratio", "error")[setting]
+    ratios, errors = (np.array([run.curve[column] for run in measured]) for column in ("ratio", "error"))  # [seeds, stages]
     x = np.arange(len(names))
     with styled():
-        for column, ax in enumerate((left, right)):
-            middle, low, high = (np.array([pick(v[:, column]) for v in values.values()]) for pick in (np.mean, np.min, np.max))
+        for column, (ax, found) in enumerate(((left, ratios), (right, errors))):
             named = say("ours: files, three seeds", "本书：真实文件，三个种子")
-            with_range(ax, x, low, middle, high, TEAL, marker="o", ms=7, lw=1.4, label=named)
+            low, mean, high = found.min(axis=0), found.mean(axis=0), found.max(axis=0)
+            with_range(ax, x, low, mean, high, TEAL, marker="o", ms=7, lw=1.4, label=named)
             theirs = [(place, pair[column]) for place, pair in enumerate(paper.values()) if pair[column] is not None]
             ax.plot(*zip(*theirs, strict=True), color=VIOLET, marker="X", ms=9, ls="--", lw=1.2, label=say("paper", "论文"))
             ax.set_xticks(x, names.values())
@@ -237,12 +241,12 @@ def deep_compression() -> Still:
         right.set(ylabel=say("test error, %", "测试错误率（%）"), ylim=(1.2, 1.75))
         left.legend(loc="lower right")
         right.legend(loc="lower left")
-        last = values["coded"]
-        left.set_title(say(f"{last[:, 0].min():.0f} to {last[:, 0].max():.0f} times, the paper 40",
-                           f"{last[:, 0].min():.0f} 到 {last[:, 0].max():.0f} 倍，论文 40 倍"))  # fmt: skip
+        least, most = ratios[:, -1].min(), ratios[:, -1].max()
+        left.set_title(say(f"{least:.0f} to {most:.0f} times, the paper 40", f"{least:.0f} 到 {most:.0f} 倍，论文 40 倍"))
         right.set_title(say("and no more errors", "错误率没有升高"))
     alt = say("Times fewer bytes and test error by stage: ", "各阶段字节数减少的倍数和错误率：") + say("; ", "；").join(
-        f"{names[stage]} {v[:, 0].mean():.1f}, {v[:, 1].mean():.2f} %".replace("\n", " ") for stage, v in values.items()
+        f"{name} {times:.1f}, {error:.2f} %".replace("\n", " ")
+        for name, times, error in zip(names.values(), ratios.mean(axis=0), errors.mean(axis=0), strict=True)
     )
     return Still(
         figure, alt + say(". The paper: 1, 12, 32, 40; 1.64 % to 1.58 %.", "。论文：1、12、32、40 倍；1.64% 到 1.58%。")

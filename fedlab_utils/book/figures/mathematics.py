@@ -15,6 +15,7 @@ from ...quantization import ROUNDINGS, dequantize, quantize
 from ...sparsification import top_k
 from ..colours import BLANK, BROWN, EXACT, FRAME, GUIDE, MAROON, OLIVE, PAPER, ROUNDING_COLOURS, TEAL, UPLINK, VIOLET
 from ..plotting import (
+    HALO,
     Still,
     new_figure,
     percent_axis,
@@ -65,7 +66,7 @@ def rounding_errors(errors: dict[str, np.ndarray], step: float) -> Still:
         for ax, rounding in zip(axes, ROUNDINGS, strict=True):
             relative = errors[rounding] / step
             ax.hist(relative, bins, color=ROUNDING_COLOURS[rounding], density=True)
-            ax.axvline(relative.mean(), color=EXACT, lw=1.5)
+            ax.axvline(relative.mean(), color=EXACT, lw=1.5, path_effects=HALO)
             square = f"{np.mean(relative**2):.3f}"
             mean = f"{relative.mean():+.2f}".replace("-0.00", "+0.00").replace("-", "−")
             note = say(f"mean {mean}, mean square {square}", f"均值 {mean}，均方 {square}")

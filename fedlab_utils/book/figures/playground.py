@@ -15,7 +15,7 @@ from ..colours import BROWN, DOWNLINK, EXACT, GUIDE, MAROON, MUTED, TEAL, TOTAL,
 from ..labels import frontier as frontier_of
 from ..labels import spread
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
-from .classics import with_range
+from .classic_runs import with_range
 
 
 class Result(NamedTuple):

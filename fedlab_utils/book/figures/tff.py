@@ -7,6 +7,7 @@ import numpy as np
 from ...language import percent, say
 from ..colours import BROWN, EXACT, FRAME, LOSSY, MUTED, NAVY, OLIVE, ROUNDING_COLOURS, UPLINK, VIOLET
 from ..plotting import (
+    HALO,
     Still,
     new_figure,
     percent_axis,
@@ -85,7 +86,8 @@ def bits_of_a_weight(sent: dict[int, int], ours: dict[int, int], n: int) -> Stil
                 ax.barh(place + shift, values[bits], 0.36, color=colour, label=None if place else name)
                 ax.text(values[bits] + 0.2, place + shift, f"{values[bits]:.2f}", va="center", fontsize=9)
             nominal = None if place else say("nominal", "名义值")
-            ax.plot([bits, bits], [place - 0.45, place + 0.45], color=EXACT, lw=1.4, ls=":", label=nominal)
+            ends = [place - 0.45, place + 0.45]
+            ax.plot([bits, bits], ends, color=EXACT, lw=1.4, label=nominal, path_effects=HALO)
         if all(theirs[bits] > book[bits] >= bits for bits in sent):
             ax.set_title(say("TFF sends more than it names", "TFF 实际发送的位数高于名义值"))
         ax.set_yticks(range(len(sent)), [say(f"{bits} bits", f"{bits} 位") for bits in sent])

@@ -9,12 +9,13 @@ from typing import Any
 import ipywidgets as w
 
 from ...language import say
-from ..colours import ALERT, PAPER
+from ..colours import ALERT
 from ..exercises.asking import Prediction
-from ..plotting import WIDEST, image_tag, webp
+from ..plotting import MARGIN, WIDEST, image_tag, webp
 
 CONTROL = w.Layout(width="auto", min_width="0")  # as wide as its column
 LABEL = {"description_width": "112px"}
+LEVEL = 3  # of a group's heading, for a screen reader: apps stand below headings of the second to the fourth level
 MANY = 8  # controls of a group
 NARROWEST = 270  # pixels of a column of controls: label, slider, number
 
@@ -47,7 +48,7 @@ def panel(controls: Mapping[str, w.Widget], groups: Mapping[str, Sequence[str]])
     for group in sorted(groups, key=ORDER.index):
         text = html.escape(group_name(group))
         rule = "border-bottom:1px solid var(--jp-border-color2, currentColor)"
-        heading = w.HTML(f'<div role="heading" aria-level="4" style="font-weight:600;line-height:1.7;{rule}">{text}</div>')
+        heading = w.HTML(f'<div role="heading" aria-level="{LEVEL}" style="font-weight:600;line-height:1.7;{rule}">{text}</div>')
         ours = [controls[name] for name in groups[group]]
         wide = [control for control in ours if isinstance(control, w.Text)]  # what is typed has a row of its own
         inside = w.GridBox([c for c in ours if c not in wide], layout=_columns(3 if many else len(ours), "0"))
@@ -70,7 +71,7 @@ def buttons(*widgets: w.Widget) -> w.HBox:
 
 def frame_layout() -> w.Layout:
     """An app is as wide as there is room, and at most as its picture."""
-    return w.Layout(width="auto", max_width=f"{WIDEST}px")
+    return w.Layout(width="auto", max_width=f"{WIDEST + 2 * MARGIN}px")
 
 
 class Explorer(w.VBox):
@@ -142,5 +143,5 @@ def error_box(error: Exception) -> str:
 
 def refusal_box(text: str) -> str:
     """What cannot be done, and why."""
-    style = f"color:{ALERT};background:{PAPER};border-left:4px solid {ALERT};padding:4px 8px"
+    style = f"border-left:4px solid {ALERT};padding:4px 8px"  # words and ground are the page's, light or dark
     return f'<div role="alert" style="{style}">{html.escape(text)}</div>'

@@ -12,6 +12,7 @@ from matplotlib.colors import PowerNorm
 
 from ...codecs import MODELS, Quantize, decode
 from ...codecs.conditional import known
+from ...counting import bincount
 from ...data import load_deltas
 from ...data.deltas import DELTAS as SHIPPED
 from ...language import say
@@ -63,7 +64,7 @@ def code_levels(delta: str, bits: int) -> CodingData:
     arrays = load_deltas()[delta]
     x, layout = flatten(arrays), Layout([array.shape for array in arrays])
     levels = quantize(x, bits, "nearest").levels.astype(np.int64)
-    levels -= np.bincount(levels).argmax()
+    levels -= bincount(levels).argmax()
     magnitudes = np.abs(levels).astype(np.float64)
     largest = int(np.argmax(layout.counts))
     table = split(magnitudes, layout.counts)[largest].reshape(as_table(layout.shapes[largest]))

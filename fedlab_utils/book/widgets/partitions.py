@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import ipywidgets as w
 import numpy as np
 
+from ...counting import bincount
 from ...federation.baselines import train_alone
 from ...federation.simulate import simulate
 from ...language import percent, say
@@ -46,7 +47,7 @@ _finished: dict[Position, Run] = {}
 def look(position: Position, run: Run | None = None) -> View:
     """Who holds what, and the training so far (by default: one that is finished and remembered, or none)."""
     labels = some_mnist().y_train
-    counts = np.array([np.bincount(labels[part], minlength=10) for part in deal(position)])
+    counts = np.array([bincount(labels[part], minlength=10) for part in deal(position)])
     skew = float(np.mean(counts.max(axis=1) / counts.sum(axis=1)))
     return View(position, counts, skew, run or _finished.get(position.essential(), Run()))
 

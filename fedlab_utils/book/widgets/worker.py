@@ -106,12 +106,18 @@ class Newest:
         self._error: Exception | None = None
 
     def put(self, item: Any) -> None:
-        """Returns at once. item: must not change any more."""
+        """Returns at once; where no thread can start, as in a browser's Python, once it is done. item: must not change again."""
         with self._lock:
             self._next = (item,)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True)
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            try:
                 self._thread.start()
+                return
+            except RuntimeError:
+                self._thread = None
+        self._run()
 
     def finish(self) -> None:
         """Block until the newest is done. Raises what doing it has raised."""
