@@ -32,7 +32,6 @@ myst_links_external_new_tab = False
 mathjax_path = "formulas.js"
 mathjax_options = {"defer": "defer"}
 add_module_names = False
-suppress_warnings = ["myst.header"]
 
 html_theme = "furo"
 html_static_path = ["static"]
