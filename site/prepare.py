@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from fedlab_utils.book.chapters import BOOK, Chapter
-from fedlab_utils.book.folding import SAID, folded, telling
+from fedlab_utils.book.folding import folded, telling
 
 ROOT = Path(__file__).resolve().parents[1]
 ERRATA, START, GLOSSARY = "80_errata", "00_start", "0.7"
@@ -33,7 +33,7 @@ APP = {
     "en": "An app: its sliders move where the book runs. <a href='index.html#run'>How to run it</a>",
     "zh": "这里是一个交互演示：把书运行起来，滑块就能拖动。<a href='index.html#run'>怎么运行</a>",
 }
-SHOWS = {"en": "Answered? See what comes out.", "zh": "答完了吗？看看结果。"}  # as `SAID` does of prose
+SHOWS = {"en": "Answered? See what comes out.", "zh": "答完了吗？看看结果。"}  # as a fold says of prose
 CORRECTED = {"en": "What the document says here is corrected in the errata", "zh": "文档这一节的说法，勘误里有更正"}
 
 
