@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab student quick test notebooks studies results results-quick fuzz mutants tff test-tff flower-env flower flower-deploy test-flower bench update help
+.PHONY: lab student quick test notebooks studies results results-quick fuzz mutants tff test-tff flower-env flower flower-deploy test-flower site test-site bench update help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
@@ -37,7 +37,7 @@ test: export TF_NUM_INTEROP_THREADS = 1
 test: .venv/.dev
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not tff and not flower" \
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not site and not tff and not flower" \
 	    $(NBVAL) --ignore-glob="*_tff.ipynb" --ignore-glob="*_flower.ipynb" notebooks/en notebooks/zh tests
 
 notebooks: .venv/.dev
@@ -89,6 +89,14 @@ test-flower: flower-env .venv/.dev
 	    tests/book/test_flower_chapter.py
 	.venv/bin/python -m pytest $(NBVAL) notebooks/*/*_flower.ipynb
 
+# The book as pages, both languages, into build/site: nothing is fetched but what .venv-site and node_modules are made of.
+# FEDLAB_SITE_REPOSITORY=https://github.com/owner/name adds launch buttons.
+site: .venv-site/.installed node_modules/.package-lock.json
+	.venv-site/bin/python site/build.py
+
+test-site: site .venv/.dev
+	.venv/bin/python -m pytest -m site tests/site
+
 bench: .venv/.dev
 	.venv/bin/python benchmarks/codecs.py
 	.venv/bin/python benchmarks/scaling.py
@@ -102,6 +110,7 @@ update:
 	@command -v uv >/dev/null || { echo 'uv is needed for this: pip install uv, in an environment of its own.' >&2; exit 1; }
 	$(LOCK) --group check --output-file requirements.txt pyproject.toml
 	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --group site --output-file requirements-site.txt
 	grep -hE '^($(SAME))==' requirements.txt requirements-dev.txt | \
 	    $(LOCK) --group flower --constraint /dev/stdin --output-file requirements-flower.txt
 
@@ -123,6 +132,8 @@ help:
 	@echo 'make flower             the app in flower/ in its simulation; FLOWER_ARGS="rounds=5 clients=20" changes its configuration'
 	@echo 'make flower-deploy      the same as a deployment here: a SuperLink and three SuperNodes, TLS, keys; bytes at the sockets'
 	@echo 'make test-flower        the tests and notebooks that need it'
+	@echo 'make site               the book as pages in both languages, in build/site, in .venv-site (250 MB); needs npm'
+	@echo 'make test-site          its links, sizes and search, and its pages in Chromium'
 	@echo 'make bench              codecs and simulation, with peers in environments of their own: half an hour, 6 GB'
 	@echo 'make update             compile requirements*.txt but that of TFF from pyproject.toml (UPGRADE=--upgrade), with uv'
 	@echo 'The first call makes .venv; PYTHONS=/path/to/python3.12 chooses its Python.'
@@ -133,11 +144,13 @@ stale = $(shell test -x $(1)/bin/python && grep -qsxF '$(CURDIR)' $(1)/.installe
 VENV = $(call stale,.venv,venv)
 VENV_TFF = $(call stale,.venv-tff,venv-tff)
 VENV_FLOWER = $(call stale,.venv-flower,venv-flower)
+VENV_SITE = $(call stale,.venv-site,venv-site)
 
-.PHONY: venv venv-tff venv-flower
+.PHONY: venv venv-tff venv-flower venv-site
 venv: FOLDER = .venv
 venv-flower: FOLDER = .venv-flower
-venv venv-flower:
+venv-site: FOLDER = .venv-site
+venv venv-flower venv-site:
 	@for p in $(PYTHONS); do \
 	    $$p -c '$(USABLE)' 2>/dev/null || continue; \
 	    echo "Making $(FOLDER) with $$p ($$($$p --version))."; \
@@ -187,3 +200,14 @@ venv-tff:
 	@.venv-flower/bin/python -m pip install -qq --disable-pip-version-check --no-compile --no-deps -r requirements-flower.txt
 	@.venv-flower/bin/python -m pip install -qq --disable-pip-version-check --no-compile --no-deps -e .
 	@echo '$(CURDIR)' >$@
+
+.venv-site/.installed: $(VENV_SITE) requirements-site.txt
+	@echo 'Installing what requirements-site.txt lists into .venv-site. The first time this takes half a minute.'
+	@.venv-site/bin/python -m pip install -qq --disable-pip-version-check --no-compile --no-deps -r requirements-site.txt
+	@echo '$(CURDIR)' >$@
+
+# MathJax and Pagefind for the site, axe-core for tests: this file is npm's own note of what it has installed.
+node_modules/.package-lock.json: package.json package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is needed for this. On Debian and Ubuntu: apt install npm' >&2; exit 1; }
+	npm ci --silent --no-audit --no-fund
+	@touch $@

@@ -131,7 +131,7 @@ def tried(mutant, mutated, copy, python):
     part, module, seconds = mutant["part"], Path(mutant["module"]), PARTS[mutant["part"]][2]
     own = f"tests/{part}/test_{module.stem}.py"
     own = own if (copy / own).exists() else ""
-    pytest = f'{python} -m pytest -xq -p no:cacheprovider -m "not browser and not tff and not flower" '
+    pytest = f'{python} -m pytest -xq -p no:cacheprovider -m "not browser and not site and not tff and not flower" '
     tests = " && ".join(pytest + tests.format(own=own) for tests in TESTS.get(f"{part}/{module.stem}", TESTS[part]))
     command = f"sh -c 'ulimit -t {seconds}; cd {copy}; export PYTHONPATH={copy}; {tests}'"
     file = copy / mutant["module"]
