@@ -50,7 +50,7 @@ RATE = {
     ("IID", 1, 10): 0.3, ("IID", 5, 10): 0.3, ("IID", 20, 10): 0.2,
     ("IID", 1, ALL): 0.8, ("IID", 5, ALL): 0.6, ("IID", 20, ALL): 0.6,
     ("two shards", 1, 10): 0.2,  # 0.3 diverges: see above
-    ("two shards", 5, 10): 0.2,
+    ("two shards", 5, 10): 0.2, ("two shards", 20, 10): 0.2,
 }  # fmt: skip
 HELD_OUT, CHOOSING = 6000, 1000  # images of the validation split; the seed that chooses
 CHOICE_FIELDS = ("partition", "epochs", "batch", "rate", "rounds", "best")
