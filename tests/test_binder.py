@@ -29,7 +29,9 @@ REPO2DOCKER = ROOT / ".venv-binder" / "bin" / "jupyter-repo2docker"
 PLACE = ROOT / "build" / "binder"
 REPO, ENV = PLACE / "repo", PLACE / "env"
 LARGEST = 2.5e9  # bytes of the environment and the repository
-MEMORY = 1.6e9  # bytes, resident, of a chapter's kernel and of what it starts; mybinder.org gives 2 GB to all together
+# Bytes of a chapter's kernel and of what it starts: its own, which nothing can take from it, and with the pages of libraries that
+# are in memory just now, 0.35 GB mostly of TensorFlow. mybinder.org gives 2 GB to all together, of which Jupyter takes 0.15.
+MEMORY, RESIDENT = 1.6e9, 1.85e9
 CONDA_NAMES = {"jupyterhub-singleuser": "jupyterhub"}  # PyPI's name, where it is another
 pytestmark = pytest.mark.binder
 
@@ -104,7 +106,13 @@ def test_repo2docker_finds_a_python_package_and_the_version_that_the_book_is_wri
 
 
 def test_what_is_installed_agrees_with_what_the_image_had(built):
-    run("pip check")
+    """All but the pages of Jupyter Notebook, which wants its own, older JupyterLab: the book opens in JupyterLab."""
+    done = subprocess.run([ENV / "bin" / "python", "-m", "pip", "check"], env=environment(), capture_output=True, text=True)
+    said = [line for line in done.stdout.splitlines() if not re.match(r"notebook \S+ has requirement jupyterlab", line)]
+    assert said in ([], ["No broken requirements found."])
+
+
+def test_the_package_there_is_that_of_the_repository(built):
     code = "import fedlab_utils, pathlib; assert pathlib.Path(fedlab_utils.__file__).is_relative_to(pathlib.Path.home())"
     run(f"cd / && python -c {shlex.quote(code)}")
 
@@ -144,15 +152,17 @@ def test_jupyter_serves_the_readers_copies(built, dockerfile):
         server.wait(20)
 
 
-def memory_of(process: psutil.Process) -> int:
-    """Bytes, resident, of what a process has started: now, or of the kernel alone at its most, whichever is more."""
-    now, most = 0, 0
+def memory_of(process: psutil.Process) -> tuple[int, int]:
+    """Bytes of what a process has started: their own, and all that is resident (of one alone at its most, if that is more)."""
+    own, resident, most = 0, 0, 0
     for child in process.children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, TypeError):
-            now += child.memory_info().rss
-            status = Path(f"/proc/{child.pid}/status").read_text()
-            most = max(most, 1024 * int(re.search(r"^VmHWM:\s*(\d+)", status, re.M)[1]))
-    return max(now, most)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, KeyError):  # it has ended
+            status = Path(f"/proc/{child.pid}/status").read_text("utf-8")
+            kilobytes = {name: int(value) for name, value in re.findall(r"^(\w+):\s*(\d+) kB$", status, re.M)}
+            own += 1024 * (kilobytes["RssAnon"] + kilobytes["RssShmem"])
+            resident += 1024 * kilobytes["VmRSS"]
+            most = max(most, 1024 * kilobytes["VmHWM"])
+    return own, max(resident, most)
 
 
 @pytest.mark.parametrize("chapter", [chapter.file for chapter in BOOK if chapter.kernel == "python3"])
@@ -161,10 +171,11 @@ def test_a_chapter_runs_there_and_fits(chapter, built):
     command = [ENV / "bin" / "jupyter", "execute", f"my/en/{chapter}.ipynb"]
     with open(PLACE / f"{chapter}.log", "wb") as log:
         process = psutil.Popen(command, cwd=REPO, env=environment(), stdout=log, stderr=log)
-    most = 0
+    own = resident = 0
     while process.poll() is None:
-        most = max(most, memory_of(process))
-        time.sleep(0.1)
+        now = memory_of(process)
+        own, resident = max(own, now[0]), max(resident, now[1])
+        time.sleep(0.05)
     assert process.returncode == 0, (PLACE / f"{chapter}.log").read_text("utf-8")[-3000:]
-    print(f"{chapter}: {most / 1e9:.2f} GB")
-    assert 0.05e9 < most < MEMORY
+    print(f"{chapter}: {own / 1e9:.2f} GB of its own, {resident / 1e9:.2f} GB resident")
+    assert 0.05e9 < own < MEMORY and own < resident < RESIDENT

@@ -52,6 +52,7 @@ def cannot_change(array: np.ndarray) -> bool:
 # Copying 60,000 images costs more than a round: the next run on the same arrays finds their tensors here. An app and a cell may
 # come for the first time at once, in threads: one makes the tensor, the other waits for it.
 _tensors: dict[int, tuple[np.ndarray, Any]] = {}
+KEPT = 300_000_000  # bytes, with the tensor that is being made: MNIST and a small set, and no second large one beside it
 _one_by_one = threading.Lock()
 
 
@@ -61,15 +62,16 @@ def _is_kept(array: Any) -> bool:
 
 
 def tensor(array: np.ndarray) -> Any:
-    """The array as a tensor. Kept for arrays that cannot change; the last eight."""
-    if not cannot_change(array):
-        return tf.constant(array)
+    """The array as a tensor. Those of arrays that cannot change are kept, the newest of them, as KEPT allows."""
     with _one_by_one:
-        if id(array) not in _tensors:
-            while len(_tensors) >= 8:
-                del _tensors[next(iter(_tensors))]
-            _tensors[id(array)] = (array, tf.constant(array))
-        return _tensors[id(array)][1]
+        if _is_kept(array):
+            return _tensors[id(array)][1]
+        while _tensors and sum(kept.nbytes for kept, _ in _tensors.values()) + array.nbytes > KEPT:
+            del _tensors[next(iter(_tensors))]
+        made = tf.constant(array)
+        if cannot_change(array):
+            _tensors[id(array)] = (array, made)
+        return made
 
 
 def require_dataset(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

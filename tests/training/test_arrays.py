@@ -33,3 +33,15 @@ def test_threads_that_come_at_once_get_one_tensor(monkeypatch):
     assert all(tensor is made[0] for tensor in made)
     array.flags.writeable = True
     assert arrays.tensor(array) is not made[0], "it may change from now on"
+
+
+def test_what_is_kept_makes_room_for_what_is_large(monkeypatch):
+    monkeypatch.setattr(arrays, "_tensors", {})
+    monkeypatch.setattr(arrays, "KEPT", 100)
+    small = [np.full(10, number, np.float32) for number in range(3)]  # 40 bytes each
+    for array in small:
+        array.flags.writeable = False
+        arrays.tensor(array)
+    assert [id(array) for array in small[1:]] == list(arrays._tensors)
+    arrays.tensor(np.ones(20, np.float32))
+    assert not arrays._tensors, "one that is not kept needs room as well"
