@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab student quick test notebooks studies results results-quick fuzz mutants tff test-tff flower-env flower flower-deploy test-flower site test-site bench update help
+.PHONY: lab student quick test notebooks studies results results-quick fuzz mutants tff test-tff flower-env flower flower-deploy test-flower site test-site check-binder bench update help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
@@ -37,7 +37,7 @@ test: export TF_NUM_INTEROP_THREADS = 1
 test: .venv/.dev
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not site and not tff and not flower" \
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not site and not binder and not tff and not flower" \
 	    $(NBVAL) --ignore-glob="*_tff.ipynb" --ignore-glob="*_flower.ipynb" notebooks/en notebooks/zh tests
 
 notebooks: .venv/.dev
@@ -97,6 +97,12 @@ site: .venv-site/.installed node_modules/.package-lock.json
 test-site: site .venv/.dev
 	.venv/bin/python -m pytest -m site tests/site
 
+# What Binder makes of the last commit: repo2docker says what it would build, the steps are followed without Docker.
+check-binder: .venv/.dev
+	@test -x .venv-binder/bin/jupyter-repo2docker || .venv/bin/python -m venv .venv-binder
+	.venv-binder/bin/python -m pip install -qq --disable-pip-version-check jupyter-repo2docker==2026.4.0
+	.venv/bin/python -m pytest -m binder -s tests/test_binder.py
+
 bench: .venv/.dev
 	.venv/bin/python benchmarks/codecs.py
 	.venv/bin/python benchmarks/scaling.py
@@ -134,6 +140,7 @@ help:
 	@echo 'make test-flower        the tests and notebooks that need it'
 	@echo 'make site               the book as pages in both languages, in build/site, in .venv-site (250 MB); needs npm'
 	@echo 'make test-site          its links, sizes and search, and its pages in Chromium'
+	@echo 'make check-binder       what Binder would build of the last commit, followed without Docker: size, and each chapter with its memory'
 	@echo 'make bench              codecs and simulation, with peers in environments of their own: half an hour, 6 GB'
 	@echo 'make update             compile requirements*.txt but that of TFF from pyproject.toml (UPGRADE=--upgrade), with uv'
 	@echo 'The first call makes .venv; PYTHONS=/path/to/python3.12 chooses its Python.'
