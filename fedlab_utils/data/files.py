@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 BOOK = Path(__file__).resolve().parents[2]  # the repository; where the package came in a wheel, the folder it is in
+
+
+def loaded_once(load: Callable[[], T]) -> Callable[[], T]:
+    """`functools.cache` for what is large, which lets two threads that come first each load it, and keep it: here the second
+    waits for the first. What `load` raises is raised, and the next call tries again."""
+    kept, one_by_one = functools.cache(load), threading.Lock()
+
+    @functools.wraps(load)
+    def loaded() -> T:
+        with one_by_one:
+            return kept()
+
+    return loaded
 
 
 def data_directory() -> Path:

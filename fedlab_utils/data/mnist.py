@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .files import damaged, existing
+from .files import damaged, existing, loaded_once
 
 # SHA-256 of the four original IDX files, and the name and shape of the array that holds each.
 MNIST_FILES = {
@@ -29,7 +29,7 @@ class Dataset(NamedTuple):
     y_test: np.ndarray
 
 
-@functools.cache
+@loaded_once
 def load_mnist() -> Dataset:
     """The complete MNIST, from `data/mnist.npz`; loaded once a process, the second call costs nothing.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,8 +49,10 @@ def cannot_change(array: np.ndarray) -> bool:
     return part is None
 
 
-# Copying 60,000 images costs more than a round: the next run on the same arrays finds their tensors here.
+# Copying 60,000 images costs more than a round: the next run on the same arrays finds their tensors here. An app and a cell may
+# come for the first time at once, in threads: one makes the tensor, the other waits for it.
 _tensors: dict[int, tuple[np.ndarray, Any]] = {}
+_one_by_one = threading.Lock()
 
 
 def _is_kept(array: Any) -> bool:
@@ -59,14 +62,14 @@ def _is_kept(array: Any) -> bool:
 
 def tensor(array: np.ndarray) -> Any:
     """The array as a tensor. Kept for arrays that cannot change; the last eight."""
-    if _is_kept(array):
+    if not cannot_change(array):
+        return tf.constant(array)
+    with _one_by_one:
+        if id(array) not in _tensors:
+            while len(_tensors) >= 8:
+                del _tensors[next(iter(_tensors))]
+            _tensors[id(array)] = (array, tf.constant(array))
         return _tensors[id(array)][1]
-    made = tf.constant(array)
-    if cannot_change(array):
-        while len(_tensors) >= 8:
-            del _tensors[next(iter(_tensors))]
-        _tensors[id(array)] = (array, made)
-    return made
 
 
 def require_dataset(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

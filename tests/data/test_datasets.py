@@ -3,7 +3,9 @@
 import io
 import itertools
 import shutil
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,23 @@ def test_arrays_are_read_only(mnist):
 
 def test_loading_twice_costs_nothing(mnist):
     assert fl.load_mnist() is fl.load_mnist()
+
+
+def test_threads_that_come_at_once_load_once():
+    """MNIST twice, as an app in the background and a cell may ask for it, would be 440 MB with its tensors."""
+    from fedlab_utils.data.files import loaded_once
+
+    calls = []
+
+    @loaded_once
+    def load():
+        """What it loads."""
+        calls.append(time.sleep(0.05))
+        return object()
+
+    with ThreadPoolExecutor(4) as pool:
+        found = {id(done.result()) for done in [pool.submit(load) for _ in range(4)]}
+    assert len(found) == len(calls) == 1 and load.__doc__ == "What it loads."
 
 
 # Missing and damaged files
