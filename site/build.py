@@ -45,7 +45,7 @@ CHINESE = {  # what Furo says in English only
     "Previous": "上一页",
     "Toggle table of contents sidebar": "打开或收起本页目录",
 }
-MANUALS = ("flower", "fleet", "speed")  # of docs/, in both languages
+MANUALS = ("flower", "fleet", "speed", "class")  # of docs/, in both languages
 
 
 def sources(language: str) -> Path:
@@ -60,6 +60,7 @@ def sources(language: str) -> Path:
         text = (ROOT / "docs" / f"{name}{'.zh-CN' if language == 'zh' else ''}.md").read_text("utf-8")
         for other in MANUALS:  # links among themselves; that to the other language is the switch's
             text = text.replace(f"({other}.zh-CN.md)", f"({other}.md)")
+        text = text.replace(f"(../notebooks/{language}/", "(")
         (folder / f"{name}.md").write_text(text, "utf-8")
     return folder
 

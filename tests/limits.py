@@ -32,7 +32,8 @@ class Lacking(importlib.abc.MetaPathFinder):
 
 
 def no_thread(self):
-    raise RuntimeError("can't start new thread")
+    if not isinstance(self, threading.Timer):  # Matplotlib's, for its list of fonts: Pyodide's Matplotlib goes without
+        raise RuntimeError("can't start new thread")
 
 
 def short(found):

@@ -295,9 +295,27 @@ def test_ours_send_fewer_bytes_than_the_tutorial_at_the_accuracy_of_float32():
 
 
 def test_fedavg_takes_no_more_rounds_to_97_percent_than_in_its_paper():
-    rows = {row.setting.partition(",")[0]: row for row in fl.load_classics() if row.experiment == "FedAvg, rounds to 97 %"}
-    assert rows["IID"].ours_high <= 87 and rows["two shards"].ours_high <= 664
-    assert all(f"{rounds} rounds" in rows[name].paper for name, rounds in (("IID", 87), ("two shards", 664)))
+    papers = {("IID", 1, "10"): 87, ("IID", 20, "10"): 32, ("IID", 1, "∞"): 1474,
+              ("two shards", 1, "10"): 664, ("two shards", 20, "10"): 738, ("two shards", 1, "∞"): 1796}  # fmt: skip
+    found = by_local_work()
+    for cell, rounds in papers.items():
+        assert found[cell].ours_high <= rounds and found[cell].paper.startswith(f"{rounds} rounds"), cell
+
+
+def by_local_work():
+    """FedAvg's rows by partition, local epochs and batch."""
+    rows = [row for row in fl.load_classics() if row.experiment == "FedAvg, rounds to 97 %"]
+    cells = (re.fullmatch(r"(.*), E = (\d+), B = (.*), C = 0.1", row.setting).groups() for row in rows)
+    return {(partition, int(epochs), batch): row for (partition, epochs, batch), row in zip(cells, rows, strict=True)}
+
+
+def test_work_at_home_takes_rounds_away_and_the_first_of_it_most():
+    iid = {cell[1:]: row for cell, row in by_local_work().items() if cell[0] == "IID"}
+    for batch in ("10", "∞"):
+        for fewer, more in ((1, 5), (5, 20)):
+            assert iid[more, batch].ours_high < iid[fewer, batch].ours_low
+    assert iid[1, "∞"].ours_mean / iid[1, "10"].ours_mean == pytest.approx(11, abs=0.5)
+    assert iid[1, "10"].ours_mean / iid[20, "10"].ours_mean == pytest.approx(2.3, abs=0.05)
 
 
 def test_rounds_are_counted_as_in_the_paper(program):

@@ -5,6 +5,7 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
     "widgets.composer": ("playground", "6.1", "The composer", "编解码器工坊"),
     "widgets.playground": ("playground", "6.2", "The lab with every knob", "什么都能拧的实验台"),
     "playground.rounds_to_97": ("playground", "6.3", "", ""),
+    "playground.local_work": ("playground", "6.3", "", ""),
     "playground.tff_packing": ("playground", "6.3", "", ""),
     "playground.rotated": ("playground", "6.3", "", ""),
     "playground.one_class": ("playground", "6.3", "", ""),

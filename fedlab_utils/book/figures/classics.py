@@ -58,19 +58,19 @@ def local_work() -> Still:
     with styled():
         for ax, (partition, name) in zip(axes, names.items(), strict=True):
             for batch, (colour, marker, label) in batches.items():
-                cells = {e: found[f"{partition}, E = {e}, B = {batch}, C = 0.1"] for e in EPOCHS}
-                ours = np.array([(cell.ours_low, cell.ours_mean, cell.ours_high) for cell in cells.values()]).T
-                low, mean, high = ours
-                with_range(ax, range(len(EPOCHS)), low, mean, high, colour, marker=marker, ms=6, lw=1.4, label=label)
-                paper = {e: int(cell.paper.partition(" ")[0]) for e, cell in cells.items() if cell.paper}
-                ax.plot([EPOCHS.index(e) for e in paper], [*paper.values()], marker="X", ms=9, ls="", color=colour,
-                        label=say(f"{label.partition(':')[0]}, paper", f"{label.partition('：')[0]}，论文"))  # fmt: skip
-                means = say(", ", "、").join(f"{mean:,.0f}" for mean in ours[1])
-                told.append(say(f"{name}, B = {batch}, E = 1, 5, 20: {means} rounds",
-                                f"{name}，B = {batch}，E = 1、5、20：{means} 轮"))  # fmt: skip
+                cells = {e: found.get(f"{partition}, E = {e}, B = {batch}, C = 0.1") for e in EPOCHS}
+                measured = [(place, e, cell) for place, (e, cell) in enumerate(cells.items()) if cell]
+                places = [place for place, _, _ in measured]
+                low, mean, high = zip(*((c.ours_low, c.ours_mean, c.ours_high) for _, _, c in measured), strict=True)
+                with_range(ax, places, low, mean, high, colour, marker=marker, ms=6, lw=1.4, label=label)
+                paper = [(place, int(cell.paper.partition(" ")[0])) for place, _, cell in measured if cell.paper]
+                ax.plot(*zip(*paper, strict=True), marker="X", ms=9, ls="", color=colour,
+                        label=say(f"the paper, B = {batch}", f"论文，B = {batch}"))  # fmt: skip
+                rounds = say(", ", "、").join(f"E = {e}{say(': ', '：')}{cell.ours_mean:,.0f}" for _, e, cell in measured)
+                told.append(say(f"{name}, B = {batch}, rounds by {rounds}", f"{name}，B = {batch}，轮数 {rounds}"))
             ax.set_title(name)
             ax.set_xticks(range(len(EPOCHS)), [str(e) for e in EPOCHS])
-            ax.set(xlabel=say("local epochs E", "本地周期数 E"), xlim=(-0.3, len(EPOCHS) - 0.7))
+            ax.set(xlabel=say("local epochs E", "本地周期数 E"), xlim=(-0.3, len(EPOCHS) - 0.7), yscale="log", ylim=(8, 4000))
             plain_log_axis(ax.yaxis)
         axes[0].set_ylabel(say("rounds to 97 %", "到 97% 的轮数"))
         axes[0].legend(loc="upper right")

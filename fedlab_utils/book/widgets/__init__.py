@@ -34,6 +34,7 @@ _WHERE = {
     "partitions_still": "partitions",
     "quantization_explorer": "quantization",
     "quantization_still": "quantization",
+    "Spoken": "base",
     "sparsification_explorer": "sparsification",
     "sparsification_still": "sparsification",
     "tff_bits": "tff",

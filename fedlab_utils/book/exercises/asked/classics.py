@@ -23,6 +23,22 @@ rounds_to_97 = Guess(
     ),
 )
 
+local_work = Guess(
+    "playground.local_work",
+    (
+        "The same protocol, IID, batches of ten; but each client trains twenty epochs in place of one before it sends: twenty "
+        "times the computing. How many times fewer rounds?",
+        "还是同样的做法，独立同分布，批量 10；只是每个客户端发送之前练二十个周期，而不是一个：计算量是二十倍。轮数少到几分之一？",
+    ),
+    2.3,
+    (" times", " 倍"),
+    (
+        "37 rounds become 16. From one step a round on all images (FedSGD, 409 rounds) to one epoch in batches of ten it is "
+        "eleven times, for the same images.",
+        "37 轮变成 16 轮。而从每轮一步、用上全部图片（FedSGD，409 轮）到批量 10 的一个周期，少到十一分之一，看的图片一样多。",
+    ),
+)
+
 tff_packing = Question(
     "playground.tff_packing",
     (
