@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # In a container one is root; Jupyter would refuse to start and ask for this flag.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: lab student quick test notebooks studies results results-quick fuzz mutants tff test-tff flower-env flower flower-deploy test-flower site test-site check-binder bench update help
+.PHONY: lab student quick test notebooks studies results results-quick fuzz mutants tff test-tff flower-env flower flower-deploy test-flower site test-site check-binder test-apps bench update help
 
 # The reader works in copies, in my/: updating the book never meets her changes.
 lab: .venv/.installed
@@ -103,6 +103,10 @@ check-binder: .venv/.dev
 	.venv-binder/bin/python -m pip install -qq --disable-pip-version-check jupyter-repo2docker==2026.4.0
 	.venv/bin/python -m pytest -m binder -s tests/test_binder.py
 
+# Every control of every app by keyboard and by mouse, storms of moves, latencies: a quarter of an hour in Chromium, weekly in CI.
+test-apps: .venv/.dev node_modules/.package-lock.json
+	.venv/bin/python -m pytest -m "browser and slow" tests
+
 bench: .venv/.dev
 	.venv/bin/python benchmarks/codecs.py
 	.venv/bin/python benchmarks/scaling.py
@@ -141,6 +145,7 @@ help:
 	@echo 'make site               the book as pages in both languages, in build/site, in .venv-site (250 MB); needs npm'
 	@echo 'make test-site          its links, sizes and search, and its pages in Chromium'
 	@echo 'make check-binder       what Binder would build of the last commit, followed without Docker: size, and each chapter with its memory'
+	@echo 'make test-apps          each control of each app by keyboard and by mouse, storms of moves, latencies, in Chromium'
 	@echo 'make bench              codecs and simulation, with peers in environments of their own: half an hour, 6 GB'
 	@echo 'make update             compile requirements*.txt but that of TFF from pyproject.toml (UPGRADE=--upgrade), with uv'
 	@echo 'The first call makes .venv; PYTHONS=/path/to/python3.12 chooses its Python.'

@@ -58,7 +58,7 @@ const RULES = {
 function render({ el }) {
   el.classList.add("fedlab-speaking");
   el.setAttribute("role", "status");
-  let root, timer, frame, before, moved = false;
+  let root, timer, frame, before, used = false;
 
   function name() {
     for (const [selector, rule] of Object.entries(RULES)) root.querySelectorAll(selector).forEach(rule);
@@ -70,18 +70,22 @@ function render({ el }) {
     }
   }
 
-  // Told when the picture has come to rest, and only after she has done something: else Run All would speak for minutes.
+  // Told when the picture has come to rest, and only where she has done something: else Run All would speak for minutes.
   function tell() {
     const bar = root.querySelector(".progress");
     const training = bar?.checkVisibility({ visibilityProperty: true }) && Number(bar.getAttribute("aria-valuenow")) < 100;
-    if (!moved || training || !before) return;
-    moved = false;
+    if (!used || training || !before) return;
     const [first, ...rest] = before.match(/.+?(?:[。！？]|[.!?](?=\s|$)|$)/gs);
-    el.textContent = rest.reduce((text, next) => (text.length + next.length < LONGEST ? text + next : text), first);
+    let text = first;
+    for (const next of rest) { // up to the first sentence that there is no room for
+      if (text.length + next.length >= LONGEST) break;
+      text += next;
+    }
+    el.textContent = text;
   }
 
   const observer = new MutationObserver(name);
-  const act = () => { moved = true; };
+  const act = () => { used = true; };
 
   function begin() {
     root = el.closest(".fedlab-app");

@@ -50,4 +50,6 @@ def page(browser):
     page = context.new_page()
     page.set_default_timeout(60_000)
     yield page
+    # A kernel that has trained takes a gigabyte or two: those of all chapters would not fit at once.
+    page.evaluate("async () => await window.jupyterapp?.serviceManager.sessions.shutdownAll()")
     context.close()

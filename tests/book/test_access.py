@@ -173,6 +173,7 @@ def told(control, kind: str) -> None:
             assert control.get_attribute("aria-valuetext") == row.locator(".widget-readout").inner_text().strip() != ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_control_by_keyboard_and_by_mouse(page, server, language):
     opened(page, server, f"{language}/unasked.ipynb")
@@ -202,7 +203,7 @@ def test_every_control_by_keyboard_and_by_mouse(page, server, language):
                         shown.locator(TYPED).press("Enter")
                         shown.locator("[role=alert]").wait_for(state="detached")
                 told(control, kind)
-        assert len(seen) >= count - 2, f"{name}: of {count} controls only {sorted(seen)} could ever be moved"
+        assert len(seen) >= count - 3, f"{name}: of {count} controls only {sorted(seen)} could ever be moved"
         settled(shown, stop)
         if entry.trains:
             said = shown.locator(".fedlab-said[role=status]").filter(has_text=STOPPED[language])
@@ -273,6 +274,7 @@ def at_rest(shown, stop: str) -> None:
     quiet(shown, 1.5)
 
 
+@pytest.mark.slow
 def test_after_a_storm_of_moves_cells_out_of_order_and_a_new_kernel_the_pictures_are_right(page, server):
     opened(page, server, "en/unasked.ipynb")
     run_to_the_end(page)
@@ -321,6 +323,7 @@ def test_after_a_storm_of_moves_cells_out_of_order_and_a_new_kernel_the_pictures
         changed(shown, before, f"{name}, after a restart")
 
 
+@pytest.mark.slow
 def test_no_app_takes_twice_the_time_from_a_move_to_new_pixels_that_it_took(page, server):
     opened(page, server, "en/unasked.ipynb")
     run_to_the_end(page)
