@@ -39,7 +39,7 @@ except ModuleNotFoundError as error:
         say("Training needs TensorFlow with Keras, which this Python has not got; a browser's Python never has. Without them "
             "work every codec, fl.measure on arrays, .npz and .safetensors, the composer, and the apps that train nothing. For "
             "the rest run `make lab` on a computer of your own, or open the book on Binder.",
-            "训练需要 TensorFlow 和 Keras，而这个 Python 里没有；网页里运行的 Python 永远没有。不训练的部分照样能用：全部编解码器，"
+            "训练需要 TensorFlow 和 Keras，而这个 Python 里没有；网页里运行的 Python 永远没有。不训练的照样能用：全部编解码器，"
             "对数组、.npz 和 .safetensors 用 fl.measure，编解码器工坊，以及不训练的小应用。其余的请在自己的电脑上运行 "
             "`make lab`，或在 Binder 上打开本书。")
     ) from None  # fmt: skip
