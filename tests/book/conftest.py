@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import nbformat
 import pytest
 from all_apps import APPS, SETUP
 from served import chromium, jupyterlab
@@ -16,6 +15,8 @@ ASKED = ("mathematics.three_quarters", "mathematics.which_lines_fall", "practice
 
 def write(path: Path, codes) -> None:
     """A notebook of code cells, on the book's kernel."""
+    import nbformat  # here: the environment of Flower's chapter, whose test lies in this folder, has none
+
     start = nbformat.read(ROOT / "notebooks" / "en" / "00_start.ipynb", 4)
     cells = [nbformat.v4.new_code_cell(code) for code in codes]
     nbformat.write(nbformat.v4.new_notebook(metadata=start.metadata, cells=cells), path)
