@@ -68,6 +68,7 @@ def data(monkeypatch, tmp_path) -> str:
     return f"{caught.value} {damaged(tmp_path / 'mnist.npz', '', 'why')}"
 
 
+@pytest.mark.training  # it looks into TensorFlow's library
 def test_every_message_that_is_quoted_is_said(language, monkeypatch, tmp_path):
     said = [
         makefile(),
