@@ -22,10 +22,15 @@ FAMILIES = {
 EPOCHS = (1, 5, 20)  # of local work
 
 
+def _partitions() -> dict[str, str]:
+    """Of FedAvg's experiment: its names in the tables, and for the reader."""
+    return {"IID": say("IID", "独立同分布"), "two shards": say("two shards a client", "每个客户端两个分片")}
+
+
 def fedavg_rounds() -> Still:
     """FedAvg's test accuracy by round, IID and with two shards a client, and the paper's rounds to 97 %."""
     figure, axes = new_figure(2, width=10, height=3.7, sharey=True)
-    names = {"IID": say("IID", "独立同分布"), "two shards": say("two shards a client", "每个客户端两个分片")}
+    names = _partitions()
     measured, told = runs("fedavg_rounds", "accuracy"), []
     with styled():
         for ax, (partition, paper) in zip(axes, (("IID", 87), ("two shards", 664)), strict=True):
@@ -52,7 +57,7 @@ def fedavg_rounds() -> Still:
 def local_work() -> Still:
     """Rounds of FedAvg to 97 % by the local epochs E and the batch B, ours and the paper's, IID and with two shards a client."""
     figure, axes = new_figure(2, width=10, height=3.9, sharey=True)
-    names = {"IID": say("IID", "独立同分布"), "two shards": say("two shards a client", "每个客户端两个分片")}
+    names = _partitions()
     batches = {"10": (BROWN, "o", "B = 10"), "∞": (TEAL, "s", say("B = ∞: all its images", "B = ∞：全部图片"))}
     found, told = rows("FedAvg, rounds to 97 %"), []
     with styled():
