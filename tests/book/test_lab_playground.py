@@ -104,15 +104,13 @@ def test_what_is_no_codec_starts_nothing_and_loses_nothing(app, stubbed, languag
     assert app.message.value == "" and len(app.runs) == len(runs) + 1
 
 
-def test_a_refusal_stays_while_something_else_is_trained(app, language, monkeypatch):
+def test_a_refusal_stays_while_something_else_is_trained(app, language):
     """Typed during a training that rebuilds its first model from the seed, which has a message of its own."""
-    run = lab_training.no_run(lab_training.LabParameters(first_model="seed"))
+    under_way = app.parameters()._replace(first_model="seed")
     app.codec.text.value = "Quantize(0)"
     refused = app.message.value
     assert "Quantize(0)" in refused and 'role="alert"' in refused
-    monkeypatch.setattr(lab_training, "train_lab", lambda parameters, on_round: run)
-    monkeypatch.setattr(lab, "train_lab", lambda parameters, on_round: run)
-    app._train(run.parameters)
+    app._train(under_way)
     assert app.message.value == refused
     app.codec.text.value = "Quantize(4)"
     app.wait(60)
