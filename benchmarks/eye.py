@@ -21,7 +21,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -129,13 +129,13 @@ def drawing() -> Callable[[], float]:
     return measure
 
 
-def latencies(page: Any) -> dict[str, tuple[list[float], float]]:
-    """Of each app of a notebook that has run: `in_the_page`, and what a `drawing` took meanwhile: the median over all apps, since
-    on a busy machine one tells little."""
+def latencies(page: Any, names: Iterable[str] = tuple(MOVING)) -> dict[str, tuple[list[float], float]]:
+    """Of apps of a notebook that has run: `in_the_page`, and what a `drawing` took meanwhile: the median over the apps, since on
+    a busy machine one tells little."""
     measure, waited, drawn = drawing(), {}, []
-    for name, (code, which) in MOVING.items():
+    for name in names:
         drawn.append(measure())
-        waited[name] = in_the_page(page, code, which)
+        waited[name] = in_the_page(page, *MOVING[name])
     return {name: (of_app, median(drawn)) for name, of_app in waited.items()}
 
 

@@ -58,13 +58,14 @@ const RULES = {
 function render({ el }) {
   el.classList.add("fedlab-speaking");
   el.setAttribute("role", "status");
-  let root, timer, frame, before, used = false;
+  let root, timer, frame, alt, training = false, used = false;
 
   function name() {
     for (const [selector, rule] of Object.entries(RULES)) root.querySelectorAll(selector).forEach(rule);
-    const alt = root.querySelector("img")?.alt;
-    if (alt !== before) {
-      before = alt;
+    const [altBefore, trainingBefore] = [alt, training];
+    alt = root.querySelector("img")?.alt;
+    training = root.querySelector("button:enabled > .fa-stop") !== null; // the bar stays where a training was stopped
+    if (alt !== altBefore || training !== trainingBefore) {
       clearTimeout(timer);
       timer = setTimeout(tell, SETTLED);
     }
@@ -72,10 +73,8 @@ function render({ el }) {
 
   // Told when the picture has come to rest, and only where she has done something: else Run All would speak for minutes.
   function tell() {
-    const bar = root.querySelector(".progress");
-    const training = bar?.checkVisibility({ visibilityProperty: true }) && Number(bar.getAttribute("aria-valuenow")) < 100;
-    if (!used || training || !before) return;
-    const [first, ...rest] = before.match(/.+?(?:[。！？]|[.!?](?=\s|$)|$)/gs);
+    if (!used || training || !alt) return;
+    const [first, ...rest] = alt.match(/.+?(?:[。！？]|[.!?](?=\s|$)|$)/gs);
     let text = first;
     for (const next of rest) { // up to the first sentence that there is no room for
       if (text.length + next.length >= LONGEST) break;
@@ -94,7 +93,7 @@ function render({ el }) {
       return;
     }
     for (const kind of ["keydown", "pointerdown"]) root.addEventListener(kind, act, true);
-    const attributeFilter = ["class", "style", "title", "alt", "aria-valuetext"];
+    const attributeFilter = ["class", "style", "title", "alt", "aria-valuetext", "disabled"];
     observer.observe(root, { subtree: true, childList: true, characterData: true, attributeFilter });
     name();
   }

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from all_apps import APPS, SETUP
 from apps import alt, picture
-from served import CHROMIUM, app, run_to_the_end
+from served import CHROMIUM, app, run_to_the_end, unlocked
 from test_browser import TEXT, look, shoot
 
 import fedlab_utils as fl
@@ -297,6 +297,9 @@ def test_after_a_storm_of_moves_cells_out_of_order_and_a_new_kernel_the_pictures
             quiet(shown)
             fresh.wait()
             put(fresh, shown.evaluate(READ, CONTROLS))
+            if not fresh.runs:  # the storm ended where the app begins: nothing was moved, so nothing was trained
+                fresh.start()
+                fresh.wait()
             fresh.clear_button.click()
         else:  # a last move: of those before, a picture shows those that there was the time to draw
             put(fresh, shown.evaluate(READ, CONTROLS))
@@ -319,7 +322,7 @@ def test_after_a_storm_of_moves_cells_out_of_order_and_a_new_kernel_the_pictures
         shown = app(page, entry.name)
         at_rest(shown, "Stop")
         before = src(shown)
-        move(shown.locator(".noUi-target:not([disabled]) .noUi-handle").nth(entry.slider - 1), "slider", False, 0)
+        move(unlocked(shown, entry.slider), "slider", False, 0)
         changed(shown, before, f"{name}, after a restart")
 
 
@@ -329,10 +332,14 @@ def test_no_app_takes_twice_the_time_from_a_move_to_new_pixels_that_it_took(page
     run_to_the_end(page)
     at_rest(app(page, APPS["lab"].name), "Stop")
     page.wait_for_timeout(3000)  # the labs' graphs are built
-    last, slow = eye.kept(), []
-    print(f"\n{'app':<16}{'to pixels':>10}{'drawing':>9}{'ratio':>7}{'kept':>7}   {eye.load()}")
-    for name, (waited, full) in eye.latencies(page).items():
-        taken = float(np.median(waited)) / full
-        print(f"{name:<16}{np.median(waited):>7.0f} ms{full:>6.1f} ms{taken:>7.2f}{last[name]:>7.2f}")
-        slow += [name] if taken > 2 * last[name] else []
+    last, slow = eye.kept(), list(eye.MOVING)
+    for _ in range(2):  # another program's second of work falls on one app: whoever seems slow is measured again
+        if not slow:
+            break
+        print(f"\n{'app':<16}{'to pixels':>10}{'drawing':>9}{'ratio':>7}{'kept':>7}   {eye.load()}")
+        found, slow = eye.latencies(page, slow), []
+        for name, (waited, full) in found.items():
+            taken = float(np.median(waited)) / full
+            print(f"{name:<16}{np.median(waited):>7.0f} ms{full:>6.1f} ms{taken:>7.2f}{last[name]:>7.2f}")
+            slow += [name] if taken > 2 * last[name] else []
     assert not slow, "in proportion to what a drawing takes; measured and kept by benchmarks/eye.py --keep"
