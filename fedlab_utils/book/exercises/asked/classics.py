@@ -142,9 +142,9 @@ ten_classes = Question(
     ),
     (
         (
-            "STC, as where data are skewed",
-            "STC，和数据偏斜时一样",
-            "It would be so by the uplink alone. But a client comes every tenth round, and is sent all that it missed.",
+            "STC: it sends least",
+            "STC：发得最少",
+            "By the uplink alone it does. But a client comes every tenth round, and is sent all that it missed.",
             "只看上行是这样。可是一个客户端平均隔十轮才轮到一次，漏掉的消息全要补发给它。",
         ),
         (
