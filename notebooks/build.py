@@ -39,7 +39,7 @@ A source is MyST Markdown as jupytext reads it; its front matter names the kerne
 - **Links to a section** of another chapter name its number, `[4.2](04_mathematics.ipynb#4.2)`; the build finds the cell.
 - **Code** stands once and is the same in both editions, comments in English. The first code cell calls
   `use_language("…")` and the build puts the edition's language there. The only other differences are the first line of a
-  folded solution, which the build translates, and the language that `fl.start_at` is given: the cell below the heading of a
+  folded cell, which the build translates, and the language that `fl.start_at` is given: the cell below the heading of a
   numbered section, which brings what the section needs to whoever begins there.
 - **Options** stand in the first lines of a code cell: `:tags: [nbval-ignore-output]` where the output is a widget or
   may differ by machine, `:jupyter: {source_hidden: true}` to fold the code.
@@ -83,8 +83,12 @@ HERE = Path(__file__).resolve().parent
 LANGUAGES = ("zh", "en")
 TIMEOUT = 300  # seconds a cell
 LANGUAGE_INFO = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
-# The first line of a folded solution is all that a reader sees of it: prose, in her language.
+# The first line of a folded cell is all that a reader sees of it: prose, in her language.
 SOLUTION = {"en": "# One solution; the three dots open it.", "zh": "# 一种参考答案，点开三个点就能看到。"}
+MEASURED = {
+    "en": "# The numbers of the text, measured; the three dots open it.",
+    "zh": "# 正文里的数字由此测出，点开三个点就能看到。",
+}
 LANGUAGE_CALL = re.compile(r"""use_language\(\s*(["'])\w*\1\s*\)""")
 START_CALL = re.compile(r'''^(fl\.start_at\("\w+", "[\d.]+", )"\w+"\)$''', re.MULTILINE)  # a section read by itself
 CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
@@ -167,7 +171,8 @@ def _read(source, chapter):
             cell["source"] = pair[language].source
             if kind == "code":
                 cell |= {"execution_count": None, "outputs": []}
-                cell["source"] = cell["source"].replace(SOLUTION["en"], SOLUTION[language], 1)
+                for line in (SOLUTION, MEASURED):
+                    cell["source"] = cell["source"].replace(line["en"], line[language], 1)
                 cell["source"] = START_CALL.sub(rf'\g<1>"{language}")', cell["source"])
                 if first_code:
                     cell["source"] = LANGUAGE_CALL.sub(f'use_language("{language}")', cell["source"])

@@ -173,12 +173,12 @@ class Edition:
         raise ValueError(f"the glossary ({self.language}) names section {number}, which no chapter has")
 
     def _code(self, cell: dict, tags: list[str], above: dict | None) -> None:
-        """A code cell: pictures to files; what a prompt reveals, and solutions, folded; an app says that it is one."""
+        """A code cell: pictures to files; what a prompt reveals and what JupyterLab folds, folded; an app says it is one."""
         outputs = [self._output(output) for output in cell["outputs"]]
         cell["outputs"] = [output for output in outputs if output]
         if is_app(cell):
             cell["outputs"].append(html_output(f'<p class="app">{APP[self.language]}</p>'))
-        if "solution" in tags:
+        if cell["metadata"].get("jupyter", {}).get("source_hidden"):  # a solution, or what measures the numbers of the text
             first, _, rest = cell["source"].partition("\n")
             cell["source"] = rest.lstrip("\n")
             self._fold(cell, "hide-cell", re.split("[;，]", first.lstrip("# "))[0])

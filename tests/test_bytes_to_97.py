@@ -53,6 +53,21 @@ def test_compression_takes_a_thirtieth_with_every_seed_and_dct_helps():
     assert least.mean() < 0.8 * plain.mean() and (least < plain).all()
 
 
+def test_compressed_the_uplink_is_the_lesser_part_and_clients_come_three_times_as_often(program):
+    def visits(recipe):
+        cohort = program.RECIPES["iid"][recipe]["clients_per_round"]
+        return np.array([cohort * run.rounds for run in load_bytes_to_97("iid")[recipe]])
+
+    for recipe in ("whole", "whole, DCT"):
+        runs = load_bytes_to_97("iid")[recipe]
+        up, down, first = (np.mean([getattr(run, way) for run in runs])
+                           for way in ("uplink_bytes", "downlink_bytes", "first_model_bytes"))  # fmt: skip
+        assert 0.4 < up / (up + down) < 0.45 and (down - first) / (up + down) > 0.5 and first / (up + down) < 0.015
+    often = visits("whole, DCT").mean() / visits("FedAvg").mean()
+    assert round(often, 1) == 2.9 and 1 < visits("FedAvg").mean() / 100 < 1.5 and 3 < visits("whole, DCT").mean() / 100 < 4
+    assert round(megabytes("iid", "FedAvg").mean() / megabytes("iid", "whole, DCT").mean() * often) == 127
+
+
 def test_two_shards():
     dense, least = megabytes("shards", "FedAvg"), megabytes("shards", "whole, DCT")
     assert (dense / least > 45).all() and dense.mean() / least.mean() > 50

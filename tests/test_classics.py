@@ -285,6 +285,25 @@ def test_two_bits_of_eden_are_within_half_a_point_of_float32_and_min_max_at_one_
         assert found[f"{cured}, 1 bit"].ours_low > found["min-max, 1 bit"].ours_high
 
 
+@pytest.mark.parametrize(("forgetting", "remembering", "points"), [
+    ("EDEN, 1 bit (DRIVE)", "DRIVE of least error, 1 bit, error feedback", 0.7),
+    ("EDEN, 2 bits", "EDEN of least error, 2 bits, error feedback", 0.2),
+])  # fmt: skip
+def test_a_residual_loses_to_eden_that_forgets_with_every_seed(forgetting, remembering, points):
+    runs = [row for row in tables.load_classic_runs("estimators_trained") if row["value"]]
+    accuracy = {(row["setting"], row["seed"]): float(row["value"]) for row in runs}
+    lost = [100 * (accuracy[forgetting, str(seed)] - accuracy[remembering, str(seed)]) for seed in range(5)]
+    assert min(lost) > 0 and np.mean(lost) > points
+
+
+def test_entropy_coding_takes_a_fifth_to_a_quarter_off_the_file_of_deep_compression():
+    ratios = {(row["seed"], row["stage"]): float(row["ratio"]) for row in tables.load_classic_runs("deep_compression")
+              if row["stage"] and row["setting"] == "8 % kept, 6 bits, as in the paper"}  # fmt: skip
+    for seed in "012":
+        dense, pruned, quantized, coded = (ratios[seed, stage] for stage in ("dense", "pruned", "quantized", "coded"))
+        assert pruned / dense > 10.5 > 4 > quantized / pruned > 3 and 0.2 < 1 - quantized / coded < 0.25
+
+
 def test_ours_send_fewer_bytes_than_the_tutorial_at_the_accuracy_of_float32():
     found = ours("tff_tutorial")
     exact = found["float32: accuracy"]

@@ -192,7 +192,7 @@ def test_text_html_and_csv(tmp_path, language):
     again = Table.from_csv(tmp_path / "t.csv")
     assert (again.rows, again.weights, again.arrays, again.what) == (table.rows, 12345, 2, "a <b>")
     (tmp_path / "bad.csv").write_text("codec,bytes\nSign(),many\n")
-    with pytest.raises(ValueError, match={"en": "no table of measured codecs", "zh": "不是编码器测量结果的表"}[language]):
+    with pytest.raises(ValueError, match={"en": "no table of measured codecs", "zh": "不是编解码器测量结果的表"}[language]):
         Table.from_csv(tmp_path / "bad.csv")
 
 

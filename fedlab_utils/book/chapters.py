@@ -101,7 +101,7 @@ BOOK = (
         ("The playground", "实验场"),
         ("a codec built stage by stage and its message taken apart; the lab with every knob; classic results of the field "
          "re-measured; the fewest bytes to 97 %; your own model, data and checkpoints; a challenge with a scoreboard",
-         "一级一级拼编解码器、拆开它的消息；全部旋钮的实验台；重测本领域的经典结果；到 97% 最少要多少字节；"
+         "逐个环节拼编解码器、拆开它的消息；全部旋钮的实验台；重测本领域的经典结果；到 97% 最少要多少字节；"
          "用你自己的模型、数据和检查点；带记分板的挑战"),
         number="6", minutes=145, needs=("04_mathematics", "05_practice"), module="playground",
     ),

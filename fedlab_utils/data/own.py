@@ -188,10 +188,10 @@ def _number(text: str, where: str) -> float:
         return float(text)
     if text.strip().lower() in MISSING:
         raise ValueError(say(f"{where} is missing ({text!r}): fill it in, or leave the line or the column out",
-                             f"{where}缺失（{text!r}）：请补上，或去掉这一行或这一列"))  # fmt: skip
+                             f"{where}：缺失（{text!r}），请补上，或去掉这一行或这一列"))  # fmt: skip
     raise ValueError(say(f"{where} holds {text!r}, a finite number is needed (1.5, with a point): mend it, or name the "
                          "columns of numbers in features=[…]",
-                         f"{where}是 {text!r}，应当是有限的数（写成 1.5）：请改正，或用 features=[…] 指定数值列"))  # fmt: skip
+                         f"{where}：收到 {text!r}，应为有限的数（写成 1.5），请改正，或用 features=[…] 指定数值列"))  # fmt: skip
 
 
 def _label(value: Any, where: str) -> str:
@@ -201,10 +201,10 @@ def _label(value: Any, where: str) -> str:
     text = str(value).strip()
     if value is None or text.lower() in MISSING:
         raise ValueError(say(f"{where} is missing ({text!r}): every sample needs its class",
-                             f"{where}缺失（{text!r}）：每个样本都要有类别"))  # fmt: skip
+                             f"{where}：缺失（{text!r}），每个样本都要有类别"))  # fmt: skip
     if _is_number(text) and not float(text).is_integer():
         raise ValueError(say(f"{where} is {text}: a class is a whole number or text; cut a quantity into classes first",
-                             f"{where}是 {text}：类别应为整数或文字；若是数量，请先分段成类别"))  # fmt: skip
+                             f"{where}：收到 {text}，类别应为整数或文字；若是数量，请先分段成类别"))  # fmt: skip
     return text
 
 
@@ -222,7 +222,7 @@ def _numbered(
     for text, place in zip(labels, where, strict=True):
         if text not in number:
             raise ValueError(say(f"{place} is {text!r}, which is none of the classes {', '.join(names)}",
-                                 f"{place}是 {text!r}，不在类别 {'、'.join(names)} 之中"))  # fmt: skip
+                                 f"{place}：{text!r} 不在类别 {'、'.join(names)} 之中"))  # fmt: skip
     if len(found) < 2:
         raise ValueError(say(f"{what} holds one class only, {found[0]!r}: at least two are needed",
                              f"{what} 只有一个类别 {found[0]!r}：至少要有两个"))  # fmt: skip

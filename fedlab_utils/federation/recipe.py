@@ -103,7 +103,7 @@ def _in_a_fresh_process(recipe: bytes, progress: bool) -> list[np.ndarray]:
     root = str(Path(__file__).resolve().parents[2])
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
-    text = say("a fresh process rebuilds the first model", "新进程正在重建第一个模型")
+    text = say("a fresh process rebuilds the first model", "新进程正在重建初始模型")
     with tempfile.TemporaryDirectory() as folder, waiting(text, progress):
         file = Path(folder) / "weights.npz"
         command = [sys.executable, "-m", __name__, str(file)]

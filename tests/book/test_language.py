@@ -57,3 +57,28 @@ for name in ("quantization", "sparsification", "compression", "cost"):
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+# What the Chinese edition does not say, by what it says. 编码器自己: the side that encodes finds something out by itself.
+OTHERWISE = {
+    "编解码器": "(?<![解熵])编码器(?!自己)",
+    "初始模型": "首个模型|第一个模型",
+    "信封": "外壳",
+    "复现": "重现",
+    "位": "比特",
+    "压缩 N 倍，只有 1/N": "(?<![至多])少[^。，；、（）]{0,8}倍(?!数)",
+}
+TEXTS = [*(ROOT / "notebooks" / "source").glob("*.md"), *(ROOT / "fedlab_utils" / "book" / "exercises").rglob("*.py"),
+         ROOT / "README.zh-CN.md"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
+def test_a_thing_has_one_name_in_chinese(path):
+    for number, line in enumerate(path.read_text("utf8").splitlines(), 1):
+        for word, pattern in OTHERWISE.items():
+            assert not (found := re.search(pattern, line)), f"{path.name}:{number}: {word}, not {found[0]}"
+
+
+@pytest.mark.parametrize("line", ["少 44 倍", "上行少了十一倍", "这个编码器", "多少比特", "首个模型", "没有重现", "外壳、标签"])
+def test_another_name_is_found(line):
+    assert any(re.search(pattern, line) for pattern in OTHERWISE.values())

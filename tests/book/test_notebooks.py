@@ -57,8 +57,9 @@ def test_edition_is_what_its_source_builds(language, chapter):
 def test_editions_share_their_code_but_for_the_language(chapter):
     zh, en = (code_cells(committed(language, chapter)) for language in build.LANGUAGES)
     assert [cell.id for cell in zh] == [cell.id for cell in en]
-    translated = [build.START_CALL.sub(r'\g<1>"en")', cell.source.replace(build.SOLUTION["zh"], build.SOLUTION["en"]))
-                  for cell in zh[1:]]  # fmt: skip
+    first = {line["zh"]: line["en"] for line in (build.SOLUTION, build.MEASURED)}  # of folded cells
+    sources = ["\n".join(first.get(line, line) for line in cell.source.split("\n")) for cell in zh[1:]]
+    translated = [build.START_CALL.sub(r'\g<1>"en")', source) for source in sources]
     assert translated == [cell.source for cell in en[1:]]
     assert [cell.metadata for cell in zh[1:]] == [cell.metadata for cell in en[1:]]
     if zh:
@@ -510,12 +511,14 @@ def test_build_passes_over_a_chapter_whose_kernel_is_listed_and_has_nothing_to_r
 
 
 @pytest.mark.parametrize("path", sorted((build.HERE / "source").glob("*.md")), ids=lambda path: path.stem)
-def test_a_folded_solution_shows_a_comment_and_not_the_answer(path):
+def test_a_folded_cell_shows_a_comment_in_the_readers_language_and_not_the_answer(path):
     """JupyterLab shows the first line of a folded cell."""
     for language, edition in build.editions(path.read_text("utf-8"), path.stem).items():
         for cell in edition.cells:
-            if cell.cell_type == "code" and "solution" in cell.metadata.get("tags", []):
-                assert cell.source.startswith(build.SOLUTION[language])
+            solves = "solution" in cell.metadata.get("tags", [])
+            if solves or cell.metadata.get("jupyter", {}).get("source_hidden"):
+                line = build.SOLUTION if solves else build.MEASURED
+                assert cell.source.startswith(line[language])
 
 
 def test_a_link_to_a_section_leads_to_the_cell_of_its_heading():

@@ -208,3 +208,31 @@ def test_where_the_bytes_go_is_as_the_question_says():
         cohorts = [draw.tolist() for draw in draws]
         factors.append(downlink.bytes_down(cohorts, [1000] * 100, 0, 10**9) / (100 * 10 * 1000))
     assert 8.5 < min(factors) and max(factors) < 10
+
+
+# What section 6.6 answers to its own tasks
+
+
+@pytest.mark.training
+def test_the_answers_of_your_own_model_and_data(tmp_path):
+    table = fl.load_diabetes()
+    rows = ([*row, "fast" if y > 140 else "slow"] for row, y in zip(table.x.tolist(), table.y, strict=True))
+    lines = [[*table.names, "progress"], *rows]
+    (tmp_path / "people.csv").write_text("\n".join(",".join(map(str, line)) for line in lines), "utf8")
+    people = fl.datasets.from_csv(tmp_path / "people.csv", label="progress")
+    keras = fl.models.keras
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential([keras.Input((10,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(2, "softmax")])
+    payload = (fl.TopK(0.1) | fl.Quantize(8)).encode(net.get_weights())
+    _, parts = fl.coding.take_apart(payload)
+    assert len(payload) == 53 and sum(part.size for part in parts if not part.stage) == 7
+    of = {name: sum(part.size for part in parts if part.names[0] == name) for name in ("support", "levels", "ranges")}
+    assert of == {"support": 14, "levels": 21, "ranges": 8}
+
+    run = fl.compare(
+        net, people, fl.partition_iid(people.y_train, 5), ["Quantize(8)", "Quantize(4)", "TopK(0.1) | Quantize(8)"],
+        rounds=20, seeds=5, clients_per_round=5, progress=False,
+    )  # fmt: skip
+    dense, *coded = (row.accuracy for row in run.rows)
+    assert len(people.y_test) == 88 and abs(dense - 0.773) < 1 / 88
+    assert all(abs(accuracy - dense) < 2 / 88 for accuracy in coded)  # a sample or two

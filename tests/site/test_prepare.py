@@ -36,7 +36,7 @@ def shown(cell: dict) -> str:
     return "".join(str(output.get("data", {}).get("text/html", "")) for output in cell["outputs"])
 
 
-def test_solutions_and_what_a_prompt_reveals_are_folded(edition):
+def test_what_jupyterlab_folds_and_what_a_prompt_reveals_are_folded(edition):
     folds = 0
     for before, after in edition.cells.values():
         now = {cell["id"]: cell for cell in after}
@@ -44,7 +44,7 @@ def test_solutions_and_what_a_prompt_reveals_are_folded(edition):
             assert now[before[number]["id"]]["source"].lstrip().startswith(f"<details>\n<summary>{SAID[edition.language]}")
         free = False  # below an app that asks nothing
         for cell in (cell for cell in before if cell["cell_type"] == "code" and cell["id"] in now):
-            if "solution" in tags(cell):
+            if cell["metadata"].get("jupyter", {}).get("source_hidden"):
                 assert "hide-cell" in tags(now[cell["id"]])
                 assert not now[cell["id"]]["source"].startswith("#"), "its first line is the words on the fold"
                 folds += 1

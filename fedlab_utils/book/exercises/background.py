@@ -132,12 +132,12 @@ def _rounds_of_a_plan(function) -> None:
         if got < 0 or expected == 0:
             raise Wrong(
                 f"{plan[0]}: the first model alone takes {4 * n / 1e6:g} MB, so there are 0 rounds, yours says {got:g}.",
-                f"{plan[1]}：光是第一个模型就要 {4 * n / 1e6:g} MB，所以是 0 轮，你的结果是 {got:g}。",
+                f"{plan[1]}：光是初始模型就要 {4 * n / 1e6:g} MB，所以是 0 轮，你的结果是 {got:g}。",
             )
         if got == int(8e6 * megabytes / n / (up + down)):
             raise Wrong(
                 f"{plan[0]}: the first model comes as float32, 32 bits a weight, not {down}; that leaves {expected} rounds.",
-                f"{plan[1]}：第一个模型是 float32，每个权重 32 位，不是 {down} 位；于是只够 {expected} 轮。",
+                f"{plan[1]}：初始模型是 float32，每个权重 32 位，不是 {down} 位；于是只够 {expected} 轮。",
             )
         if exact > 20 and any(abs(got - off) <= 1 + 0.1 * off for off in (exact / 8, 8 * exact)):
             raise Wrong(

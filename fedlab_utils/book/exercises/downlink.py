@@ -35,9 +35,9 @@ _MIXED = (
      "错过几轮的客户端要补上错过的每一条广播，不只是最后一条。"),
     ({"choice": True}, "Where what was missed takes more than the dense model, the dense model is sent.",
      "补发的字节超过稠密模型时，改发稠密模型。"),
-    ({"begin": True}, "A client that comes for the first time gets the first model as well.", "第一次来的客户端还要收首个模型。"),
+    ({"begin": True}, "A client that comes for the first time gets the first model as well.", "第一次来的客户端还要收初始模型。"),
     ({"since": True}, "A client that first comes late gets the first model and every broadcast since.",
-     "晚来的客户端，除了首个模型，还要补上此后的每一条广播。"),
+     "晚来的客户端，除了初始模型，还要补上此后的每一条广播。"),
 )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ downlink_bytes = Exercise(
         (
             "In round r a client that last came in round s misses payloads[s:r]; one that never came misses first and "
             "payloads[:r].",
-            "第 r 轮时，上次在第 s 轮来过的客户端缺 payloads[s:r]；从没来过的缺首个模型和 payloads[:r]。",
+            "第 r 轮时，上次在第 s 轮来过的客户端缺 payloads[s:r]；从没来过的缺初始模型和 payloads[:r]。",
         ),
         (
             "min(…, dense) for each client, and add up.",

@@ -48,7 +48,7 @@ def _k_for_a_plan(function) -> None:
         if dense > budget and k:
             raise Wrong(
                 f"{plan[0]}: the first model alone takes {dense:,} bytes, so nothing fits: 0. Yours says {k:,}.",
-                f"{plan[1]}：光是第一个模型就要 {dense:,} 字节，什么也装不下：应当是 0，你的结果是 {k:,}。",
+                f"{plan[1]}：光是初始模型就要 {dense:,} 字节，什么也装不下：应当是 0，你的结果是 {k:,}。",
             )
         if k and spent(x, k, rounds) > budget:
             raise Wrong(*_too_much(x, k, rounds, budget, plan))
@@ -72,11 +72,11 @@ def _too_much(x, k, rounds, budget, plan) -> tuple[str, str]:
     total = deciding((dense + (2 * rounds - 1) * message) / 1e6, budget / 1e6, 2)
     told = (
         f"{plan[0]}: k = {k:,} takes {total} MB ({dense:,} for the first model, {2 * rounds - 1} messages of {message:,}).",
-        f"{plan[1]}：k = {k:,} 要 {total} MB（第一个模型 {dense:,} 字节，{2 * rounds - 1} 条消息，每条 {message:,} 字节）。",
+        f"{plan[1]}：k = {k:,} 要 {total} MB（初始模型 {dense:,} 字节，{2 * rounds - 1} 条消息，每条 {message:,} 字节）。",
     )
     left = (
         (largest(lambda k: (2 * rounds - 1) * message_bytes(x, k) <= budget, x.size),
-         " Did you leave out the first model?", "是不是漏了第一个模型？"),
+         " Did you leave out the first model?", "是不是漏了初始模型？"),
         (largest(lambda k: dense + rounds * message_bytes(x, k) <= budget, x.size),
          " The downlink counts as well.", "下行也要算。"),
         (int((budget - dense) / (2 * rounds - 1)),
@@ -97,7 +97,7 @@ k_for_a_plan = Exercise(
         (
             "First a function of k alone: the bytes of the whole month. The first model, len of it; then rounds messages up and "
             "rounds - 1 down.",
-            "先写一个只与 k 有关的函数：整个月的字节数。第一个模型的 len；再加 rounds 条上行、rounds - 1 条下行的消息。",
+            "先写一个只与 k 有关的函数：整个月的字节数。初始模型的 len；再加 rounds 条上行、rounds - 1 条下行的消息。",
         ),
         (
             "len((fl.TopK(k) | fl.Quantize(8)).encode(delta)) is a message. It grows with k: so halve the interval, 17 times.",

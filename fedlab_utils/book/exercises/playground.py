@@ -136,7 +136,7 @@ def _break_even_speed(function) -> None:
 def _told_speed(got: float, wanted: float, dense: tuple, sparse: tuple, told: tuple[str, str]) -> None:
     """`Wrong`, with what an answer has mixed up, if that can be told."""
     mixed = [
-        (8 * wanted, " These are bits a second.", "这是每秒的比特数。"),
+        (8 * wanted, " These are bits a second.", "这是每秒的位数，不是字节数。"),
         (1 / wanted, " This is seconds a byte: turn it round.", "这是每字节的秒数：倒过来。"),
         (-wanted, " Mind the sign: which one computes longer, and which one sends more?", "注意正负号：谁算得久，谁发得多？"),
         (dense[1] / sparse[0], " Only what the two differ by counts: fewer bytes, more seconds.",

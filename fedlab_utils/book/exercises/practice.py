@@ -144,7 +144,7 @@ both_ways = Exercise(
     (
         (
             "The first model is sent dense to ten clients: 4.07 MB are gone before you begin.",
-            "第一个模型要稠密地发给十个客户端：还没开始就用掉了 4.07 MB。",
+            "初始模型要稠密地发给十个客户端：还没开始就用掉了 4.07 MB。",
         ),
         (
             "Sparsify in both directions, and quantize what is kept to 4 bits; error feedback is on.",

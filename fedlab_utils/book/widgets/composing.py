@@ -194,7 +194,7 @@ def stage_of(data: ComposerData, part: Part) -> str:
 
 def code_box(codec: str) -> str:
     """The line of code that makes the codec, to be copied."""
-    text = say("This codec in code", "这个编码器的代码")
+    text = say("This codec in code", "这个编解码器的代码")
     return f'{text}{say(": ", "：")}<code style="user-select:all">{html.escape(code_line(codec))}</code>'
 
 
@@ -212,7 +212,7 @@ def delta_name(delta: str) -> str:
 def formula(data: ComposerData) -> str:
     payload, last = len(data.payload), data.stages[-1]
     kinds = ("envelope", "layout", "tables", "places", "values")
-    pairs = ("envelope, tags", "外壳、标签"), ("layout", "形状"), ("tables", "范围、表"), ("places", "位置"), ("values", "数值")
+    pairs = ("envelope, tags", "信封、标签"), ("layout", "形状"), ("tables", "范围、表"), ("places", "位置"), ("values", "数值")
     names = [say(*pair) for pair in pairs]
     parts = "+".join(
         rf"\underbrace{{{in_formula(data.bytes_of(kind))}}}_{{\text{{{name}}}}}"

@@ -28,7 +28,7 @@ def kind_of(part: Part) -> str:
 
 def kind_name(kind: str) -> str:
     names = {
-        "envelope": ("envelope, tags, seeds", "外壳、标签、种子"),
+        "envelope": ("envelope, tags, seeds", "信封、标签、种子"),
         "layout": ("layout", "各数组的形状"),
         "places": ("places of the kept", "保留权重的位置"),
         "tables": ("ranges and tables", "范围与表"),
@@ -89,9 +89,9 @@ _PARTS = {
         "前面所有字节的 CRC-32：消息若有损坏，解码之前就能发现。",
     ),
     "tag": (
-        "tag of the layer", "本层的标签",
+        "tag of the layer", "环节的标签",
         "One byte: which stage wrote this layer, and in which of its forms.",
-        "一个字节：这一层由哪个环节写成，用的是哪种形式。",
+        "一个字节：这一段由哪个环节写成，用的是哪种形式。",
     ),
     "parameters": (
         "parameters", "参数",

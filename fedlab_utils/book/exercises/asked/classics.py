@@ -27,15 +27,17 @@ local_work = Guess(
     "playground.local_work",
     (
         "The same protocol, IID, batches of ten; but each client trains twenty epochs in place of one before it sends: twenty "
-        "times the computing. How many times fewer rounds?",
-        "还是同样的做法，独立同分布，批量 10；只是每个客户端发送之前练二十个周期，而不是一个：计算量是二十倍。轮数少到几分之一？",
+        "times the computing. How many times fewer rounds? (5 would be a fifth of them.)",
+        "还是同样的做法，独立同分布，批量 10；只是每个客户端发送之前练二十个周期，而不是一个：计算量是二十倍。"
+        "轮数是原来的几分之一？只填分母，例如 5 表示五分之一。",
     ),
     2.3,
-    (" times", " 倍"),
+    ("", ""),
     (
-        "37 rounds become 16. From one step a round on all images (FedSGD, 409 rounds) to one epoch in batches of ten it is "
-        "eleven times, for the same images.",
-        "37 轮变成 16 轮。而从每轮一步、用上全部图片（FedSGD，409 轮）到批量 10 的一个周期，少到十一分之一，看的图片一样多。",
+        "37 rounds become 16: less than half, far from a twentieth. From one step a round on all images (FedSGD, 409 rounds) to "
+        "one epoch in batches of ten it is eleven times, for the same images.",
+        "37 轮变成 16 轮：不到一半，离二十分之一还远。而从每轮一步、用上全部图片（FedSGD，409 轮）到批量 10 的一个周期，"
+        "轮数是十一分之一，看的图片一样多。",
     ),
 )
 
@@ -43,7 +45,7 @@ tff_packing = Question(
     "playground.tff_packing",
     (
         "TFF's tutorial quantizes to 8 bits and reports 3.47 times fewer bytes up, not 4. Where is the rest?",
-        "TFF 的教程量化到 8 位，报告上行少 3.47 倍，而不是 4 倍。差的那一点在哪里？",
+        "TFF 的教程量化到 8 位，报告上行压缩了 3.47 倍，而不是 4 倍。差的那一点在哪里？",
     ),
     (
         ("in headers and ranges", "在消息头和范围里",
@@ -83,15 +85,16 @@ largest_stage = Question(
     "playground.largest_stage",
     (
         "Deep Compression prunes, quantizes and entropy-codes LeNet-300-100. Which stage shrinks the file most?",
-        "Deep Compression 对 LeNet-300-100 先剪枝、再量化、再熵编码。哪一步让文件缩小得最多？",
+        "深度压缩对 LeNet-300-100 先剪枝、再量化、再熵编码。哪一步让文件缩小得最多？",
     ),
     (
         ("pruning", "剪枝",
-         "8 % of the weights stay, and their places cost little: eleven times fewer bytes.",
-         "只留 8% 的权重，位置又很便宜：少了十一倍。"),
+         "8 % of the weights stay, and their places cost little: eleven times fewer bytes by this stage alone.",
+         "只留 8% 的权重，位置又很便宜：光这一步就压缩十一倍。"),
         ("quantization", "量化", "32 bits to 6: three and a half times, as places do not shrink.",
          "从 32 位到 6 位：三倍半，因为位置不会变短。"),
-        ("entropy coding", "熵编码", "A quarter to a third more, for nothing.", "再多三成左右，而且毫无损失。"),
+        ("entropy coding", "熵编码", "Entropy coding makes the file a fifth to a quarter shorter still, at no loss.",
+         "熵编码毫无损失，但只让文件再短两成多。"),
     ),
     0,
 )  # fmt: skip
@@ -139,9 +142,9 @@ ten_classes = Question(
     ),
     (
         (
-            "STC, as where data are skewed",
-            "STC，和数据偏斜时一样",
-            "It would be so by the uplink alone. But a client comes every tenth round, and is sent all that it missed.",
+            "STC: it sends least",
+            "STC：发得最少",
+            "By the uplink alone it does. But a client comes every tenth round, and is sent all that it missed.",
             "只看上行是这样。可是一个客户端平均隔十轮才轮到一次，漏掉的消息全要补发给它。",
         ),
         (
@@ -153,8 +156,7 @@ ten_classes = Question(
         (
             "signSGD: one bit a weight, both ways",
             "signSGD：两个方向每个权重都只有一位",
-            "One bit of every weight after every batch is more than 32 bits after every hundred; it has not 90 % after 31 "
-            "MB.",
+            "One bit of every weight after every batch is more than 32 bits after every hundred; it has not 90 % after 31 MB.",
             "每个批次每个权重一位，比每一百个批次发一次 32 位还多；31 MB 之后它还没到 90%。",
         ),
     ),
@@ -185,10 +187,12 @@ which_trick = Question(
         "四招里单独去掉哪一招，在这里准确率掉得最多？",
     ),
     (
-        ("clipping",
-         "梯度裁剪",
-         "No difference beyond the spread: it is meant for recurrent networks.",
-         "没有超出波动的差别：它本来是为循环网络准备的。"),
+        (
+            "clipping",
+            "梯度裁剪",
+            "No difference beyond the spread: it is meant for recurrent networks.",
+            "没有超出波动的差别：它本来是为循环网络准备的。",
+        ),
         (
             "momentum correction",
             "动量修正",
@@ -196,10 +200,12 @@ which_trick = Question(
             "its own.",
             "梯度等了几百步才发出去，累积时没有动量，发出之后又被不属于自己的动量推着走。",
         ),
-        ("warm-up",
-         "预热",
-         "0.2 points, within the spread of the seeds; and it is 60 % of the uplink.",
-         "0.2 个百分点，在种子的波动之内；它却占了上行的 60%。"),
+        (
+            "warm-up",
+            "预热",
+            "0.2 points, within the spread of the seeds; and it is 60 % of the uplink.",
+            "0.2 个百分点，在种子的波动之内；它却占了上行的 60%。",
+        ),
         ("masking", "动量掩蔽", "0.2 points, within the spread of the seeds.", "0.2 个百分点，在种子的波动之内。"),
     ),
     1,
@@ -229,15 +235,25 @@ distil_kilobytes = Question(
         "达到同样的准确率，双向合计：101,770 个权重用验证集挑出的编解码器压缩，还是 1,000 张公共图片的标签？哪个字节少？",
     ),
     (
-        ("the weights", "权重",
-         "That holds against logits in float32: 40 bytes an image, 800 kB a round. A label is below half a byte.",
-         "和 float32 的 logits 比是这样：每张图片 40 字节，每轮 800 kB。而一个标签不到半个字节。"),
-        ("the labels", "标签",
-         "Yes, several times fewer, as long as the accuracy asked for is one that labels can reach.",
-         "对，少好几倍；前提是要求的准确率，靠标签够得着。"),
-        ("about the same", "差不多",
-         "A label is 3.3 bits at most, and after the first round only what has changed is sent.",
-         "一个标签最多 3.3 位，而且第一轮之后只发变了的。"),
+        (
+            "the weights",
+            "权重",
+            "That holds against logits in float32: 40 bytes an image, 800 kB a round. A label is below half a byte.",
+            "和 float32 的 logits 比是这样：每张图片 40 字节，每轮 800 kB。而一个标签不到半个字节。",
+        ),
+        (
+            "the labels",
+            "标签",
+            "A label is at most 3.3 bits, whatever the model's size: a seventh of the coded weights' bytes, for an accuracy that "
+            "labels can reach.",
+            "模型再大，一个标签最多 3.3 位：字节数是压缩后权重的七分之一；前提是要求的准确率，靠标签够得着。",
+        ),
+        (
+            "about the same",
+            "差不多",
+            "A label is 3.3 bits at most, and after the first round only what has changed is sent: far fewer bytes.",
+            "一个标签最多 3.3 位，而且第一轮之后只发变了的：差得远。",
+        ),
     ),
     1,
 )
@@ -251,14 +267,25 @@ prune_or_quantize = Question(
         "同样是每个权重 3.2 位，双向：用掩码只留十分之一，发 float32；或者全部权重各 3.2 位。十轮之后哪个模型更好？",
     ),
     (
-        ("the pruned one: its weights are exact", "剪枝的：留下的权重是精确的",
-         "They are, and the other nine tenths stay at zero. Bits beyond the fourth hardly tell a client's delta from its "
-         "rounding.",
-         "是精确，但另外十分之九永远是 0。而第四位以后的精度，对增量几乎没有用处。"),
-        ("the quantized one: all weights learn", "量化的：所有权重都在学",
-         "Yes.", "对。"),
-        ("equal, as the bytes are equal", "一样，字节数相等",
-         "Bytes are not all worth the same: what they are spent on decides.", "同样多的字节不一样值钱，要看花在哪里。"),
+        (
+            "the pruned one: its weights are exact",
+            "剪枝的：留下的权重是精确的",
+            "They are, and the other nine tenths stay at zero. Bits beyond the fourth hardly tell a client's delta from its "
+            "rounding.",
+            "是精确，但另外十分之九永远是 0。而第四位以后的精度，对增量几乎没有用处。",
+        ),
+        (
+            "the quantized one: all weights learn",
+            "量化的：所有权重都在学",
+            "A weight that is pruned never learns; what rounding to 3.2 bits errs is small, and averages out over the clients.",
+            "剪掉的权重再也学不到东西；舍入到 3.2 位的误差本来就小，在客户端之间还会平均掉。",
+        ),
+        (
+            "equal, as the bytes are equal",
+            "一样，字节数相等",
+            "Bytes are not all worth the same: what they are spent on decides.",
+            "同样多的字节不一样值钱，要看花在哪里。",
+        ),
     ),
     1,
 )

@@ -167,7 +167,7 @@ noise = Question(
             "about the same: ten noises average out", "差不多：十份噪声会互相抵消",
             "They do, by √10. But 101,770 weights get noise each, and the norm of that is 150 times the norm of what was "
             "clipped.",
-            "确实会抵消，缩小 √10 倍。但 101,770 个权重人人有份，噪声的范数是裁剪后更新的 150 多倍。",
+            "确实会抵消，缩小到 1/√10。但 101,770 个权重人人有份，噪声的范数是裁剪后更新的 150 多倍。",
         ),
         (
             "some points less", "低几个百分点",
@@ -178,7 +178,7 @@ noise = Question(
             "little better than drawing lots", "比抽签强不了多少",
             "101,770 weights get noise each: its norm is 150 times the norm of what was clipped, and ten clients take away "
             "no more than √10 of that.",
-            "101,770 个权重人人有份：噪声的范数是裁剪后更新的 150 多倍，十个客户端平均只能缩小 √10 倍。",
+            "101,770 个权重人人有份：噪声的范数是裁剪后更新的 150 多倍，十个客户端平均只能缩小到 1/√10。",
         ),
     ),
     2,

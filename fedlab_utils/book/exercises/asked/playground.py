@@ -8,19 +8,21 @@ from ..designing import Design
 what_is_left = Question(
     "playground.what_is_left",
     (
-        "97 % with as few bytes as possible, both ways: uplink at half a bit a weight, first model as its seed. What is "
-        "most of the "
-        "bill then, if clients come about once or twice?",
-        "用尽量少的字节到 97%，双向都算：上行每个权重半位，首个模型只发种子。如果每个客户端只来一两次，账单的大头是什么？",
+        "97 % with as few bytes as possible, both ways, IID: uplink at half a bit a weight or less, first model as its seed, "
+        "each client comes three or four times. Which is the largest item of the bill?",
+        "独立同分布，用尽量少的字节到 97%，双向都算：上行每个权重半位以下，初始模型只发种子，每个客户端来三四次。"
+        "账单上哪一项最大？",
     ),
     (
         ("the uplink",
-         "上行", "It was, as float32; at half a bit it is the smaller part.", "float32 时是；每权重半位之后，它是小头。"),
-        ("first models", "首个模型", "A seed is some hundred bytes.", "种子只有几百字节。"),
+         "上行", "As float32 both ways are equal; at half a bit the uplink is the lesser part, 40 to 45 %.",
+         "float32 时上行和下行一样多；压到半位以下，上行是较少的一边（四成到四成半），下行更多。"),
+        ("first models", "初始模型", "A seed is some hundred bytes: about 1 % of the bill.", "种子只有几百字节，约占账单的 1%。"),
         ("bringing clients up to date", "让客户端跟上最新的模型",
-         "Who comes for the first time after fifty rounds needs all that has happened. Fifty small steps are more bytes "
-         "than their sum.",
-         "五十轮之后才第一次来的客户端，要补上此前的全部变化；五十条小消息，比它们的和更费字节。"),
+         "Who comes after fifty rounds needs all that has changed since. Fifty small messages take more bytes than one that "
+         "holds all their changes together, and even that one is more than half of the bill.",
+         "隔了五十轮才来的客户端，要补上这期间的全部变化。五十条小消息加起来，比把五十轮的变化合成一条来发更费字节；"
+         "即使只发这一条，也占账单的一半以上。"),
     ),
     2,
 )  # fmt: skip
@@ -89,7 +91,7 @@ your_next_kilobyte = Design(
     (
         "Your recipe spends its kilobytes on three things: uplink, downlink, first models. Say for yours how much goes where, "
         "which one you would cut next, by what, and what measurement would tell you that it was a mistake.",
-        "你的方案把字节花在三处：上行、下行、首个模型。说说各占多少，下一步砍哪一处、怎么砍，以及看到什么测量结果就知道砍错了。",
+        "你的方案把字节花在三处：上行、下行、初始模型。说说各占多少，下一步砍哪一处、怎么砍，以及看到什么测量结果就知道砍错了。",
     ),
     (
         "Mine spends most on the downlink, for every client is sent every broadcast in the end; so fewer rounds, or fewer bits "
@@ -97,7 +99,7 @@ your_next_kilobyte = Design(
         "matter. It was a mistake where the median of five rehearsals, with other seeds, loses more accuracy than the seeds "
         "differ by. Of the downlink I should first try a whole broadcast with a fixed step: early in training it is short.",
         "我的大头是下行，因为每个客户端最终都要收到每一条广播；所以先减少轮数，或者减少下行的位数，而每轮多几个客户端并不贵，"
-        "只增加上行。首个模型只发种子，小到可以不管。如果换五个种子各试一次，准确率的中位数下降得比种子之间的差别还多，就是砍错了。下行我会先试试固定步长的整体广播：训练初期它很短。",
+        "只增加上行。初始模型只发种子，小到可以不管。如果换五个种子各试一次，准确率的中位数下降得比种子之间的差别还多，就是砍错了。下行我会先试试固定步长的整体广播：训练初期它很短。",
     ),
     (
         ("It gives bytes for all three, as measured.", "三处都给出了测到的字节数。"),

@@ -160,16 +160,16 @@ your_federation = Design(
         "I should change it where accuracy on held-out parties falls by more than the spread of ten seeds, or where the slowest "
         "party sets the pace.",
         "输入法：一百万部里每轮几百部，本地多练几个周期，因为来回一趟很贵，而手机很多；上行用很少的位数，不用误差反馈"
-        "（一部手机很难来两次），全体约定同一个范围、发整数，安全聚合才能相加；下行的账单主要是第一个模型：模型做小，用 8 位。"
+        "（一部手机很难来两次），全体约定同一个范围、发整数，安全聚合才能相加；下行的账单主要是初始模型：模型做小，用 8 位。"
         "医院：十家轮轮都来，只练一个周期，因为各家数据不同；双向稀疏或少位数，加误差反馈，因为它们总在，残差都留着；"
-        "第一个模型只发一次，几乎不占账。若留出的参与方上准确率下降超过十个种子的波动，或者最慢的一家拖住了整轮，我就改。",
+        "初始模型只发一次，几乎不占账。若留出的参与方上准确率下降超过十个种子的波动，或者最慢的一家拖住了整轮，我就改。",
     ),
     (
         ("It gives cohort, local epochs and a codec for each direction.", "写出了每轮人数、本地周期和两个方向的编解码器。"),
         ("It decides on error feedback by how often a party comes.", "按参与方多久来一次，决定要不要误差反馈。"),
         (
             "It counts the first model and says what measurement would change the plan.",
-            "算上了第一个模型，并说出什么测量结果会改变方案。",
+            "算上了初始模型，并说出什么测量结果会改变方案。",
         ),
     ),
 )
