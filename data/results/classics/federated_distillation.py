@@ -41,7 +41,7 @@ from .base import Measured, Setting, write_choices
 EXPERIMENT, UNIT = "distillation or weights", "kB both ways to 87 %"
 CURVE_FIELDS = ("round", "accuracy", "uplink_bytes", "downlink_bytes")
 TARGET, CLIENTS, IMAGES, PUBLIC, HELD_OUT = 0.87, 10, 500, 2000, 2000
-LIMIT = 30  # rounds, before a run is given up
+LIMIT, SEEDS = 30, 5  # LIMIT: rounds, before a run is given up
 LOCAL_EPOCHS, PUBLIC_EPOCHS = 5, 3  # of distillation, a round
 WIDTH, WIDTHS = 128, (16, 128, 512)  # hidden nodes
 
@@ -139,7 +139,7 @@ DS_FL = "up to 99 % fewer bytes than federated averaging (Itahara et al. 2020, a
 CFD = "more than 10,000 times fewer bytes than federated averaging (Sattler et al. 2020, abstract)"
 PAPERS = {"logits, float32": DS_FL, "labels": CFD}
 SETTINGS = {
-    f"{name}, {width} hidden": Setting(PAPERS.get(name, ""), partial(to_target, how=how, width=width), 3, name == "labels")
+    f"{name}, {width} hidden": Setting(PAPERS.get(name, ""), partial(to_target, how=how, width=width), SEEDS, name == "labels")
     for name, (how, widths) in RACERS.items() for width in widths
 }  # fmt: skip
 
