@@ -42,7 +42,7 @@ EXPERIMENT, UNIT = "distillation or weights", "kB both ways to 87 %"
 CURVE_FIELDS = ("round", "accuracy", "uplink_bytes", "downlink_bytes")
 TARGET, CLIENTS, IMAGES, PUBLIC, HELD_OUT = 0.87, 10, 500, 2000, 2000
 LIMIT, SEEDS = 30, 5  # LIMIT: rounds, before a run is given up
-LOCAL_EPOCHS, PUBLIC_EPOCHS = 5, 3  # of distillation, a round
+LOCAL_EPOCHS, PUBLIC_EPOCHS, SHARPEN = 5, 3, 0.1  # of distillation, a round; DS-FL's temperature
 WIDTH, WIDTHS = 128, (16, 128, 512)  # hidden nodes
 
 
@@ -55,10 +55,12 @@ class Weights(NamedTuple):
 
 
 class Opinions(NamedTuple):
-    """Distillation: what travels (`simulate_logits`), of how many public images, as float32 (labels: coded)."""
+    """Distillation: what travels (`simulate_logits`), of how many public images; bits a number (`EntropyQuantize`, by context)
+    both ways, None for float32 (labels are coded anyway)."""
 
     exchange: str
     public: int
+    bits: float | None = None
 
 
 def deal(seed: int) -> tuple[fl.Dataset, list[np.ndarray], np.ndarray, np.ndarray]:
@@ -89,9 +91,11 @@ def by_weights(seed: int, how: Weights, width: int, data: fl.Dataset, clients, r
 
 def by_opinions(seed: int, how: Opinions, width: int, data: fl.Dataset, clients, public, rounds: int) -> list[dict]:
     """A round a row; the accuracy is the mean of the clients' models."""
+    codec = None if how.bits is None else fl.EntropyQuantize(how.bits, "context")
     done = simulate_logits(
         [fl.central.mlp(width, seed=seed)] * CLIENTS, data, clients, data.x_train[public[: how.public]], rounds=rounds,
-        local_epochs=LOCAL_EPOCHS, public_epochs=PUBLIC_EPOCHS, exchange=how.exchange, seed=seed,
+        local_epochs=LOCAL_EPOCHS, public_epochs=PUBLIC_EPOCHS, exchange=how.exchange,
+        sharpen=SHARPEN if how.exchange == "probabilities" else None, uplink=codec, downlink=codec, seed=seed,
         on_round=lambda so_far: float(np.mean(so_far.accuracy[-1])) < TARGET,
     )  # fmt: skip
     means = [float(np.mean(clients)) for clients in done.accuracy]
@@ -130,14 +134,15 @@ def to_target(seed: int, how: Weights | Opinions, width: int) -> Measured:
 
 
 FLOAT32, CODED = Weights(None, None, 5), Weights(0.05, 0.1, 5)
-LABELS, LOGITS = Opinions("labels", 1000), Opinions("logits", 1000)
+LABELS, LOGITS, SHARPENED = (Opinions(what, 1000) for what in ("labels", "logits", "probabilities"))
 RACERS: dict[str, tuple[Weights | Opinions, Sequence[int]]] = {  # and the widths of the hidden layer
     "weights, float32": (FLOAT32, WIDTHS), "weights, coded": (CODED, WIDTHS), "labels": (LABELS, (WIDTH,)),
-    "logits, float32": (LOGITS, (WIDTH,)),
+    "logits, float32": (LOGITS, (WIDTH,)), "logits, coded": (LOGITS._replace(bits=2), (WIDTH,)),
+    "probabilities, float32": (SHARPENED, (WIDTH,)), "probabilities, coded": (SHARPENED._replace(bits=0.5), (WIDTH,)),
 }  # fmt: skip
 DS_FL = "up to 99 % fewer bytes than federated averaging (Itahara et al. 2020, abstract)"
 CFD = "more than 10,000 times fewer bytes than federated averaging (Sattler et al. 2020, abstract)"
-PAPERS = {"logits, float32": DS_FL, "labels": CFD}
+PAPERS = {"probabilities, float32": DS_FL, "labels": CFD}
 SETTINGS = {
     f"{name}, {width} hidden": Setting(PAPERS.get(name, ""), partial(to_target, how=how, width=width), SEEDS, name == "labels")
     for name, (how, widths) in RACERS.items() for width in widths
@@ -151,6 +156,8 @@ CANDIDATES: list[Weights | Opinions] = [
     *(Weights(None, None, epochs) for epochs in (1, 5)),
     *(Weights(up, 2 * up, 5) for up in (0.05, 0.1, 0.2)),
     *(Opinions("labels", public) for public in (1000, 2000)),
+    *(Opinions("logits", 1000, bits) for bits in (None, 4, 2, 1, 0.5)),
+    *(Opinions("probabilities", 1000, bits) for bits in (None, 4, 2, 1, 0.5, 0.25, 0.1)),
 ]
 CHOICE_FIELDS = ("how", "seed", "rounds", "best", "kilobytes")
 
