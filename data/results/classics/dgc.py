@@ -34,7 +34,7 @@ from .base import Measured, Setting, write_choices
 
 EXPERIMENT, UNIT = "DGC", "accuracy"
 CURVE_FIELDS = ("epoch", "accuracy", "uplink_bytes", "downlink_bytes")
-WORKERS, BATCH, EPOCHS, SEEDS, GUESSING = 4, 64, 3, 3, 0.1
+WORKERS, BATCH, EPOCHS, SEEDS, GUESSING = 4, 64, 3, 5, 0.1
 SOURCE = "ResNet-110, CIFAR-10, 4 workers; Lin et al. 2018, table 2, approximate"
 PAPER = {"dense": f"93.75 % ({SOURCE})", "DGC": f"93.87 % ({SOURCE})", "plain error feedback": f"92.75 % ({SOURCE})"}
 KEPT, WARM_UP = 0.001, (0.25, 0.0625, 0.015625, 0.004)  # shares of the gradient

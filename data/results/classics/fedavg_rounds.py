@@ -35,7 +35,7 @@ from .base import Measured, Setting, write_choices
 
 EXPERIMENT, UNIT = "FedAvg, rounds to 97 %", "rounds"
 CURVE_FIELDS = ("round", "accuracy")
-TARGET, CLIENTS, HIDDEN = 0.97, 100, (200, 200)
+TARGET, CLIENTS, HIDDEN, SEEDS = 0.97, 100, (200, 200), 5
 ALL = 600  # images of a client: the batch that is B = ∞
 # (partition, E, B): the paper's rounds, None where it has no such cell.
 PAPER = {
@@ -97,7 +97,7 @@ def measure(seed: int, partition: str, epochs: int, batch: int) -> Measured:
 SETTINGS = {
     name_of(*cell): Setting(
         f"{rounds} rounds (McMahan et al. 2017, table {1 if cell in TABLE_1 else 4})" if rounds else "",
-        partial(measure, partition=cell[0], epochs=cell[1], batch=cell[2]), 3, cell == ("IID", 1, 10),
+        partial(measure, partition=cell[0], epochs=cell[1], batch=cell[2]), SEEDS, cell == ("IID", 1, 10),
     )
     for cell, rounds in PAPER.items()
 }  # fmt: skip

@@ -28,7 +28,7 @@ from .base import Measured, Setting
 
 EXPERIMENT, UNIT = "federated_pruning", "accuracy"
 CURVE_FIELDS = ("round", "accuracy", "uplink_bytes", "downlink_bytes")
-ROUNDS, CLIENTS, SEEDS = 10, 100, 3
+ROUNDS, CLIENTS, SEEDS = 10, 100, 5
 MASK_FIRST_MODEL = fl.Quantize(8)  # of the kept weights, where the mask is agreed on later and codecs are used
 
 

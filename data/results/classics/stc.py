@@ -40,7 +40,7 @@ from .base import Measured, Setting, write_choices
 
 EXPERIMENT, UNIT = "STC", "accuracy"
 CURVE_FIELDS = ("round", "accuracy", "uplink_bytes", "downlink_bytes")
-CLIENTS, BATCH, SEEDS = 100, 20, 3
+CLIENTS, BATCH, SEEDS = 100, 20, 5
 PARTITIONS = {"1 class": 1, "2 classes": 2, "10 classes": 10}  # classes a client
 HELD_OUT, CHOOSING = 6000, 1000  # images of the validation split; the seed that chooses
 CHOICE_FIELDS = ("method", "partition", "rate", "validation_accuracy")
