@@ -244,9 +244,9 @@ distil_kilobytes = Question(
         (
             "the labels",
             "标签",
-            "A label is at most 3.3 bits, whatever the model's size: a seventh of the coded weights' bytes, for an accuracy that "
+            "A label is at most 3.3 bits, whatever the model's size: an eighth of the coded weights' bytes, for an accuracy that "
             "labels can reach.",
-            "模型再大，一个标签最多 3.3 位：字节数是压缩后权重的七分之一；前提是要求的准确率，靠标签够得着。",
+            "模型再大，一个标签最多 3.3 位：字节数是压缩后权重的八分之一；前提是要求的准确率，靠标签够得着。",
         ),
         (
             "about the same",
