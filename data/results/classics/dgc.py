@@ -12,8 +12,8 @@ classics.dgc` in data/results makes it) also has other rates for DGC and for pla
 Found: dense SGD comes to 97.2 % (96.9 to 97.4), DGC to 96.9 % (96.6 to 97.0) in 292 times fewer bytes up, 109 times fewer both
 ways. Without momentum correction it has 95.3 % (95.0 to 96.0), less with every seed. Without clipping, masking or warm-up the
 differences (+0.1, -0.1, -0.2) are within the spread of five seeds; the paper means clipping for recurrent networks. Plain error
-feedback has 95.7 % (95.5 to 95.8), a point less. The choice has plain error feedback at 96.6 % of the validation split with a rate of its own and 96.4 % with
-that of dense SGD, DGC at 97.2 to 97.3 %.
+feedback has 95.7 % (95.5 to 95.8), a point less. The choice has it at 96.6 % of the validation split with a rate of its own and
+96.4 % with that of dense SGD, DGC at 97.2 to 97.3 %.
 
 What does not reproduce: the paper has DGC a little ahead of dense training; three epochs of 164 leave late gradients little
 time. Its factors are of the uplink. Here the mean of four messages, whose supports hardly overlap, goes down whole to each
