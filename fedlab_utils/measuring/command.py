@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m fedlab_utils", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     what = say("how many bytes do your own model's weights, or the change between two checkpoints, cost with each codec?",
-               "你自己的模型（或两个检查点之差）用各种编码器各要多少字节？")  # fmt: skip
+               "你自己的模型（或两个检查点之差）用各种编解码器各要多少字节？")  # fmt: skip
     example = say("examples:", "例：") + """
   python -m fedlab_utils measure before.safetensors after.safetensors
   python -m fedlab_utils measure delta.npy --codecs "TopK(0.01) | Quantize(8)" "Sign()" --csv table.csv"""
@@ -74,6 +74,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("after", nargs="?", help=say("another: after minus before is coded", "另一个：编码 after 减 before"))
     command.add_argument("--codecs", nargs="+", metavar="CODEC", help=say("one or several; ", "一个或几个；") + default)
     command.add_argument("--csv", metavar="FILE", help=say("write the table there as well", "同时把表写入该文件"))
-    command.add_argument("--seed", type=int, default=0, help=say("of random codecs (0)", "随机编码器的种子（0）"))
+    command.add_argument("--seed", type=int, default=0, help=say("of random codecs (0)", "随机编解码器的种子（0）"))
     command.add_argument("--language", choices=LANGUAGES, help=say("by default that of the system", "默认随系统语言"))
     return parser

@@ -78,7 +78,7 @@ class Table:
             return cls(lines[0]["what"], int(lines[0]["weights"]), int(lines[0]["arrays"]), rows)
         except (KeyError, IndexError, TypeError, ValueError, csv.Error) as error:
             raise ValueError(say(f"{path} is no table of measured codecs: {error!r}",
-                                 f"{path} 不是编码器测量结果的表：{error!r}")) from error  # fmt: skip
+                                 f"{path} 不是编解码器测量结果的表：{error!r}")) from error  # fmt: skip
 
     def _title(self) -> str:
         n, arrays, dense = f"{self.weights:,}", f"{self.arrays:,}", f"{4 * self.weights:,}"
@@ -94,7 +94,7 @@ class Table:
 
 
 def _heads() -> list[str]:
-    return [say("codec", "编码器"), say("bytes", "字节数"), say("bits a weight", "每权重位数"), say("factor", "倍数"), "NMSE",
+    return [say("codec", "编解码器"), say("bytes", "字节数"), say("bits a weight", "每权重位数"), say("factor", "倍数"), "NMSE",
             say("encode s", "编码秒数"), say("decode s", "解码秒数"), say("lossless", "无损")]  # fmt: skip
 
 

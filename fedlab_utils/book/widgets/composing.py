@@ -194,7 +194,7 @@ def stage_of(data: ComposerData, part: Part) -> str:
 
 def code_box(codec: str) -> str:
     """The line of code that makes the codec, to be copied."""
-    text = say("This codec in code", "这个编码器的代码")
+    text = say("This codec in code", "这个编解码器的代码")
     return f'{text}{say(": ", "：")}<code style="user-select:all">{html.escape(code_line(codec))}</code>'
 
 

@@ -157,8 +157,8 @@ class CodecControls:
     def __init__(self, text: str):
         self._locked, self._moving = False, False
         places = [(model_name(model), model) for model in MODELS]
-        such = say("A codec, such as TopK(0.01) | Quantize(8)", "编码器，例如 TopK(0.01) | Quantize(8)")
-        self.text = w.Text(value=text, continuous_update=False, description=say("codec", "编码器"), layout=CONTROL, style=LABEL,
+        such = say("A codec, such as TopK(0.01) | Quantize(8)", "编解码器，例如 TopK(0.01) | Quantize(8)")
+        self.text = w.Text(value=text, continuous_update=False, description=say("codec", "编解码器"), layout=CONTROL, style=LABEL,
                            tooltip=such)  # fmt: skip
         slider: dict[str, Any] = {"continuous_update": False, "layout": CONTROL, "style": LABEL}
         menu: dict[str, Any] = {"layout": CONTROL, "style": LABEL}
