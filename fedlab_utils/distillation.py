@@ -56,7 +56,7 @@ def distillation_loss(
     loss = (1 - hard_share) * temperature**2 * soft.mean()
     if hard_share > 0:
         if labels is None:
-            raise ValueError(f"hard_share={hard_share:g} needs labels")
+            raise ValueError(say(f"hard_share={hard_share:g} needs labels", f"hard_share={hard_share:g} 时需要 labels"))
         loss += hard_share * -_log_softmax(student)[np.arange(len(student)), np.asarray(labels)].mean()
     return float(loss)
 
@@ -68,7 +68,8 @@ def _log_softmax(z: np.ndarray) -> np.ndarray:
 
 def require_same_classes(teacher: int, student: int) -> None:
     if teacher != student:
-        raise ValueError(f"teacher and student must know the same classes, got {teacher} and {student}")
+        raise ValueError(say(f"teacher and student must know the same classes, got {teacher} and {student}",
+                             f"教师和学生的类别数应当相同，收到的是 {teacher} 和 {student}"))  # fmt: skip
 
 
 def teach(
@@ -192,16 +193,20 @@ def simulate_logits(
     clients = require_clients(clients, len(x_train), 1)
     public_images = require_inputs("public_images", public_images)
     if len(models) != len(clients):
-        raise ValueError(f"one model a client is needed, got {len(models)} models and {len(clients)} clients")
+        raise ValueError(say(f"one model a client is needed, got {len(models)} models and {len(clients)} clients",
+                             f"每个客户端要有一个模型，收到 {len(models)} 个模型、{len(clients)} 个客户端"))  # fmt: skip
     for model in models[1:]:
         require_same_classes(models[0].output_shape[-1], model.output_shape[-1])
     require_choice("exchange", exchange, EXCHANGES)
     if exchange == "labels" and (uplink is not None or downlink is not None):
-        raise ValueError('exchange="labels" is coded without loss: leave out uplink and downlink')
+        raise ValueError(say('exchange="labels" is coded without loss: leave out uplink and downlink',
+                             'exchange="labels" 是无损编码的：请去掉 uplink 和 downlink'))  # fmt: skip
     if exchange != "logits" and temperature != 1:
-        raise ValueError(f'temperature softens logits, and exchange="{exchange}" sends none: leave it out')
+        raise ValueError(say(f'temperature softens logits, and exchange="{exchange}" sends none: leave it out',
+                             f'temperature 是用来软化 logits 的，而 exchange="{exchange}" 不发 logits：请去掉'))  # fmt: skip
     if sharpen is not None and exchange != "probabilities":
-        raise ValueError(f'sharpen is for averaged probabilities, not for exchange="{exchange}"')
+        raise ValueError(say(f'sharpen is for averaged probabilities, not for exchange="{exchange}"',
+                             f'sharpen 用于平均后的概率，不能用于 exchange="{exchange}"'))  # fmt: skip
     uplink, downlink = require_codec("uplink", uplink), require_codec("downlink", downlink)
     n_classes = models[0].output_shape[-1]
     labels, one_hot = _Labels(len(public_images), n_classes), np.eye(n_classes, dtype=np.float32)

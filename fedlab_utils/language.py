@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .validation import require_choice
-
 LANGUAGES = ("en", "zh")
 
 _language = "en"
@@ -13,6 +11,8 @@ _language = "en"
 
 def choose(language: str) -> None:
     """Choose the language ("en" or "zh") of everything that is said from now on. A reader calls `fl.use_language`."""
+    from .validation import require_choice  # which speaks both languages itself
+
     global _language
     _language = require_choice("language", language, LANGUAGES)
 

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .language import say
 from .validation import require_finite
 
 Shapes = Sequence[tuple[int, ...]]
@@ -49,7 +50,8 @@ def unflatten(vector: np.ndarray, shapes: Shapes) -> list[np.ndarray]:
     """The inverse of `flatten` for arrays of these shapes, as views. ValueError for a vector of another length."""
     counts = [math.prod(shape) for shape in shapes]
     if sum(counts) != vector.size:
-        raise ValueError(f"arrays of {sum(counts)} weights in all cannot be cut from a vector of {vector.size}")
+        raise ValueError(say(f"arrays of {sum(counts)} weights in all cannot be cut from a vector of {vector.size}",
+                             f"各数组共 {sum(counts)} 个权重，不能从 {vector.size} 个权重的向量里切出来"))  # fmt: skip
     parts = split(vector, counts)
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
@@ -63,7 +65,8 @@ class Layout:
 
     def __init__(self, shapes: Shapes, bytes_to_tell: int = 0):
         if len(shapes) > MAX_ARRAYS:
-            raise ValueError(f"a layout of {len(shapes)} arrays, at most {MAX_ARRAYS} are allowed")
+            raise ValueError(say(f"a layout of {len(shapes)} arrays, at most {MAX_ARRAYS} are allowed",
+                                 f"布局里有 {len(shapes)} 个数组，最多允许 {MAX_ARRAYS} 个"))  # fmt: skip
         self.shapes = [tuple(map(int, shape)) for shape in shapes]
         self.counts = [math.prod(shape) for shape in self.shapes]
         self.bytes_to_tell, self.used, self._whole = bytes_to_tell, False, self
@@ -83,7 +86,9 @@ class Layout:
     def require(self, n: int) -> Layout:
         """The layout, if it is one of n weights; ValueError otherwise."""
         if sum(self.counts) != n:
-            raise ValueError(f"the layout is of {sum(self.counts)} weights in {len(self.shapes)} arrays, the vector has {n}")
+            raise ValueError(say(
+                f"the layout is of {sum(self.counts)} weights in {len(self.shapes)} arrays, the vector has {n}",
+                f"布局是 {len(self.shapes)} 个数组、共 {sum(self.counts)} 个权重，而向量有 {n} 个"))  # fmt: skip
         return self
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .codecs import Codec, Pipeline, TopK
+from .language import say
 from .validation import require_choice, require_fraction, require_integer, require_mask, require_number
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def magnitude_mask(weights: Sequence[np.ndarray], sparsity: float, scope: str = 
     require_choice("scope", scope, SCOPES)
     kernels = [np.abs(np.ravel(w)) for w in weights if np.ndim(w) > 1]
     if not kernels:
-        raise ValueError("weights hold no kernel (an array of two dimensions or more): nothing to prune")
+        raise ValueError(say("weights hold no kernel (an array of two dimensions or more): nothing to prune",
+                             "weights 里没有核（二维或更高维的数组）：没有可剪的"))  # fmt: skip
     groups = [np.concatenate(kernels)] if scope == "global" else kernels
     kept = []
     for magnitude in groups:
@@ -84,7 +86,8 @@ def kept_nodes(weights: Sequence[np.ndarray], sparsity: float, layer: int = 0, i
     importance = node_importance(weights, layer) if importance is None else np.asarray(importance)
     n_nodes = _around(weights, layer)[0].shape[1]
     if importance.shape != (n_nodes,):
-        raise ValueError(f"importance must have the shape {(n_nodes,)}, got {importance.shape}")
+        raise ValueError(say(f"importance must have the shape {(n_nodes,)}, got {importance.shape}",
+                             f"importance 的形状应为 {(n_nodes,)}，收到的是 {importance.shape}"))  # fmt: skip
     stay = max(1, n_nodes - round(require_fraction("sparsity", sparsity) * n_nodes))
     return np.sort(np.argsort(-importance, kind="stable")[:stay])
 
@@ -194,7 +197,7 @@ def encode_pruned(weights: Sequence[np.ndarray], values: Codec | None = None) ->
     flat = np.concatenate([np.ravel(w) for w in weights])
     count = int(np.count_nonzero(flat))
     if count == 0:
-        raise ValueError("every weight is zero: nothing to encode")
+        raise ValueError(say("every weight is zero: nothing to encode", "所有权重都是零，没有可编码的"))
     return Pipeline(TopK(count), *(values.stages if values else ())).encode(flat)
 
 

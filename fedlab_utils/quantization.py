@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .language import say
 from .validation import require_choice, require_finite, require_integer, require_rng
 
 ROUNDINGS = ("floor", "nearest", "stochastic")
@@ -43,7 +44,8 @@ def quantize(
     bits = require_integer("bits", bits, 1, 16)
     require_choice("rounding", rounding, ROUNDINGS)
     if rounding == "stochastic" and rng is None:
-        raise ValueError('rounding="stochastic" draws random numbers: pass rng=numpy.random.default_rng(seed)')
+        raise ValueError(say('rounding="stochastic" draws random numbers: pass rng=numpy.random.default_rng(seed)',
+                             'rounding="stochastic" 要抽随机数：请传入 rng=numpy.random.default_rng(seed)'))  # fmt: skip
     if rng is not None:
         require_rng("rng", rng)
     x = require_finite("x", x)
@@ -53,7 +55,8 @@ def quantize(
         hi = x.max() if x.size else lo
     lo, hi = float(require_finite("lo", lo)), float(require_finite("hi", hi))
     if hi < lo or max(-lo, hi) > float(np.finfo(np.float32).max):
-        raise ValueError(f"lo must not exceed hi, and both must be within float32, got lo={lo:g}, hi={hi:g}")
+        raise ValueError(say(f"lo must not exceed hi, and both must be within float32, got lo={lo:g}, hi={hi:g}",
+                             f"lo 不能大于 hi，两者都应在 float32 范围内，收到的是 lo={lo:g}、hi={hi:g}"))  # fmt: skip
     top = 2**bits - 1
     flat, levels = x.ravel(), np.zeros(x.size, np.uint16)
     for start in range(0, x.size if hi > lo else 0, BLOCK):

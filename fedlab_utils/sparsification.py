@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .counting import bincount
+from .language import say
 from .validation import require_finite, require_integer, require_number, require_rng
 
 SHORT = 2**16  # weights, see `_of_rank`
@@ -34,10 +35,10 @@ def count_kept(k: float, n: int) -> int:
     An empty vector (n = 0) keeps nothing. ValueError outside those ranges.
     """
     if isinstance(k, (float, np.floating)):
-        fraction = require_number("k (a fraction of the weights)", k, 0, 1)
+        fraction = require_number(say("k (a fraction of the weights)", "留下的比例 k"), k, 0, 1)
         # 0.07 * 100 is 7.000000000000001 in floating point; without the factor ceil would keep eight.
         return min(n, max(1, math.ceil(fraction * n * (1 - 1e-12))))
-    count = require_integer("k (a count of weights)", k, 1, None if n == 0 else n)
+    count = require_integer(say("k (a count of weights)", "留下的个数 k"), k, 1, None if n == 0 else n)
     return min(n, count)
 
 

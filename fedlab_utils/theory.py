@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .language import say
 from .validation import require_integer
 
 LOG_2 = math.log(2)
@@ -21,7 +22,8 @@ def nmse(x: ArrayLike, x_hat: ArrayLike) -> float:
     """
     x, x_hat = np.asarray(x), np.asarray(x_hat)
     if x.shape != x_hat.shape:
-        raise ValueError(f"x and x_hat must have one shape, got {x.shape} and {x_hat.shape}")
+        raise ValueError(say(f"x and x_hat must have one shape, got {x.shape} and {x_hat.shape}",
+                             f"x 和 x_hat 的形状应当相同，收到的是 {x.shape} 和 {x_hat.shape}"))  # fmt: skip
     flat, flat_hat, error, energy = x.ravel(), x_hat.ravel(), 0.0, 0.0
     for start in range(0, x.size, BLOCK):
         part = flat[start : start + BLOCK].astype(np.float64)
@@ -33,14 +35,14 @@ def nmse(x: ArrayLike, x_hat: ArrayLike) -> float:
 def bits_per_weight(payload: bytes, n: int) -> float:
     """8 * len(payload) / n: the bits really sent for each of n weights, header included. ValueError unless n >= 1."""
     if n < 1:
-        raise ValueError(f"n (the number of weights) must be at least 1, got {n}")
+        raise ValueError(say(f"n (the number of weights) must be at least 1, got {n}", f"n（权重个数）至少为 1，收到的是 {n}"))
     return 8 * len(payload) / n
 
 
 def log2_binomial(n: int, k: int) -> float:
     """log2 C(n, k): the bits that no code can do without, on average, to name a random support of k of n weights."""
     if not 0 <= k <= n:
-        raise ValueError(f"k must be in 0 … n = {n}, got {k}")
+        raise ValueError(say(f"k must be in 0 … n = {n}, got {k}", f"k 应在 0 … n = {n} 之间，收到的是 {k}"))
     return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) / LOG_2
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import re
 import struct
@@ -190,16 +189,10 @@ class Edition:
         cell["metadata"]["mystnb"] = {"code_prompt_show": words, "code_prompt_hide": words}
 
     def _output(self, output: dict) -> dict | None:
-        """What a cell shows. A widget has no kernel here; a picture, in either of its forms, is a file, loaded when seen."""
+        """What a cell shows. A widget has no kernel here; a picture is a file, loaded when seen."""
         data = output.get("data")
         if data is None:
             return output
-        for mime in ("image/webp", "image/png"):
-            if mime in data and "text/html" not in data:
-                given = output["metadata"][mime]
-                source = f'src="data:{mime};base64,{"".join(data[mime])}"'
-                tag = f'<img alt="{html.escape(given["alt"])}" width="{given["width"]}" {source}>'
-                return html_output(PICTURE.sub(self._picture, tag))
         if "text/html" in data:
             return html_output(RUN.sub("", PICTURE.sub(self._picture, "".join(data["text/html"]))))
         return {**output, "data": {"text/plain": data["text/plain"]}} if set(data) == {"text/plain"} else None

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -113,3 +114,33 @@ def test_ends_of_the_lab_are_drawn_as_histories_are():
     assert fl.figures.playground.frontier({"a": end}).alt == fl.figures.playground.frontier({"a": history}).alt
     with pytest.raises(ValueError, match="got History for 'empty'"):
         fl.figures.playground.frontier({"empty": fl.History()})
+
+
+def dealt(partition):
+    return SimpleNamespace(total_mb=1.25, accuracy=0.9, partition=partition)
+
+
+def stars(still):
+    (ax,) = still.figure.axes
+    return [len(line.get_xdata()) for line in ax.lines if line.get_marker() == "*"]
+
+
+def test_runs_of_the_lab_stand_on_the_picture_of_their_own_partition(language):
+    """And those dealt otherwise are named below the axis, not drawn among what they cannot be compared with."""
+    frontier = fl.figures.playground.frontier
+    alone = frontier({"a": dealt("shards"), "b": dealt("shards")})
+    assert stars(alone) == [2] and alone.alt == frontier({"a": dealt("shards"), "b": dealt("shards")}, partition="shards").alt
+    assert {"en": "two shards a client", "zh": "每个客户端两个分片"}[language] in alone.figure.axes[0].get_title()
+    every = {name: dealt(p) for name, p in (("a", "iid"), ("b", "shards"), ("c", "dirichlet"), ("d", "shards"))}
+    for partition, drawn, left_out in (("iid", 1, ("b", "d", "c")), ("shards", 2, ("a", "c"))):
+        mixed = frontier(every, partition=partition)
+        below = mixed.figure.axes[0].get_xlabel().split("\n")[1:]
+        assert stars(mixed) == [drawn] and len(below) == 2 and all(line in mixed.alt for line in below)
+        named = [re.split("[:：]", re.split("[(（]", line)[0])[1].strip() for line in below]
+        assert sorted(re.split("[,、] ?", "、".join(named))) == sorted(left_out)
+        other = {"iid": "shards", "shards": "iid"}[partition]
+        assert f'frontier(…, partition="{other}")' in mixed.alt
+        assert {"en": "the book has no such results", "zh": "本书没有同样的结果"}[language] in mixed.alt
+        assert mixed.alt.count("1.25 MB") == drawn
+    assert stars(frontier(every)) == [1] and frontier(every).alt == frontier(every, partition="iid").alt
+    assert stars(frontier({"c": dealt("dirichlet")})) == []

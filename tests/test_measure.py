@@ -399,17 +399,69 @@ def test_a_codec_is_known_by_its_name(text, codec):
         ("Quantize(99)", "bits must be in 1 … 16"),
         ("Quantize(-1)", "bits must be in 1 … 16, got -1"),
         ("Quantize(-True)", "an argument must be"),
-        ("Quantize()", "missing 1 required positional argument"),
+        ("Quantize()", r"what it takes is Quantize\(bits, rounding='nearest', entropy=False"),
+        ("Quantize(bit=8)", r"what it takes is Quantize\(bits, "),
         ("Sign() | TopK(2)", "turns all that it is given into bytes"),
-        ("", "invalid syntax"),
-        ("Sign(", "was never closed"),
-        ("(" * 500, "too many nested parentheses"),
+        ("Sign() | fl.Sign()", "turns all that it is given into bytes"),
+        ("TopK(0.1) | TopK(0.2)", r"holds a kind of stage twice \(TopK\), one of each is allowed"),
+        ("x.TopK(1)", "write stages such as"),
+        ("fl.fl.TopK(1)", "write stages such as"),
+        ("fl.system('ls')", "there is no system"),
+        ("fl", "there is no fl"),
+        ("", "stands in parentheses, stages are joined with"),
+        ("Sign(", "stands in parentheses, stages are joined with"),
+        ("(" * 500, "stands in parentheses, stages are joined with"),
+        ("TopK 2", r"what a stage takes stands in parentheses; write TopK\(2\)$"),
+        ("fl.TopK 0.01 |Quantize  8", r"what a stage takes stands in parentheses; write fl.TopK\(0.01\) \| Quantize\(8\)$"),
+        ("Quantize 99", "stands in parentheses, stages are joined with"),
+        ("TopK（0.01）｜Quantize（4，“floor”）", r'its signs are full-width ones; write TopK\(0.01\) \| Quantize\(4,"floor"\)$'),
         ("Sign() |" * 200, "longer than 1000 characters"),
     ],
 )
 def test_what_is_no_codec_is_told_and_not_run(text, why):
     with pytest.raises(ValueError, match=f"is no codec: .*{why}"):
         codec_named(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("TopK 0.01", "参数要写在括号里，请写 TopK(0.01)"),
+        ("TopK（0.01）", "用了全角符号，请写 TopK(0.01)"),
+        ("TopK(0.01", "参数写在英文括号里，各环节用 | 连接"),
+        ("TopK()", "它的写法是 TopK(k, "),
+        ("TopK(2.0)", "留下的比例 k 应在区间 (0, 1] 内，收到的是 2"),
+        ("Quantize(99)", "bits 应在 1 … 16 之间，收到的是 99"),
+        ("TopK(0.1) | TopK(0.2)", "同一种环节出现了两次（TopK），每种只能有一个"),
+    ],
+)
+def test_what_is_no_codec_is_told_in_chinese(text, why):
+    fl.use_language("zh")
+    try:
+        with pytest.raises(ValueError, match=re.escape(f"{text!r} 不是编解码器：") + ".*" + re.escape(why)):
+            codec_named(text)
+    finally:
+        fl.use_language("en")
+
+
+@pytest.mark.parametrize(
+    "codecs", [["Quantize(8)"], "fl.TopK(0.1) | fl.Sign()", fl.Sign(), (fl.Sign(), "Quantize(8)")], ids=repr
+)
+def test_codecs_in_the_place_of_the_other_checkpoint_are_told_apart(codecs, language):
+    told = {"en": "the second argument is another checkpoint: for codecs write codecs=", "zh": "第二个参数应为另一个检查点"}
+    with pytest.raises(ValueError, match=told[language]) as error:
+        fl.measure(np.ones(3), codecs)
+    assert f"codecs={codecs!r}" in str(error.value)
+    assert len(fl.measure(np.arange(3.0), codecs=codecs)) in (1, 2)
+
+
+def test_a_file_of_the_name_of_a_codec_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("Sign.npy", np.ones(3))
+    (tmp_path / "Sign.npy").rename("Sign")
+    assert fl.measure(np.zeros(3), "Sign", codecs=["Sign()"]).what == "Sign minus before"
+    with pytest.raises(FileNotFoundError, match=r"there is no file gone\.npy"):
+        fl.measure(np.zeros(3), "gone.npy")
 
 
 # The command
@@ -447,7 +499,7 @@ def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path, capsys, monkey
     for arguments, english, chinese in (
         ([tmp_path / "m.pt"], "is a pickle", "是 pickle 文件"),
         ([tmp_path / "gone.npz"], "there is no file", "没有文件"),
-        ([tmp_path / "x.npy", "--codecs", "exit()"], "'exit()' is no codec", "'exit()' 不是编码器"),
+        ([tmp_path / "x.npy", "--codecs", "exit()"], "'exit()' is no codec", "'exit()' 不是编解码器"),
         ([tmp_path / "x.npy", "--csv", tmp_path / "x.npy"], "would overwrite the model", "会覆盖模型文件"),
     ):
         for language, sentence in (("en", english), ("zh", chinese)):

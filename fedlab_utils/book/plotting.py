@@ -72,6 +72,13 @@ def rounding_name(rounding: str) -> str:
     return say(*names[rounding])
 
 
+def partition_name(partition: str) -> str:
+    """How the lab deals its images out, "iid", "shards" or "dirichlet", in words."""
+    names = {"iid": ("IID", "独立同分布"), "shards": ("two shards a client", "每个客户端两个分片"),
+             "dirichlet": ("Dirichlet 0.3", "Dirichlet 分布 0.3")}  # fmt: skip
+    return say(*names[partition])
+
+
 def ranges_name(ranges: str) -> str:
     return {"model": say("of the model", "全模型"), "array": say("of each array", "逐数组")}[ranges]
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..language import say
 from ..layout import Layout, Shapes, is_list_of_arrays, vector_of
 from .order import require_order
 from .shapes import check_of, layout_layer, read_shapes, tell_shapes
@@ -49,7 +50,9 @@ class Codec:
             again = other is not None and (other.__module__, other.__qualname__) == (cls.__module__, cls.__qualname__)
             if other is not None and not again:  # a cell that is run again defines the same stage again
                 free = next(tag for tag in range(0x100) if tag not in _STAGES and tag not in tags)
-                raise TypeError(f"the tag 0x{tag:02x} of {cls.__name__} is {other.__name__}'s: take a free one, 0x{free:02x} say")
+                raise TypeError(say(
+                    f"the tag 0x{tag:02x} of {cls.__name__} is {other.__name__}'s: take a free one, 0x{free:02x} say",
+                    f"{cls.__name__} 的标签 0x{tag:02x} 已属于 {other.__name__}：请换一个空闲的，如 0x{free:02x}"))  # fmt: skip
         _STAGES.update(dict.fromkeys(tags, cls))  # all of them or none
 
     @property
@@ -76,7 +79,8 @@ class Codec:
         if layout is not None:
             known = Layout(layout, 2).require(vector.size)
             if shapes is not None and shapes != known.shapes:
-                raise ValueError(f"x is a list of arrays of shapes {shapes}, the layout is {known.shapes}")
+                raise ValueError(say(f"x is a list of arrays of shapes {shapes}, the layout is {known.shapes}",
+                                     f"x 里各数组的形状是 {shapes}，而布局是 {known.shapes}"))  # fmt: skip
         elif shapes is not None and (self.follows_layout or self.uses_layout):
             known = Layout(shapes, 1 + len(tell_shapes(shapes)))
         with np.errstate(all="ignore"):  # what leaves float32 is told below, by name
@@ -85,7 +89,8 @@ class Codec:
     def _encode(self, x: np.ndarray, rng, layout: Layout | None, agreed: bool) -> bytes:
         if x.size and max(-x.min(), x.max()) > FLOAT32_MAX:
             place = int(np.abs(x).argmax())
-            raise ValueError(f"x must be within float32, ±{FLOAT32_MAX:.3g}, but x[{place}] is {x[place]:g}")
+            raise ValueError(say(f"x must be within float32, ±{FLOAT32_MAX:.3g}, but x[{place}] is {x[place]:g}",
+                                 f"x 应在 float32 范围 ±{FLOAT32_MAX:.3g} 内，但 x[{place}] 是 {x[place]:g}"))  # fmt: skip
         rest: Any = x.astype(np.float32, copy=False)  # None once a stage has turned all into bytes
         body, left = [varint(x.size), b""], layout
         for stage in self.stages:
@@ -94,10 +99,12 @@ class Codec:
             else:
                 layer, rest, left = stage.forward_arrays(rest, rng, left or Layout([]))
             if not layer or layer[0] not in _STAGES:
-                raise TypeError(f"{stage} has no tag, so that nobody could decode it: give its class `tags` and `read`")
+                raise TypeError(say(f"{stage} has no tag, so that nobody could decode it: give its class `tags` and `read`",
+                                    f"{stage} 没有标签，谁也无法解码：请给它的类写上 `tags` 和 `read`"))  # fmt: skip
             body.append(layer)
             if rest is not None and not np.isfinite(rest).all():
-                raise ValueError(f"x is too large: {stage} leaves values beyond float32, ±{FLOAT32_MAX:.3g}")
+                raise ValueError(say(f"x is too large: {stage} leaves values beyond float32, ±{FLOAT32_MAX:.3g}",
+                                     f"x 太大：经过 {stage} 之后超出了 float32 的范围 ±{FLOAT32_MAX:.3g}"))  # fmt: skip
         if rest is not None:
             body.append(Identity().forward(rest, rng)[0])
         if layout is not None and layout.used:
@@ -132,7 +139,8 @@ class Codec:
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None) -> tuple[bytes, np.ndarray | None]:
         """One layer: its bytes (tag first), and the float32 vector that is left to encode, or None when none is."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method forward(x, rng)")
+        name = type(self).__name__
+        raise NotImplementedError(say(f"{name} needs a method forward(x, rng)", f"{name} 需要方法 forward(x, rng)"))
 
     def forward_arrays(
         self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout
@@ -148,7 +156,8 @@ class Codec:
         inner(count) decodes the layer within. reader.layout says of what arrays the n weights are, None where nobody was
         told; a stage that keeps it hands on the layout of what is left, inner(count, layout).
         """
-        raise NotImplementedError(f"{cls.__name__} needs a class method read(reader, tag, n, inner)")
+        raise NotImplementedError(say(f"{cls.__name__} needs a class method read(reader, tag, n, inner)",
+                                      f"{cls.__name__} 需要类方法 read(reader, tag, n, inner)"))  # fmt: skip
 
     @classmethod
     def _signature(cls) -> list[inspect.Parameter]:
@@ -213,9 +222,12 @@ class _Layout(Codec):
         if tag == 0xA0:
             return inner(n, read_shapes(reader, n))
         if reader.agreed is None:
-            raise ValueError("the payload is coded by a layout that was agreed on before: pass layout=, the shapes of the arrays")
+            raise ValueError(say(
+            "the payload is coded by a layout that was agreed on before: pass layout=, the shapes of the arrays",
+            "消息是按事先约定的布局编码的：请传入 layout=，即各数组的形状"))  # fmt: skip
         if bytes(reader.take(1)) != check_of(reader.agreed.shapes):
-            raise ValueError(f"the payload is coded by another layout than the one given, {reader.agreed.shapes}")
+            raise ValueError(say(f"the payload is coded by another layout than the one given, {reader.agreed.shapes}",
+                             f"消息的布局与给出的 {reader.agreed.shapes} 不同"))  # fmt: skip
         return inner(n, reader.agreed)
 
 
@@ -254,7 +266,8 @@ def read_message(reader: Reader, max_weights: int, layout: Shapes | None) -> np.
     """What `decode` returns of a payload, by a reader that stands at its beginning."""
     n = reader.varint()
     if n > max_weights:
-        raise ValueError(f"the payload declares {n} weights, more than max_weights={max_weights}")
+        raise ValueError(say(f"the payload declares {n} weights, more than max_weights={max_weights}",
+                             f"消息声明有 {n} 个权重，超过 max_weights={max_weights}"))  # fmt: skip
     if layout is not None:
         reader.agreed = Layout(layout).require(n)
     with np.errstate(all="ignore"):
@@ -268,7 +281,8 @@ def require_codec(name: str, codec: Codec | None) -> Codec:
     if codec is None:
         return Identity()
     if not isinstance(codec, Codec):
-        raise TypeError(f"{name} must be a codec such as TopK(0.01) | Quantize(8), got {codec!r}")
+        raise TypeError(say(f"{name} must be a codec such as TopK(0.01) | Quantize(8), got {codec!r}",
+                            f"{name} 应为编解码器，例如 TopK(0.01) | Quantize(8)，收到的是 {codec!r}"))  # fmt: skip
     return codec
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..counting import bincount
+from ..language import say
 from ..theory import conditional_bits
 from .ans import PRECISION, ROOTS, ans_decode, ans_encode, normalize
 from .curves import decode_curve, encode_curve
@@ -27,7 +28,8 @@ def encode_levels(levels: np.ndarray) -> bytes:
     """
     low, span = (int(levels.min()), int(np.ptp(levels)) + 1) if levels.size else (0, 1)
     if span > MAX_SPAN or abs(low) > MAX_SPAN:
-        raise ValueError(f"levels must be near zero and span at most {MAX_SPAN}, got {low} … {low + span - 1}")
+        raise ValueError(say(f"levels must be near zero and span at most {MAX_SPAN}, got {low} … {low + span - 1}",
+                             f"量化级应在零附近，跨度不超过 {MAX_SPAN}，收到的是 {low} … {low + span - 1}"))  # fmt: skip
     bits, first = (span - 1).bit_length(), varint(int(zigzag(low)))
     shifted = levels - low
     counts = bincount(shifted, minlength=span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..language import say
 from .base import Codec, Inner
 from .wire import Reader, finite
 
@@ -52,4 +53,5 @@ class BFloat16(Codec):
 def _within(stage: Codec, x: np.ndarray, beyond: np.ndarray) -> None:
     if beyond.any():
         place = int(beyond.argmax())
-        raise ValueError(f"x must be within the range of {stage}, but x[{place}] is {x[place]:g}")
+        raise ValueError(say(f"x must be within the range of {stage}, but x[{place}] is {x[place]:g}",
+                             f"x 应在 {stage} 的范围内，但 x[{place}] 是 {x[place]:g}"))  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..language import say
 from ..layout import Layout
 from .levels import decode_by_context, encode_by_context
 from .lines import read_all, tell_all
@@ -90,7 +91,8 @@ def decode_mask(payload: bytes, max_weights: int = 2**24) -> np.ndarray:
     reader = Reader(payload)
     n, k, form = reader.varint(), reader.varint(), reader.byte()
     if n > max_weights or k > n:
-        raise ValueError(f"the mask declares {k} of {n} weights, more than there are or than max_weights={max_weights}")
+        raise ValueError(say(f"the mask declares {k} of {n} weights, more than there are or than max_weights={max_weights}",
+                             f"掩码声明 {n} 个权重中留 {k} 个，比实有的多，或超过 max_weights={max_weights}"))  # fmt: skip
     if form not in ALL_FORMS:
         raise ValueError(f"damaged payload: a support has no form {form}")
     if form in (ROWS_COLUMNS, CONTEXT) and k not in (0, n):

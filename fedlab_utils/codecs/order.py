@@ -18,7 +18,8 @@ def require_order(stages: Sequence[Any]) -> None:
     families = [_family(stage) for stage in stages]
     if twice := [family for family in dict.fromkeys(families) if families.count(family) > 1]:
         codec = " | ".join(map(repr, stages))
-        name = twice[0].__name__ if twice[0] else say("one that writes nothing", "不写字节的环节")
+        kinds = dict.fromkeys(type(stage).__name__ for stage, family in zip(stages, families, strict=True) if family is twice[0])
+        name = say(", ", "、").join(kinds) if twice[0] else say("one that writes nothing", "不写字节的环节")
         own = say("; Eden rotates by itself", "；Eden 自己就会旋转") if name == "Rotate" else ""
         raise TypeError(say(f"{codec} holds a kind of stage twice ({name}), one of each is allowed{own}",
                             f"{codec} 里同一种环节出现了两次（{name}），每种只能有一个{own}"))  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..language import say
 from ..layout import Shapes, flatten, is_list_of_arrays, unflatten
 from .base import Codec, decode
 
@@ -31,7 +32,8 @@ class Residual:
         shapes = [np.shape(part) for part in x] if is_list_of_arrays(x) else self._shapes
         x = flatten(x) if is_list_of_arrays(x) else np.asarray(x, np.float32).ravel()
         if isinstance(self.value, np.ndarray) and self.value.size != x.size:
-            raise ValueError(f"x has {x.size} weights, but the residual of this sender has {self.value.size}")
+            raise ValueError(say(f"x has {x.size} weights, but the residual of this sender has {self.value.size}",
+                                 f"x 有 {x.size} 个权重，而这个发送方的残差有 {self.value.size} 个"))  # fmt: skip
         with np.errstate(all="ignore"):  # the codec tells what is beyond float32
             meant = x + np.float32(self.value)
         told = unflatten(meant, shapes) if shapes is not None and self.codec.uses_layout else meant

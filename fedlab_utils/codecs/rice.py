@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from ..language import say
 from .wire import BLOCK, MAX_BITS, Reader, pack_bits, packed_bytes, unpack_bits
 
 
@@ -71,7 +72,8 @@ def support_gaps(indices: np.ndarray, n: int) -> np.ndarray:
     indices = np.asarray(indices, np.int64)
     gaps = np.diff(indices, prepend=-1) - 1
     if gaps.min(initial=0) < 0 or (indices.size and indices[-1] >= n):
-        raise ValueError(f"indices must be rising, unique and in 0 … {n - 1}")
+        raise ValueError(say(f"indices must be rising, unique and in 0 … {n - 1}",
+                             f"indices 应当递增、不重复，并在 0 … {n - 1} 之间"))  # fmt: skip
     return gaps
 
 

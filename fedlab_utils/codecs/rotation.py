@@ -13,6 +13,7 @@ from functools import cache, partial
 import numpy as np
 
 from ..counting import bincount
+from ..language import say
 from ..quantization import BLOCK
 from ..theory import lloyd_max
 from ..validation import require_integer
@@ -34,7 +35,7 @@ def hadamard(x: np.ndarray) -> np.ndarray:
     x: float32 [n], n a power of two (ValueError otherwise). n log2 n additions, in float32, in a fixed order.
     """
     if x.size & (x.size - 1) or not x.size:
-        raise ValueError(f"n must be a power of two, got {x.size}")
+        raise ValueError(say(f"n must be a power of two, got {x.size}", f"n 应为 2 的幂，收到的是 {x.size}"))
     return _transform(x.astype(np.float32).ravel())
 
 
@@ -174,7 +175,8 @@ class LloydMax(Codec):
         square = float(np.sum(bincount(levels, minlength=values.size) * values**2))
         scale = (energy / along if self.unbiased else along / square) if energy else 0.0
         if scale > FLOAT32_MAX:
-            raise ValueError(f"x is too large: the scale of {self} must be within float32, ±{FLOAT32_MAX:.3g}")
+            raise ValueError(say(f"x is too large: the scale of {self} must be within float32, ±{FLOAT32_MAX:.3g}",
+                                 f"x 太大：{self} 的尺度应在 float32 范围 ±{FLOAT32_MAX:.3g} 内"))  # fmt: skip
         packed, coded = pack_bits(levels, self.bits), encode_levels(levels)
         if len(coded) < len(packed):
             return struct.pack("<Bf", 0x60 | CODED | self.bits - 1, scale) + coded, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..language import say
 from ..validation import require_rng
 from .base import Codec
 from .wire import Reader
@@ -11,10 +12,16 @@ from .wire import Reader
 SEED_BYTES = 3  # of a seed that travels; 16.7 million different draws
 
 
+def rng_needed(stage: Codec) -> ValueError:
+    """That a stage draws random numbers, and has been given no generator."""
+    return ValueError(say(f"{stage} draws random numbers: pass rng=numpy.random.default_rng(seed)",
+                          f"{stage} 要抽随机数：请传入 rng=numpy.random.default_rng(seed)"))  # fmt: skip
+
+
 def draw_seed(stage: Codec, rng: np.random.Generator | None) -> bytes:
     """A seed for the layer of `stage`, drawn from `rng`. ValueError without one."""
     if rng is None:
-        raise ValueError(f"{stage} draws random numbers: pass rng=numpy.random.default_rng(seed)")
+        raise rng_needed(stage)
     return require_rng("rng", rng).bytes(SEED_BYTES)
 
 

@@ -11,12 +11,14 @@ import struct
 
 import numpy as np
 
+from ..language import say
 from ..layout import RANGES, Layout, flatten, split
 from ..theory import qsgd_variance_bound
 from ..validation import require_choice, require_integer, require_rng
 from .base import FLOAT32_MAX, Inner
 from .ending import _Ending
 from .levels import MODELS, decode_levels, encode_levels
+from .seeds import rng_needed
 from .wire import BLOCK, Reader, packed_bytes, varint
 
 _SIGNS = {0x50: (False, False), 0x51: (True, False), 0x52: (False, True), 0x53: (True, True)}  # coded, a scale an array
@@ -92,11 +94,12 @@ class QSGD(_Ending):
 
     def layer(self, x: np.ndarray, rng: np.random.Generator | None, layout: Layout | None) -> bytes:
         if rng is None:
-            raise ValueError(f"{self} draws random numbers: pass rng=numpy.random.default_rng(seed)")
+            raise rng_needed(self)
         wide = x.astype(np.float64)
         norm = _round_up(math.sqrt(np.sum(wide**2)))
         if math.isinf(norm):
-            raise ValueError(f"x is too large: its norm must be within float32, ±{FLOAT32_MAX:.3g}")
+            raise ValueError(say(f"x is too large: its norm must be within float32, ±{FLOAT32_MAX:.3g}",
+                                 f"x 太大：它的范数应在 float32 范围 ±{FLOAT32_MAX:.3g} 内"))  # fmt: skip
         signed = np.zeros(x.size, np.int64)
         if norm:
             np.copysign(np.floor(np.abs(wide) / norm * self.levels + require_rng("rng", rng).random(x.size)), wide, wide)

@@ -9,6 +9,7 @@ import struct
 import numpy as np
 
 from ..counting import bincount
+from ..language import say
 from ..layout import RANGES, Layout, flatten, split
 from ..quantization import ROUNDINGS, Quantized, dequantize, quantize
 from ..theory import conditional_bits
@@ -169,7 +170,8 @@ class FixedStep(EntropyQuantize):
     def _step(self, x: np.ndarray, dead: float) -> float:
         step = _upper(np.float32(self.step))
         if (top := float(np.abs(x).max())) > MAX_LEVEL * step:
-            raise ValueError(f"x must be within {MAX_LEVEL:,} steps of {step:g}, but it reaches {top:g}")
+            raise ValueError(say(f"x must be within {MAX_LEVEL:,} steps of {step:g}, but it reaches {top:g}",
+                                 f"x 应在 {MAX_LEVEL:,} 个步长（{step:g}）之内，却达到了 {top:g}"))  # fmt: skip
         return step
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..language import say
 from ..layout import Layout
 from ..validation import require_integer
 
@@ -35,9 +36,11 @@ def pack_bits(levels: np.ndarray, bits: int) -> bytes:
     bits = require_integer("bits", bits, 1, MAX_BITS)
     levels = np.asarray(levels).ravel()
     if levels.size and levels.dtype.kind not in "iu":
-        raise TypeError(f"levels must be integers, got dtype {levels.dtype}")
+        raise TypeError(say(f"levels must be integers, got dtype {levels.dtype}", f"levels 应为整数，收到的是 {levels.dtype}"))
     if levels.size and (levels.min() < 0 or int(levels.max()) >> bits):
-        raise ValueError(f"levels must be in 0 … {2**bits - 1} to fit {bits} bits, got {levels.min()} … {levels.max()}")
+        raise ValueError(say(
+            f"levels must be in 0 … {2**bits - 1} to fit {bits} bits, got {levels.min()} … {levels.max()}",
+            f"levels 用 {bits} 位装，应在 0 … {2**bits - 1} 之间，收到的是 {levels.min()} … {levels.max()}"))  # fmt: skip
     return _pack(levels.astype(np.uint32, copy=False), bits)
 
 
@@ -67,7 +70,9 @@ def unpack_bits(data: bytes | memoryview, bits: int, count: int) -> np.ndarray:
     bits = require_integer("bits", bits, 1, MAX_BITS)
     count = require_integer("count", count, 0)
     if len(data) != packed_bytes(count, bits):
-        raise ValueError(f"{count} levels of {bits} bits need {packed_bytes(count, bits)} bytes, got {len(data)}")
+        needed = packed_bytes(count, bits)
+        raise ValueError(say(f"{count} levels of {bits} bits need {needed} bytes, got {len(data)}",
+                             f"{count} 个 {bits} 位的量化级需要 {needed} 字节，收到 {len(data)} 字节"))  # fmt: skip
     return _unpack(memoryview(data), bits, count)
 
 
@@ -142,10 +147,11 @@ class Reader:
         if zlib.crc32(view[:-CHECKSUM_BYTES]) != checksum:
             raise ValueError("damaged payload: the checksum (CRC-32) does not match")
         if view[0] != MAGIC:  # every version has this envelope, so that damage is told from a version that we cannot read
-            raise ValueError(
+            raise ValueError(say(
                 f"the payload is of format version {view[0] & 15}, this fedlab_utils reads version {FORMAT}: "
-                "use the same version of fedlab_utils on both sides"
-            )
+                "use the same version of fedlab_utils on both sides",
+                f"消息的格式版本是 {view[0] & 15}，这里的 fedlab_utils 读的是版本 {FORMAT}：请双方使用同一版本的 fedlab_utils",
+            ))  # fmt: skip
 
     def part(self, what: str | type) -> AbstractContextManager[None]:
         """What is read within it is `what` (a class: a layer of that stage), for who takes a message apart: see `anatomy`."""

@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from ..language import say
 from ..layout import unflatten
 from .files import damaged, existing
 from .mnist import DELTA_SHAPES, load_client_delta
@@ -34,7 +35,7 @@ def load_deltas() -> dict[str, list[np.ndarray]]:
         if sum(array.size for array in arrays) != count or not all(
             array.dtype == np.float32 and np.isfinite(array).all() for array in arrays
         ):
-            raise ValueError(f"{path} is damaged: {name} is not {count:,} finite float32. {mend}")
+            raise damaged(path, mend, say(f"{name} is not {count:,} finite float32", f"{name} 不是 {count:,} 个有限的 float32"))
         for array in arrays:
             array.flags.writeable = False
     return deltas

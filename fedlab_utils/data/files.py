@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ..language import say
+
 T = TypeVar("T")
 
 BOOK = Path(__file__).resolve().parents[2]  # the repository; where the package came in a wheel, the folder it is in
@@ -35,14 +37,18 @@ def data_directory() -> Path:
 def existing(file: str) -> tuple[Path, str]:
     """The path of a data file, and what mends it if it is damaged. FileNotFoundError, with what to do, where it is missing."""
     path = data_directory() / file
-    mend = f"Restore it with `git checkout -- data/{file}`, or make it again as data/README.md says."
+    mend = say(f"Restore it with `git checkout -- data/{file}`, or make it again as data/README.md says.",
+               f"请用 `git checkout -- data/{file}` 恢复，或按 data/README.md 重新生成。")  # fmt: skip
     if not (BOOK / "data").is_dir():  # installed from a wheel, which carries no data
-        mend = f"Take {file} from the folder data/ of the book's repository, whose README.md also says how to make it again."
+        mend = say(
+            f"Take {file} from the folder data/ of the book's repository, whose README.md also says how to make it again.",
+            f"请从本书仓库的 data/ 文件夹取 {file}，那里的 README.md 也说明怎样重新生成。")  # fmt: skip
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. {mend} If it is elsewhere, set FEDLAB_DATA to its folder.")
+        raise FileNotFoundError(say(f"{path} is missing. {mend} If it is elsewhere, set FEDLAB_DATA to its folder.",
+                                    f"缺少 {path}。{mend}如果它在别处，请把 FEDLAB_DATA 设为它所在的文件夹。"))  # fmt: skip
     return path, mend
 
 
 def damaged(path: Path, mend: str, error: Exception | str) -> ValueError:
     """That a data file is damaged, and what mends it."""
-    return ValueError(f"{path} is damaged ({error}). {mend}")
+    return ValueError(say(f"{path} is damaged ({error}). {mend}", f"{path} 已损坏（{error}）。{mend}"))

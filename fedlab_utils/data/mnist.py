@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..language import say
 from .files import damaged, existing, loaded_once
 
 # SHA-256 of the four original IDX files, and the name and shape of the array that holds each.
@@ -44,7 +45,7 @@ def load_mnist() -> Dataset:
         raise damaged(path, mend, error) from error
     for name, (shape, sha256) in MNIST_FILES.items():
         if arrays[name].dtype != np.uint8 or arrays[name].shape != shape or idx_sha256(arrays[name]) != sha256:
-            raise ValueError(f"{path} is damaged: {name} is not the {name} of MNIST. {mend}")
+            raise damaged(path, mend, say(f"{name} is not the {name} of MNIST", f"{name} 不是 MNIST 的 {name}"))
     for name, array in arrays.items():
         arrays[name] = array.astype(np.float32 if name.startswith("x") else np.int32)
         if name.startswith("x"):
@@ -72,7 +73,7 @@ def load_client_delta() -> np.ndarray:
     if not (
         isinstance(delta, np.ndarray) and delta.dtype == np.float32 and delta.shape == (101_770,) and np.isfinite(delta).all()
     ):
-        raise ValueError(f"{path} is damaged: it is not a vector of 101,770 finite float32. {mend}")
+        raise damaged(path, mend, say("it is not a vector of 101,770 finite float32", "它不是 101,770 个有限的 float32"))
     delta.flags.writeable = False
     return delta
 

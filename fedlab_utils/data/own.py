@@ -98,8 +98,7 @@ def from_csv(
     rows, texts, where = [], [], []
     for number, fields in lines:
         if len(fields) != len(columns):
-            raise ValueError(say(f"{path.name}, line {number}: {len(fields)} fields, but the first line names {len(columns)}",
-                                 f"{path.name} 第 {number} 行有 {len(fields)} 个字段，而首行有 {len(columns)} 列"))  # fmt: skip
+            raise ValueError(_uneven(path, number, len(fields), len(columns), delimiter))
         rows.append([_number(fields[at], _at(path, number, columns[at])) for at in places])
         where.append(_at(path, number, label))
         texts.append(_label(fields[place].strip(), where[-1]))
@@ -107,6 +106,14 @@ def from_csv(
         raise ValueError(say(f"{path.name} has a first line and no sample below it", f"{path.name} 只有首行，没有样本"))
     named = None if classes is None else [_label(value, "classes") for value in classes]
     return _dataset(np.array(rows), wanted, *_numbered(texts, named, label, where), test_fraction, seed)
+
+
+def _uneven(path: Path, line: int, fields: int, columns: int, delimiter: str) -> str:
+    """What is said of a line with more or fewer fields than columns."""
+    sign = say("a comma", "逗号") if delimiter == "," else repr(delimiter)
+    mend = say(f": put a field that holds {sign} in double quotes", f"：字段里有{sign}时，请给它加英文双引号")
+    return say(f"{path.name}, line {line}: {fields} fields, but the first line names {columns}",
+               f"{path.name} 第 {line} 行有 {fields} 个字段，而首行有 {columns} 列") + mend * (fields > columns)  # fmt: skip
 
 
 def _at(path: Path, line: int, column: str) -> str:

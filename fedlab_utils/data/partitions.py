@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..language import say
 from ..validation import require_integer, require_number
 
 
 def _require_clients(labels: np.ndarray, n_clients: int) -> int:
     if labels.ndim != 1:
-        raise ValueError(f"labels must be one-dimensional, got shape {labels.shape}")
+        raise ValueError(say(f"labels must be one-dimensional, got shape {labels.shape}; of one-hot rows take .argmax(axis=1)",
+                             f"labels 应为一维，收到的形状是 {labels.shape}；若是 one-hot，请用 .argmax(axis=1)"))  # fmt: skip
     return require_integer("n_clients", n_clients, 1, labels.size)
 
 

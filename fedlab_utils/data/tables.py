@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..language import say
+from ..validation import require_choice
 from .files import damaged, existing
 
 # SHA-256 of the content: the values as little-endian float64, row by row; the bytes of the arrays.
@@ -36,7 +38,8 @@ class Table(NamedTuple):
     def columns(self, *names: str) -> np.ndarray:
         """The columns of these names, float32 [n, len(names)]; ValueError for a name that does not exist."""
         if unknown := [name for name in names if name not in self.names]:
-            raise ValueError(f"no column {unknown[0]!r}; there are {', '.join(self.names)}")
+            raise ValueError(say(f"no column {unknown[0]!r}; there are {', '.join(self.names)}",
+                                 f"没有 {unknown[0]!r} 列；现有 {'、'.join(self.names)}"))  # fmt: skip
         return self.x[:, [self.names.index(name) for name in names]]
 
 
@@ -66,7 +69,7 @@ def load_diabetes() -> Table:
     except (OSError, ValueError) as error:
         raise damaged(path, mend, error) from error
     if hashlib.sha256(values.astype("<f8").tobytes()).hexdigest() != DIABETES_SHA256:
-        raise damaged(path, mend, "its numbers are not those of the diabetes table")
+        raise damaged(path, mend, say("its numbers are not those of the diabetes table", "里面的数不是糖尿病数据表的"))
     values = values.astype(np.float32)
     return Table(_read_only(values[:, :-1].copy()), _read_only(values[:, -1].copy()), FEATURES)
 
@@ -86,7 +89,7 @@ def load_small_digits() -> Digits:
         raise damaged(path, mend, error) from error
     for name, sha256 in DIGITS_SHA256.items():
         if hashlib.sha256(arrays[name].tobytes()).hexdigest() != sha256:
-            raise damaged(path, mend, f"{name} are not those of the data set")
+            raise damaged(path, mend, say(f"{name} are not those of the data set", f"{name} 与数据集不符"))
     images = arrays["images"].reshape(-1, 8, 8).astype(np.float32) / 16  # counts 0 … 16
     return Digits(_read_only(images), _read_only(arrays["labels"].astype(np.int32)))
 
@@ -144,10 +147,11 @@ def load_classics() -> list[Classic]:
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, mend, repr(error)) from error
     if not found:
-        raise damaged(path, mend, "it holds no result")
+        raise damaged(path, mend, say("it holds no result", "里面没有结果"))
     for row in found:
         if row.seeds < 1 or not row.ours_low <= row.ours_mean <= row.ours_high:
-            raise damaged(path, mend, f"{row.experiment}, {row.setting}: no seeds, or a mean outside its spread")
+            raise damaged(path, mend, say(f"{row.experiment}, {row.setting}: no seeds, or a mean outside its spread",
+                                          f"{row.experiment}，{row.setting}：没有种子，或平均值在范围之外"))  # fmt: skip
     return found
 
 
@@ -199,8 +203,7 @@ def load_bytes_to_97(partition: str) -> dict[str, list[BytesTo97]]:
     for run in runs:
         if run.partition == partition:
             found.setdefault(run.recipe, []).append(run)
-    if not found:
-        raise ValueError(f"partition must be one of {', '.join(sorted({repr(r.partition) for r in runs}))}, got {partition!r}")
+    require_choice("partition", partition, sorted({run.partition for run in runs}))
     return {name: sorted(seeds, key=lambda run: run.seed) for name, seeds in found.items()}
 
 
@@ -212,7 +215,8 @@ def shrink(images: np.ndarray, height: int = 8, width: int = 6) -> np.ndarray:
     """
     images = np.asarray(images, np.float32)
     if images.ndim != 3 or 0 in images.shape[1:]:
-        raise ValueError(f"images must have the shape [n, height, width], got {images.shape}")
+        raise ValueError(say(f"images must have the shape [n, height, width], got {images.shape}",
+                             f"images 的形状应为 [n, 高, 宽]，收到的是 {images.shape}"))  # fmt: skip
     small = np.zeros((len(images), 8, 8), np.float32)
     for image, out in zip(images, small, strict=True):
         rows, columns = np.flatnonzero(image.max(axis=1) > 0.3), np.flatnonzero(image.max(axis=0) > 0.3)

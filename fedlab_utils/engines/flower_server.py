@@ -16,8 +16,9 @@ import numpy as np
 from ..codecs import FORMAT, Identity
 from ..data import Dataset
 from ..federation.account import Service
-from ..federation.history import Diverged, History
+from ..federation.history import Diverged, History, not_finite
 from ..federation.parties import agree_on_mask, hold, open_account, select
+from ..language import say
 from ..streams import Purpose, stream
 from ..training.models import keras
 from ..training.trainer import Trainer
@@ -155,7 +156,7 @@ class Coordinator:
             with np.errstate(all="ignore"):  # told just below
                 payload = self._server.step(stream(self.plan.seed, Purpose.DOWNLINK, number))
         except ValueError as error:
-            raise Diverged(number + 1, "server", "update is", self.history) from error
+            raise Diverged(number + 1, say("server", "服务器"), "update", self.history) from error
         self._broadcasts[self._server.n_broadcasts - 1] = payload
         for old in [old for old in self._broadcasts if old < self._server.earliest_needed()]:
             del self._broadcasts[old]
@@ -184,7 +185,7 @@ class Coordinator:
                 raise NobodyThere(f"round {number + 1}: state='local', and no client says how good its model is")
             accuracy, loss = np.mean(told, axis=0)
         if not np.isfinite(loss):
-            raise Diverged(number + 1, "test set", "loss is", self.history)
+            raise Diverged(number + 1, say("test set", "测试集"), "loss", self.history)
         history = self.history
         history.weights = [np.array(array) for array in self._weights]
         history.accuracy.append(float(accuracy))
@@ -255,7 +256,7 @@ class Coordinator:
         self._confirmed[client] = self._server.n_broadcasts
         self._took_part.append(client)
         if kind == "diverged":
-            raise NotUsable(f"the {record['why']} no longer finite; try a smaller learning_rate")
+            raise NotUsable(not_finite(record["why"]))
         if kind != "trained":
             return None
         return update_in(record, self._trainer.sent_shapes, self._server.state.size, self.plan)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..codecs import Codec, Identity, Residual, decode
+from ..language import say
 from ..layout import Shapes
 
 
@@ -168,15 +169,18 @@ def require_first_model(first_model: Any) -> Codec | str:
     if isinstance(first_model, Codec) or (isinstance(first_model, str) and first_model in ("dense", "seed")):
         return first_model
     kind = ValueError if isinstance(first_model, str) else TypeError
-    raise kind(f"first_model must be 'dense', 'seed' or a codec such as Quantize(8), got {first_model!r}")
+    raise kind(say(f"first_model must be 'dense', 'seed' or a codec such as Quantize(8), got {first_model!r}",
+                   f"first_model 应为 'dense'、'seed' 或一个编解码器，例如 Quantize(8)，收到的是 {first_model!r}"))  # fmt: skip
 
 
 def require_broadcast(broadcast: Any, first_model: Codec | str) -> None:
     """ValueError unless `broadcast` is "step", or "whole" with a first model that clients can keep to count from."""
     if broadcast not in ("step", "whole"):
-        raise ValueError(f"broadcast must be 'step' or 'whole', got {broadcast!r}")
+        raise ValueError(say(f"broadcast must be 'step' or 'whole', got {broadcast!r}",
+                             f"broadcast 应为 'step' 或 'whole'，收到的是 {broadcast!r}"))  # fmt: skip
     if broadcast == "whole" and first_model == "dense":
-        raise ValueError(
+        raise ValueError(say(
             "broadcast='whole' tells what the model has moved since the first one, which all must know: first_model must be "
-            "'seed' or a codec, and not 'dense', with which late clients never see it"
-        )
+            "'seed' or a codec, and not 'dense', with which late clients never see it",
+            "broadcast='whole' 广播的是模型相对初始模型的总变化，初始模型必须人人都有：first_model 应为 'seed' 或一个编解码器，"
+            "不能是 'dense'，否则晚来的客户端见不到它"))  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..language import say
 from ..streams import Purpose, require_seed, stream
 from ..training.arrays import plan_batches
 from ..training.models import keras
@@ -57,7 +58,7 @@ def train_alone(
     weights = [[array[client] for array in arrays] for client in numbers]
     for client, own in enumerate(weights):
         if not (np.isfinite(losses[client]) and all(np.isfinite(array).all() for array in own)):
-            raise FloatingPointError(
-                f"client {client}: the weights are no longer finite; try less than learning_rate={learning_rate:g}"
-            )
+            raise FloatingPointError(say(
+                f"client {client}: the weights are no longer finite; try less than learning_rate={learning_rate:g}",
+                f"客户端 {client}：权重已不是有限的数；请用小于 learning_rate={learning_rate:g} 的学习率"))  # fmt: skip
     return Alone([trainer.evaluate(own)[0] for own in weights], weights)

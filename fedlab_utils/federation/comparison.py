@@ -15,8 +15,8 @@ from ..language import percent, say
 from ..layout import n_weights
 from ..measuring.names import codec_named
 from ..measuring.table import as_factor, as_html, as_text
+from ..training.checks import require_model
 from ..training.models import keras
-from ..training.trainer import require_model
 from ..validation import require_integer
 from .history import History
 from .simulate import simulate
@@ -71,15 +71,18 @@ class Comparison:
         """Train with these codecs too (see `compare`); one that stands in the table already is not trained again.
 
         All are tried on the model's weights before the first is trained: ValueError or TypeError naming the one that fails. A
-        training that fails or is interrupted becomes a note; what was measured before it stays. What fails with float32, the
-        first of all, is raised.
+        training that fails or is interrupted becomes a note, as do those that were to come after an interruption; what was
+        measured before it stays. What fails with float32, the first of all, is raised.
         """
         chosen = [choice for choice in map(_chosen, (FLOAT32, *codecs)) if choice.name not in self.histories]
         for choice in chosen:
             _try(choice, self.model)
         with _bar(len(chosen) * self.seeds * self.rounds) if progress else nullcontext() as bar:
-            for choice in chosen:
+            for place, choice in enumerate(chosen):
                 if not self._train(choice, bar):
+                    for name in dict.fromkeys(later.name for later in chosen[place + 1 :]):
+                        self.notes[name] = say(f"{name} is not in the table: interrupted before it began.",
+                                               f"表中没有 {name}：还没开始就中断了。")  # fmt: skip
                     break
         return self
 
@@ -194,7 +197,7 @@ def _try(choice: Chosen, model: keras.Model) -> None:
             n = n_weights([array.shape for array in arrays])
             received = decode(codec.encode(arrays, np.random.default_rng(0)), max_weights=n)
             if received.size != n:
-                raise ValueError(f"{received.size} of {n} weights come back")
+                raise ValueError(say(f"{received.size} of {n} weights come back", f"{n} 个权重只回来 {received.size} 个"))
         except Exception as error:
             raise ValueError(say(f"{choice.name} does not take the weights of this model: {error}",
                                  f"{choice.name} 无法编码这个模型的权重：{error}")) from error  # fmt: skip

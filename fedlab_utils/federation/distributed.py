@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..codecs import Codec, Identity, Residual, Threshold, decode, require_codec
+from ..language import say
 from ..streams import Purpose, require_seed, stream
 from ..training.arrays import plan_batches
 from ..training.models import keras
@@ -106,7 +107,8 @@ def train_distributed(
     stages = [require_codec(f"warm_up[{number}]", codec) for number, codec in enumerate(warm_up)]
     trainer = Trainer(model, data, keras.optimizers.SGD(1.0))  # one step of rate 1 moves by the gradient
     if trainer.averaged:
-        raise ValueError("model has state that no gradient trains (batch normalization), which is not supported here")
+        raise ValueError(say("model has state that no gradient trains (batch normalization), which is not supported here",
+                             "model 里有梯度不训练的状态（批归一化），这里不支持"))  # fmt: skip
     parts = require_clients(workers, trainer.n_samples, len(workers))
     memories = [GradientMemory(uplink, momentum if momentum_correction else 0.0, masking) for _ in parts]
     weights = model.get_weights()
@@ -124,7 +126,8 @@ def train_distributed(
             seeds = layer_seeds(layers, trainer.n_seeds)
             arrays, losses = trainer.train(weights, indices[:, batch], sample_weights[:, batch], seeds)
             if not np.isfinite(losses).all():
-                raise Diverged(epoch + 1, f"worker {int(np.argmin(np.isfinite(losses)))}", "loss is", history)
+                worker = int(np.argmin(np.isfinite(losses)))
+                raise Diverged(epoch + 1, say(f"worker {worker}", f"节点 {worker}"), "loss", history)
             codec = stages[step // warm_up_steps] if step // warm_up_steps < len(stages) else uplink
             mean = np.zeros(vector.size)
             for memory, moved in zip(memories, trainer.deltas(arrays, weights), strict=True):
@@ -140,7 +143,7 @@ def train_distributed(
             step += 1
         accuracy, loss = trainer.evaluate(weights)
         if not np.isfinite(loss):
-            raise Diverged(epoch + 1, "test set", "loss is", history)
+            raise Diverged(epoch + 1, say("test set", "测试集"), "loss", history)
         history.weights = [np.array(array) for array in weights]
         history.accuracy.append(accuracy)
         history.loss.append(loss)

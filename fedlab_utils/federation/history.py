@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..language import say
+
 
 @cache  # reading what is installed takes a millisecond, a table of trainings has hundreds
 def _versions() -> dict[str, str]:
@@ -79,7 +81,9 @@ class History:
             rows = list(csv.DictReader(file))
         names = [name for name in cls._columns() if name not in _OPTIONAL or (rows and name in rows[0])]
         if not rows or not set(names) <= rows[0].keys():
-            raise ValueError(f"{Path(path).name} is no table of a History: it needs the columns {', '.join(names)} and a row")
+            listed = ", ".join(names)
+            raise ValueError(say(f"{Path(path).name} is no table of a History: it needs the columns {listed} and a row",
+                                 f"{Path(path).name} 不是 History 的表：需要 {listed} 各列和至少一行"))  # fmt: skip
         kinds = {name: int if name.endswith("bytes") else float for name in names}
         try:
             history = cls()
@@ -88,7 +92,8 @@ class History:
             history.setup_seconds, history.seed = float(rows[0]["setup_seconds"]), int(rows[0]["seed"])
             history.compiled = bool(int(rows[0].get("compiled", 0)))  # earlier versions never did
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{Path(path).name} is no table of a History: {error}") from error
+            name = Path(path).name
+            raise ValueError(say(f"{name} is no table of a History: {error}", f"{name} 不是 History 的表：{error}")) from error
         history.versions = {key.removeprefix("version_"): text for key, text in rows[0].items() if key.startswith("version_")}
         return history
 
@@ -98,8 +103,15 @@ class History:
 
 
 class Diverged(FloatingPointError):
-    """Training that has left the finite numbers. history: the rounds before."""
+    """Training that has left the finite numbers. who: in words; what: see `not_finite`. history: the rounds before."""
 
     def __init__(self, number: int, who: str, what: str, history: History):
-        super().__init__(f"round {number}, {who}: the {what} no longer finite; try a smaller learning_rate")
+        super().__init__(say(f"round {number}, {who}: ", f"第 {number} 轮，{who}：") + not_finite(what))
         self.history = history
+
+
+def not_finite(what: str) -> str:
+    """That something has left the finite numbers, and what to do. what: "loss", "weights" or "update"."""
+    named = {"loss": ("loss is", "损失"), "weights": ("weights are", "权重"), "update": ("update is", "更新")}
+    english, chinese = named.get(what, (what, what))  # a client of another version may tell another word
+    return say(f"the {english} no longer finite; try a smaller learning_rate", f"{chinese}已不是有限的数；请减小 learning_rate")

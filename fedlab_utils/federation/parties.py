@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..codecs import Codec, Identity, Residual, decode_mask, encode_mask
+from ..language import say
 from ..layout import Shapes, flatten, n_weights, unflatten
 from ..streams import Purpose, stream
 from ..training.arrays import Arrays, plan_batches
@@ -153,10 +154,10 @@ class Trained(NamedTuple):
     loss: float
 
     def not_finite(self) -> str | None:
-        """What of it is NaN or infinite, for a sentence; None where nothing is."""
+        """What of it is NaN or infinite, "loss" or "weights"; None where nothing is."""
         if not np.isfinite(self.loss):
-            return "loss is"
-        return None if np.isfinite(self.delta).all() and np.isfinite(self.state).all() else "weights are"
+            return "loss"
+        return None if np.isfinite(self.delta).all() and np.isfinite(self.state).all() else "weights"
 
 
 def train_locally(
@@ -191,15 +192,18 @@ def select(n_clients: int, clients_per_round: int, seed: int, number: int) -> li
 def feedback(name: str, codec: Codec, wanted: bool | None, n: int) -> bool:
     """Whether to keep a residual for messages of n weights. wanted: None asks the codec; True warns where it does harm."""
     if wanted is not None and not isinstance(wanted, (bool, np.bool_)):
-        raise TypeError(f"error_feedback must be None, True or False, got {wanted!r}")
+        raise TypeError(say(f"error_feedback must be None, True or False, got {wanted!r}",
+                            f"error_feedback 应为 None、True 或 False，收到的是 {wanted!r}"))  # fmt: skip
     if codec.lossless:
         return False  # nothing is left to feed back: no residual of zeros for each of a thousand clients
     if wanted is None:
         return codec.feedback_helps(n)
     if wanted and not codec.feedback_bounded(n):
         warnings.warn(
-            f"{name}={codec} is random and far from what it is given: error feedback makes its error grow from round to round; "
-            "use error_feedback=None, which leaves it off here",
+            say(f"{name}={codec} is random and far from what it is given: error feedback makes its error grow from round to "
+                "round; use error_feedback=None, which leaves it off here",
+                f"{name}={codec} 是随机的，而且离原向量很远：误差反馈会让误差一轮比一轮大；请用 error_feedback=None，"
+                "这里就不会启用"),
             stacklevel=3,
         )
     return bool(wanted)

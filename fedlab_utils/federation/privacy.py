@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..language import say
 from ..streams import Purpose, require_seed, stream
 from ..validation import require_finite, require_integer, require_labels, require_number
 
@@ -29,7 +30,9 @@ def _check(model: keras.Model, images: ArrayLike, labels: ArrayLike) -> tuple[np
     images = require_finite("images", images).astype(np.float32, copy=False)
     shape = tuple(model.input_shape[1:])
     if images.shape[1:] != shape or len(images) == 0:
-        raise ValueError(f"images must have the shape (n, {', '.join(map(str, shape))}) with n >= 1, got {images.shape}")
+        wanted = f"(n, {', '.join(map(str, shape))})"
+        raise ValueError(say(f"images must have the shape {wanted} with n >= 1, got {images.shape}",
+                             f"images 的形状应为 {wanted}，n ≥ 1，收到的是 {images.shape}"))  # fmt: skip
     labels = require_labels("labels", np.asarray(labels), len(images), model.output_shape[-1])
     outputs = np.asarray(model(images[:8], training=False))
     losses.check_outputs(outputs, losses.get("sparse_categorical_crossentropy"), int(labels.max()) + 1, len(outputs), None)
@@ -94,7 +97,8 @@ def read_images(kernel: ArrayLike, bias: ArrayLike) -> np.ndarray:
     """
     kernel, bias = require_finite("kernel", kernel).astype(np.float64), require_finite("bias", bias).astype(np.float64)
     if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
-        raise ValueError(f"kernel must be [n_inputs, n_units] and bias [n_units], got {kernel.shape} and {bias.shape}")
+        raise ValueError(say(f"kernel must be [n_inputs, n_units] and bias [n_units], got {kernel.shape} and {bias.shape}",
+                             f"kernel 应为 [输入数, 单元数]，bias 应为 [单元数]，收到 {kernel.shape}、{bias.shape}"))  # fmt: skip
     strength = np.linalg.norm(kernel - kernel.mean(axis=0), axis=0)
     noise = 1e-12 * np.linalg.norm(kernel, axis=0)  # of the subtraction, where a column is constant
     units = np.argsort(-strength, kind="stable")
@@ -118,7 +122,8 @@ def similarity(images: ArrayLike, candidates: ArrayLike) -> np.ndarray:
     images, candidates = (np.asarray(a, np.float64) for a in (images, candidates))
     images, candidates = (a.reshape(len(a), math.prod(a.shape[1:])) for a in (images, candidates))
     if images.shape[1] != candidates.shape[1]:
-        raise ValueError(f"images have {images.shape[1]} pixels, candidates {candidates.shape[1]}: they must be equal")
+        raise ValueError(say(f"images have {images.shape[1]} pixels, candidates {candidates.shape[1]}: they must be equal",
+                             f"images 有 {images.shape[1]} 个像素，candidates 有 {candidates.shape[1]} 个：应相同"))  # fmt: skip
     directions = []
     for pictures in (images, candidates):
         deviation = pictures - pictures.mean(axis=1, keepdims=True)

@@ -26,10 +26,10 @@ import numpy as np
 from ..codecs import Reader, seal, varint
 from ..language import say
 from ..training.arrays import Arrays
+from ..training.checks import require_model
 from ..training.identity import is_keras, nothing_drawn
 from ..training.keras_private import flatten_layers
 from ..training.models import keras
-from ..training.trainer import require_model
 from ..waiting import waiting
 
 PLAIN, DEFLATED = 0xF0, 0xF1  # forms; as tags of a codec's stage they are nobody's, so that `decode` refuses a recipe
@@ -53,9 +53,11 @@ def write(model: keras.Model) -> bytes:
         try:
             config = _slim(json.loads(model.to_json()))
         except (NotImplementedError, TypeError, ValueError) as error:
-            raise ValueError(f"the model has no configuration in JSON, of which a recipe consists: {error}") from error
+            raise ValueError(say(f"the model has no configuration in JSON, of which a recipe consists: {error}",
+                                 f"模型没有 JSON 形式的配置，而配方就是由它写成的：{error}")) from error  # fmt: skip
     if stranger := next(_strangers(config), None):
-        raise ValueError(f"{stranger} is unknown to a fresh process, which has Keras and what was sent, no code of yours")
+        raise ValueError(say(f"{stranger} is unknown to a fresh process, which has Keras and what was sent, no code of yours",
+                             f"新进程不认识 {stranger}：它只有 Keras 和收到的内容，没有你的代码"))  # fmt: skip
     text = json.dumps(config, separators=(",", ":")).encode()
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)  # without a checksum of its own
     deflated = packer.compress(text) + packer.flush()
@@ -71,10 +73,11 @@ def rebuild(recipe: bytes, max_weights: int = 2**26) -> list[np.ndarray]:
     """
     weights, checksum = _draw(recipe, max_weights)
     if _checksum(weights) != checksum:
-        raise ValueError(
+        raise ValueError(say(
             "the weights drawn here are not the sender's, their checksum (CRC-32) is another: "
-            "use the same version of TensorFlow on both sides, or first_model='dense'"
-        )
+            "use the same version of TensorFlow on both sides, or first_model='dense'",
+            "这里生成的权重与发送方的不同，校验和（CRC-32）对不上：请让双方使用同一版本的 TensorFlow，或用 first_model='dense'",
+        ))  # fmt: skip
     return weights
 
 
@@ -94,7 +97,8 @@ def require_rebuilt(model: keras.Model, progress: bool = False) -> bytes:
             _require_same(model, _in_a_fresh_process(recipe, progress))
             _rebuilt.add(key)
     except ValueError as error:
-        raise ValueError(f"first_model='seed' cannot stand for this model: {error}") from error
+        raise ValueError(say(f"first_model='seed' cannot stand for this model: {error}",
+                             f"first_model='seed' 不能代表这个模型：{error}")) from error  # fmt: skip
     return recipe
 
 
@@ -109,8 +113,8 @@ def _in_a_fresh_process(recipe: bytes, progress: bool) -> list[np.ndarray]:
         command = [sys.executable, "-m", __name__, str(file)]
         done = subprocess.run(command, input=recipe, capture_output=True, env=environment, cwd=folder)
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise ValueError(f"a fresh process could not rebuild it: {said[-1]}")
+            said = done.stderr.decode(errors="replace").strip().splitlines() or [say("it said nothing", "它什么也没有说")]
+            raise ValueError(say(f"a fresh process could not rebuild it: {said[-1]}", f"新进程没能重建它：{said[-1]}"))
         with np.load(file) as arrays:
             return [arrays[f"arr_{place}"] for place in range(len(arrays.files))]
 
@@ -119,18 +123,20 @@ def _require_same(model: keras.Model, drawn: Arrays) -> None:
     """ValueError, with the reason, unless the arrays drawn are the model's weights, bit for bit."""
     weights = model.get_weights()
     if [(w.shape, w.dtype) for w in weights] != [(d.shape, d.dtype) for d in drawn]:
-        raise ValueError("its configuration gives arrays of other shapes: it was changed after it was made")
+        raise ValueError(say("its configuration gives arrays of other shapes: it was changed after it was made",
+                             "按它的配置得到的数组形状不同：模型建好之后又改过"))  # fmt: skip
     others = [v for v, w, d in zip(model.weights, weights, drawn, strict=True) if w.tobytes() != d.tobytes()]
     for variable in others:
         owners = [layer for layer in flatten_layers(model) if any(variable is v for v in layer.weights)]
         layer = min(owners, key=lambda owner: len(owner.weights))
         if unseeded := next(_unseeded(keras.saving.serialize_keras_object(layer)), None):
-            raise ValueError(f"{unseeded} of layer {layer.name} has no seed: pass {unseeded}(seed=…)")
+            raise ValueError(say(f"{unseeded} of layer {layer.name} has no seed: pass {unseeded}(seed=…)",
+                                 f"层 {layer.name} 的 {unseeded} 没有种子：请传入 {unseeded}(seed=…)"))  # fmt: skip
     if others:
-        raise ValueError(
+        raise ValueError(say(
             f"{others[0].path} is not what its initializer draws anew, it was trained or set since: "
-            "pass first_model='dense' or a codec"
-        )
+            "pass first_model='dense' or a codec",
+            f"{others[0].path} 不是初始化器重新生成的样子，之后训练过或改过：请用 first_model='dense' 或编解码器"))  # fmt: skip
 
 
 def _unseeded(node: Any) -> Iterator[str]:
@@ -176,7 +182,8 @@ def _draw(recipe: bytes, max_weights: int) -> tuple[list[np.ndarray], int]:
     reader = Reader(recipe)
     n, form, checksum = reader.varint(), reader.byte(), int.from_bytes(reader.take(4), "little")
     if n > max_weights:
-        raise ValueError(f"the recipe declares {n} weights, more than max_weights={max_weights}")
+        raise ValueError(say(f"the recipe declares {n} weights, more than max_weights={max_weights}",
+                             f"配方声明有 {n} 个权重，超过 max_weights={max_weights}"))  # fmt: skip
     text = bytes(reader.peek(len(recipe)))
     if form == DEFLATED:
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS)

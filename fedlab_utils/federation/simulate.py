@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from ..codecs import Codec, require_codec
 from ..data import Dataset
+from ..language import say
 from ..streams import Purpose, require_seed, stream
 from ..training.grouping import is_compiled
 from ..training.models import keras
@@ -101,7 +102,9 @@ def simulate(
     rounds = require_integer("rounds", rounds, 1)
     local_epochs = require_integer("local_epochs", local_epochs, 1)
     if local_steps is not None and require_integer("local_steps", local_steps, 1) and local_epochs != 1:
-        raise ValueError(f"local_steps={local_steps} stands in place of local_epochs, got local_epochs={local_epochs} as well")
+        raise ValueError(say(
+            f"local_steps={local_steps} stands in place of local_epochs, got local_epochs={local_epochs} as well",
+            f"local_steps={local_steps} 是用来代替 local_epochs 的，却同时收到 local_epochs={local_epochs}"))  # fmt: skip
     batch_size = require_integer("batch_size", batch_size, 1)
     learning_rate = require_number("learning_rate", learning_rate, 0)
     server_learning_rate = require_number("server_learning_rate", server_learning_rate, 0)
@@ -141,7 +144,7 @@ def simulate(
         )  # fmt: skip
         for client, trained in zip(members, found, strict=True):
             if what := trained.not_finite():
-                raise Diverged(number + 1, f"client {client.number}", what, history)
+                raise Diverged(number + 1, say(f"client {client.number}", f"客户端 {client.number}"), what, history)
             client.own = trained.own
         return found
 
@@ -175,7 +178,7 @@ def simulate(
             ]  # fmt: skip
             accuracy, test_loss = np.mean([trainer.evaluate(arrays) for arrays in models], axis=0)
             if not np.isfinite(test_loss):
-                raise Diverged(number + 1, "test set", "loss is", history)
+                raise Diverged(number + 1, say("test set", "测试集"), "loss", history)
             history.weights = [np.array(array) for array in weights]
             history.accuracy.append(float(accuracy))
             history.loss.append(float(test_loss))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from functools import cache
 
-from ..data.files import existing
+from ..data.files import damaged, existing
+from ..language import say
+from ..validation import require_choice
 from .history import History
 
 
@@ -22,9 +24,9 @@ def _table() -> dict[str, dict[int, History]]:
                 history.uplink_bytes.append(int(row["uplink_bytes"]))
                 history.downlink_bytes.append(int(row["downlink_bytes"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error!r}. {mend}") from error
+        raise damaged(path, mend, repr(error)) from error
     if not found:
-        raise ValueError(f"{path} is damaged: it holds no training. {mend}")
+        raise damaged(path, mend, say("it holds no training", "里面没有训练记录"))
     return found
 
 
@@ -36,8 +38,7 @@ def load_trainings(setting: str) -> list[History]:
     FileNotFoundError where it is missing.
     """
     found = _table()
-    if setting not in found:
-        raise ValueError(f"setting must be one of {', '.join(map(repr, found))}, got {setting!r}")
+    require_choice("setting", setting, found)
     return [history for _, history in sorted(found[setting].items())]
 
 

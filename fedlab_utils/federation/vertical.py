@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..codecs import Codec, decode, require_codec
+from ..language import say
 from ..streams import Purpose, require_seed, stream
 from ..validation import require_finite, require_integer, require_number
 
@@ -90,22 +91,27 @@ def _check(
     y = require_finite("y", y).astype(np.float64)
     tables = [require_finite(f"features[{party}]", x).astype(np.float64) for party, x in enumerate(features)]
     if not tables:
-        raise ValueError("features is empty: at least one party must hold a feature group")
+        raise ValueError(say("features is empty: at least one party must hold a feature group",
+                             "features 是空的：至少要有一方持有一组特征"))  # fmt: skip
     for party, x in enumerate(tables):
         if x.ndim != 2 or x.shape[1] == 0:
-            raise ValueError(f"features[{party}] must be a table [samples, features], got shape {x.shape}")
+            raise ValueError(say(f"features[{party}] must be a table [samples, features], got shape {x.shape}",
+                                 f"features[{party}] 应为表格 [样本, 特征]，收到的形状是 {x.shape}"))  # fmt: skip
     counts = [len(x) for x in tables]
     if y.ndim != 1 or set(counts) != {len(y)}:
-        raise ValueError(
+        raise ValueError(say(
             f"the parties hold {', '.join(map(str, counts))} samples and y has shape {y.shape}: "
-            "row i must be the same person everywhere, so first align the tables by ID"
-        )
+            "row i must be the same person everywhere, so first align the tables by ID",
+            f"各方的样本数是 {'、'.join(map(str, counts))}，y 的形状是 {y.shape}：第 i 行在各方应当是同一个人，请先按 ID 对齐",
+        ))  # fmt: skip
     train, test = np.asarray(train), np.asarray(test)
     for name, rows in (("train", train), ("test", test)):
         if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.size == 0:
-            raise ValueError(f"{name} must be a flat array of row numbers, not empty, got {rows.dtype} {rows.shape}")
+            raise ValueError(say(f"{name} must be a flat array of row numbers, not empty, got {rows.dtype} {rows.shape}",
+                                 f"{name} 应为一维、非空的行号数组，收到的是 {rows.dtype} {rows.shape}"))  # fmt: skip
         if rows.min() < 0 or rows.max() >= len(y):
-            raise ValueError(f"{name} holds row {rows.max()}, allowed are 0 … {len(y) - 1}")
+            raise ValueError(say(f"{name} holds row {rows.max()}, allowed are 0 … {len(y) - 1}",
+                                 f"{name} 里有行号 {rows.max()}，允许的是 0 … {len(y) - 1}"))  # fmt: skip
     return tables, y, train, test
 
 
@@ -166,7 +172,9 @@ def train_vertical(
             sent += size
             gradient = holder.step(rows, joined, learning_rate)
             if not np.isfinite(gradient).all():
-                raise FloatingPointError(f"the gradients are no longer finite; try less than learning_rate={learning_rate:g}")
+                raise FloatingPointError(say(
+                    f"the gradients are no longer finite; try less than learning_rate={learning_rate:g}",
+                    f"梯度已不是有限的数；请用小于 learning_rate={learning_rate:g} 的学习率"))  # fmt: skip
             for number, (party, activation) in enumerate(zip(parties, activations, strict=True)):
                 rng = stream(seed, Purpose.ACTIVATION_GRADIENTS, epoch, start, number)
                 payload = downlink.encode(gradient[:, number * width : (number + 1) * width], rng)

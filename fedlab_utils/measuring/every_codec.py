@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
@@ -61,6 +62,9 @@ def measure(
     """
     require_integer("seed", seed, 0)
     chosen = _chosen(codecs)
+    if _means_codecs(after):
+        raise Unreadable(say(f"the second argument is another checkpoint: for codecs write codecs={after!r}",
+                             f"第二个参数应为另一个检查点；要指定编解码器，请写 codecs={after!r}"))  # fmt: skip
     with open_source("before", before) as first, nullcontext() if after is None else open_source("after", after) as second:
         vector, shapes = _vector(first, second)
         whole = first.is_array
@@ -85,11 +89,21 @@ def measure(
     return table
 
 
+def _means_codecs(after: Any) -> bool:
+    """Whether what stands in the place of a checkpoint is one codec or several, or the text of one and no file's name."""
+    if isinstance(after, (list, tuple)):
+        return len(after) > 0 and all(isinstance(one, (str, Codec)) for one in after)
+    if isinstance(after, str) and not os.path.exists(after):
+        with suppress(ValueError):
+            after = codec_named(after)
+    return isinstance(after, Codec)
+
+
 def _chosen(codecs: Any) -> list[tuple[str, Codec]]:
     """Codecs with the names under which they stand in the table."""
     given = COMMON if codecs is None else [codecs] if isinstance(codecs, (str, Codec)) else list(codecs)
     if not given:
-        raise ValueError(say("codecs is empty: pass one or more", "codecs 是空的：请至少给出一个编码器"))
+        raise ValueError(say("codecs is empty: pass one or more", "codecs 是空的：请至少给出一个编解码器"))
     named = ((codec, codec_named(codec)) if isinstance(codec, str) else (repr(codec), codec) for codec in given)
     return [(name, require_codec("codecs", codec)) for name, codec in named]
 
@@ -110,7 +124,7 @@ def _shown(chosen: list[tuple[str, Codec]], progress: bool) -> Iterable[tuple[st
         return chosen
     from tqdm import tqdm
 
-    return tqdm(chosen, desc=say("codecs", "编码器"), leave=False)
+    return tqdm(chosen, desc=say("codecs", "编解码器"), leave=False)
 
 
 def _row(name: str, codec: Codec, parts: Any, vector: np.ndarray, seed: int) -> Row:

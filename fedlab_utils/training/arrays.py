@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..language import say
 from ..validation import require_inputs, require_labels
 from .models import tf
 
@@ -78,10 +79,10 @@ def require_dataset(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     """The four arrays of a Dataset, checked: inputs and labels of training and test."""
     names = ("x_train", "y_train", "x_test", "y_test")
     if missing := [name for name in names if not hasattr(data, name)]:
-        raise TypeError(
-            f"data must be a Dataset, as load_mnist() gives it: pass fl.datasets.Dataset({', '.join(names)}); "
-            f"this {type(data).__name__} has no {missing[0]}"
-        )
+        kind, made = type(data).__name__, f"fl.datasets.Dataset({', '.join(names)})"
+        raise TypeError(say(
+            f"data must be a Dataset, as load_mnist() gives it: pass {made}; this {kind} has no {missing[0]}",
+            f"data 应为 Dataset，如 load_mnist() 所给的：请传入 {made}；收到的 {kind} 没有 {missing[0]}"))  # fmt: skip
     arrays: list[np.ndarray] = []
     for x, y in (names[:2], names[2:]):
         inputs = getattr(data, x)
@@ -90,8 +91,12 @@ def require_dataset(data: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
             require_labels(f"data.{y}", getattr(data, y), len(inputs)),
         ]
     if arrays[0].shape[1:] != arrays[2].shape[1:] or arrays[1].shape[1:] != arrays[3].shape[1:]:
-        raise ValueError(f"data.x_train has samples of shape {arrays[0].shape[1:]}, data.x_test of {arrays[2].shape[1:]}; labels "
-                         f"{arrays[1].shape[1:]} and {arrays[3].shape[1:]}: training and test must be alike")  # fmt: skip
+        train_x, train_y, test_x, test_y = (array.shape[1:] for array in arrays)
+        raise ValueError(say(
+            f"data.x_train has samples of shape {train_x}, data.x_test of {test_x}; labels {train_y} and {test_y}: training and "
+            "test must be alike",
+            f"data.x_train 的样本形状是 {train_x}，data.x_test 的是 {test_x}；标签是 {train_y} 和 {test_y}：训练和测试应当一致",
+        ))  # fmt: skip
     x_train, y_train, x_test, y_test = arrays
     return x_train, y_train, x_test, y_test
 

@@ -18,8 +18,9 @@ from ..validation import require_choice, require_inputs, require_integer, requir
 from ..waiting import waiting
 from . import identity, losses
 from .arrays import tensor
+from .checks import require_model
 from .models import keras, tf
-from .trainer import Learner, require_model
+from .trainer import Learner
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
 
@@ -67,7 +68,8 @@ def logits_model(model: keras.Model) -> keras.Model:
         return model
     if activation is not keras.activations.softmax:
         name = getattr(activation, "__name__", activation)
-        raise ValueError(f"the model must end in a softmax or in logits, got the activation {name!r}")
+        raise ValueError(say(f"the model must end in a softmax or in logits, got the activation {name!r}",
+                             f"模型应以 softmax 或 logits 结尾，现在的激活函数是 {name!r}"))  # fmt: skip
 
     def without_softmax(layer):
         return type(layer).from_config(layer.get_config() | {"activation": "linear"}) if layer is last else None
@@ -76,7 +78,9 @@ def logits_model(model: keras.Model) -> keras.Model:
         described = identity.describe_model(model)
         made = None if described is None else identity.twin(model, without_softmax)
     if made is None:
-        raise ValueError("the model is not made of Keras's own layers alone: to train it here, end it in logits (no softmax)")
+        raise ValueError(say(
+            "the model is not made of Keras's own layers alone: to train it here, end it in logits (no softmax)",
+            "模型里有不是 Keras 自带的层：要在这里训练，请让它以 logits 结尾（不加 softmax）"))  # fmt: skip
     return made
 
 
@@ -148,12 +152,14 @@ def train_with(
     first, last = np.broadcast_to(learning_rate, 2)
     require_choice("optimizer", optimizer, OPTIMIZERS)
     if labels is None and soft_targets is None:
-        raise ValueError("labels or soft_targets are needed: there is nothing to learn from")
+        raise ValueError(say("labels or soft_targets are needed: there is nothing to learn from",
+                             "labels 和 soft_targets 至少要有一个，否则没有可学的"))  # fmt: skip
     if hard_share is None:
         hard_share = 0.5 if labels is not None and soft_targets is not None else float(labels is not None)
     hard_share = require_number("hard_share", hard_share, 0, 1, low_included=True)
     if (labels is None and hard_share > 0) or (soft_targets is None and hard_share < 1):
-        raise ValueError(f"hard_share={hard_share:g} needs {'labels' if labels is None else 'soft_targets'}")
+        missing = "labels" if labels is None else "soft_targets"
+        raise ValueError(say(f"hard_share={hard_share:g} needs {missing}", f"hard_share={hard_share:g} 时需要 {missing}"))
     ends_in_logits, weights = logits_model(model), _weights(model, weights)
     targets, loss = _targets(images, labels, soft_targets, model.output_shape[-1], temperature, hard_share)
     learner = _learner(ends_in_logits, images, targets, loss, optimizer, mask)
@@ -169,7 +175,8 @@ def train_with(
         tensor(images), tensor(targets), weights, batches, np.ones(batches.shape, np.float32), seeds, rates=rates
     )
     if not np.isfinite(losses_).all():
-        raise FloatingPointError("the weights are no longer finite; try a smaller learning_rate")
+        raise FloatingPointError(say("the weights are no longer finite; try a smaller learning_rate",
+                                     "权重已不是有限的数；请减小 learning_rate"))  # fmt: skip
     return [array[0] for array in arrays]
 
 
@@ -181,7 +188,8 @@ def _targets(images, labels, soft_targets, n_classes: int, temperature: float, h
         return labels, losses.get(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     soft = np.asarray(soft_targets, np.float32)
     if soft.shape != (len(images), n_classes):
-        raise ValueError(f"{len(images)} images need as many soft targets of {n_classes} classes, got {soft.shape}")
+        raise ValueError(say(f"{len(images)} images need as many soft targets of {n_classes} classes, got {soft.shape}",
+                             f"{len(images)} 张图片需要同样多的软标签，各有 {n_classes} 类，收到 {soft.shape}"))  # fmt: skip
     hard = soft if labels is None else np.eye(n_classes, dtype=np.float32)[labels]
     rest = np.full((len(images), 2), (hard_share, temperature), np.float32)
     return np.concatenate([hard, soft, rest], axis=1), losses.get(soft_target_loss)

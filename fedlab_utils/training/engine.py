@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..language import say
 from . import convolution, identity
 from .dropout import VectorizedDropout
 from .identity import is_seed, nothing_drawn
@@ -122,7 +123,8 @@ def _moving(model, others, x) -> set[int]:
         model(x[:2], training=True)
         moved = [v for v, old in zip(variables, before, strict=True) if scope.get_current_value(v) is not old]
     if trained := [v.path for v in moved if any(v is one for one in model.trainable_variables)]:
-        raise ValueError(f"{trained[0]} is trained by gradients and set by its layer as well, which is not supported here")
+        raise ValueError(say(f"{trained[0]} is trained by gradients and set by its layer as well, which is not supported here",
+                             f"{trained[0]} 既由梯度训练，又由它的层改写，这里不支持"))  # fmt: skip
     return {id(v) for v in moved}
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..language import say
+
 CORES = os.cpu_count() or 1
 CORE_THREADS = ThreadPoolExecutor(CORES, thread_name_prefix="clients")  # its threads start when they are first needed
 # Compiling takes 0.3 to 0.5 s longer than building a graph (a second for convolutions), and saves half a nanosecond (for
@@ -30,10 +32,13 @@ def is_compiled(compile: str | bool, can: bool, work: int, chunk: int) -> bool:
     """
     if not isinstance(compile, (bool, np.bool_)):
         if compile != "auto":
-            raise ValueError(f'compile must be "auto", True or False, got {compile!r}')
+            raise ValueError(say(f'compile must be "auto", True or False, got {compile!r}',
+                                 f'compile 应为 "auto"、True 或 False，收到的是 {compile!r}'))  # fmt: skip
         return can and chunk > CORES and work >= WORTH_COMPILING
     if compile and not can:
-        raise ValueError('compile=True: XLA does not suit this model, whose clients are trained one by one: pass compile="auto"')
+        raise ValueError(say(
+            'compile=True: XLA does not suit this model, whose clients are trained one by one: pass compile="auto"',
+            'compile=True：XLA 不适合这个模型，它的客户端要一个一个地训练：请用 compile="auto"'))  # fmt: skip
     return bool(compile)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..language import say
 from .models import keras, tf
 
 _k = keras.losses
@@ -50,15 +51,18 @@ def get(loss: Any) -> Loss:
     try:
         given = _k.get(loss)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"loss must be a Keras loss or the name of one, got {loss!r}") from error
+        raise _no_loss(loss) from error
     if not callable(given):
-        raise ValueError(f"loss must be a Keras loss or the name of one, got {loss!r}")
+        raise _no_loss(loss)
     if isinstance(given, _k.Loss) and given.reduction not in _MEANS:
-        raise ValueError(f"loss has reduction={given.reduction!r}, but a client's loss is the mean of its samples: leave it out")
+        raise ValueError(say(
+            f"loss has reduction={given.reduction!r}, but a client's loss is the mean of its samples: leave it out",
+            f"loss 设了 reduction={given.reduction!r}，但客户端的损失是各样本的平均：请去掉"))  # fmt: skip
 
     for option, allowed in (("ignore_class", None), ("axis", -1)):
-        if getattr(given, option, allowed) != allowed:
-            raise ValueError(f"loss has {option}={getattr(given, option)!r}, which is not supported here: leave it out")
+        if (value := getattr(given, option, allowed)) != allowed:
+            raise ValueError(say(f"loss has {option}={value!r}, which is not supported here: leave it out",
+                                 f"loss 设了 {option}={value!r}，这里不支持：请去掉"))  # fmt: skip
 
     def among(kinds):
         return any(type(given) is kind or given is kind for kind in kinds)
@@ -70,6 +74,20 @@ def get(loss: Any) -> Loss:
     return Loss(given, among(_SPARSE), wants)
 
 
+def _no_loss(given: Any) -> ValueError:
+    return ValueError(say(f"loss must be a Keras loss or the name of one, got {given!r}",
+                          f"loss 应为 Keras 的损失或它的名字，收到的是 {given!r}"))  # fmt: skip
+
+
+def _last_layer(loss: Loss, columns: int, dimensions: int) -> str:
+    """What to end a model with, whose outputs of so many dimensions (one is the samples') should have so many columns."""
+    activation = {"rows": ', "softmax"', "unit": ', "sigmoid"'}.get(loss.wants or "", "")
+    dense = f"Dense({columns}{activation})"
+    if dimensions > 2:
+        return say(f": let it end in Flatten(), {dense}", f"：请让它以 Flatten()、{dense} 结尾")
+    return say(f": let its last layer be {dense}", f"：请让最后一层为 {dense}")
+
+
 def check_outputs(
     outputs: np.ndarray, loss: Loss, classes: int, samples: int, activation: Any, times: tuple[int, ...] = ()
 ) -> None:
@@ -77,21 +95,29 @@ def check_outputs(
     where they are one a time step. activation: of the last layer, or None."""
     least = 1 if loss.wants in ("unit", "unit logits") and classes <= 2 else classes
     if outputs.ndim != 2 + len(times) or outputs.shape[1:-1] != times or outputs.shape[-1] < least:
-        raise ValueError(
-            f"model gives outputs of shape {outputs.shape} for {samples} samples, the labels need {least} columns"
-            + (f" for each of {times[0]} time steps" if times else "")
-        )
+        shape, mend = outputs.shape, _last_layer(loss, least, outputs.ndim)
+        if times:  # a label a time step, or so it looks
+            one_hot = say("; of one-hot rows take .argmax(axis=1)", "；标签若是 one-hot，请用 .argmax(axis=1)")
+            mend = one_hot if outputs.ndim == 2 else ""
+        steps = say(f" for each of {times[0]} time steps", f"（{times[0]} 个时间步各要这么多）") if times else ""
+        raise ValueError(say(
+            f"model gives outputs of shape {shape} for {samples} samples, the labels need {least} columns{steps}{mend}",
+            f"model 对 {samples} 个样本给出的输出形状是 {shape}，而标签需要 {least} 列{steps}{mend}"))  # fmt: skip
     if not np.isfinite(outputs).all():
-        raise ValueError("model gives NaN or infinity for the first samples: its weights are not usable (a variance below zero?)")
+        raise ValueError(say(
+            "model gives NaN or infinity for the first samples: its weights are not usable (a variance below zero?)",
+            "model 对前几个样本给出 NaN 或无穷大：它的权重不可用（是不是有小于零的方差？）"))  # fmt: skip
     sums = np.allclose(outputs.sum(axis=-1), 1, atol=1e-3) and outputs.shape[-1] > 1
     unit = outputs.min() >= 0 and outputs.max() <= 1 + 1e-6
     if loss.wants == "rows" and not (unit and sums):
-        raise ValueError(
-            "model must give probabilities: end it with softmax, or pass "
-            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
-        )
+        other = "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+        raise ValueError(say(f"model must give probabilities: end it with softmax, or pass {other}",
+                             f"model 应当输出概率：请让它以 softmax 结尾，或传入 {other}"))  # fmt: skip
     if loss.wants == "unit" and not unit:
-        raise ValueError("model must give probabilities: end it with sigmoid, or pass a loss with from_logits=True")
+        raise ValueError(say("model must give probabilities: end it with sigmoid, or pass a loss with from_logits=True",
+                             "model 应当输出概率：请让它以 sigmoid 结尾，或传入 from_logits=True 的损失"))  # fmt: skip
     sigmoid = activation is keras.activations.sigmoid
     if (loss.wants == "row logits" and unit and sums) or (loss.wants == "unit logits" and sigmoid):
-        raise ValueError("loss has from_logits=True, but model gives probabilities: take off its last activation, or from_logits")
+        raise ValueError(say(
+            "loss has from_logits=True, but model gives probabilities: take off its last activation, or from_logits",
+            "loss 设了 from_logits=True，而 model 输出的是概率：请去掉它最后的激活函数，或去掉 from_logits"))  # fmt: skip

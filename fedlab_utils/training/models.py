@@ -45,10 +45,11 @@ except ModuleNotFoundError as error:
     ) from None  # fmt: skip
 
 if keras.backend.backend() != "tensorflow":
-    raise ImportError(
+    raise ImportError(say(
         f"fedlab_utils trains with Keras on TensorFlow, but Keras runs on {keras.backend.backend()!r}: "
-        "set the environment variable KERAS_BACKEND=tensorflow before starting Python"
-    )
+        "set the environment variable KERAS_BACKEND=tensorflow before starting Python",
+        f"fedlab_utils 用 TensorFlow 上的 Keras 训练，而现在 Keras 用的是 {keras.backend.backend()!r}："
+        "请在启动 Python 之前设置环境变量 KERAS_BACKEND=tensorflow"))  # fmt: skip
 Loss = keras.losses.Loss | Callable | str  # what Keras takes for one
 
 # "Using a while_loop for converting StatelessRandom…": true, harmless, and repeated at every graph.

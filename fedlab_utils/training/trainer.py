@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..language import say
 from ..layout import flatten, n_weights, unflatten
 from ..validation import require_choice, require_mask
 from . import convolution, losses
 from .arrays import Arrays, kept_shape, require_dataset, tensor
+from .checks import require_model, require_optimizer, require_samples
 from .engine import graphs
 from .grouping import CORE_THREADS, CORES, filled, groups, rounded_up
 from .identity import is_seed, nothing_drawn
@@ -23,67 +25,6 @@ STATES = ("average", "local")
 CHUNK_BYTES, EVALUATION_BYTES = 2**27, 2**25
 EVALUATION_BATCH = 2500  # samples, at the most
 SAMPLES = 8  # on which a model is tried before it is trained
-# Those whose step is tested against Keras's own to 1e-6; another one might do part of its work elsewhere, as Nadam does.
-OPTIMIZERS = (
-    keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.RMSprop, keras.optimizers.Adagrad,
-    keras.optimizers.Adadelta, keras.optimizers.Adamax, keras.optimizers.Ftrl, keras.optimizers.Lion,
-)  # fmt: skip
-_UNSUPPORTED = (
-    "weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "loss_scale_factor", "gradient_accumulation_steps",
-)  # fmt: skip
-
-
-def require_optimizer(optimizer: Any) -> None:
-    """TypeError or ValueError, with those that are allowed, for an optimizer whose step is not known to be Keras's."""
-    if not isinstance(optimizer, keras.optimizers.Optimizer):
-        raise TypeError(f"optimizer must be a Keras optimizer such as keras.optimizers.Adam(1e-3), got {optimizer!r}")
-    if type(optimizer) not in OPTIMIZERS:
-        names = ", ".join(kind.__name__ for kind in OPTIMIZERS)
-        raise ValueError(f"optimizer {type(optimizer).__name__} is not supported here; these are: {names}")
-    for option in _UNSUPPORTED:
-        if getattr(optimizer, option, None):
-            raise ValueError(f"optimizer has {option}={getattr(optimizer, option)!r}, which is not supported here: leave it out")
-
-
-def require_model(model: Any) -> None:
-    """TypeError or ValueError naming what of a model cannot be trained here, and what is allowed."""
-    if not isinstance(model, keras.Sequential) and not (isinstance(model, keras.Model) and hasattr(model, "operations")):
-        raise TypeError(f"model must be a Sequential or functional Keras model, got {type(model).__name__}")
-    for method in ("train_step", "compute_loss"):
-        if getattr(type(model), method) is not getattr(keras.Model, method):
-            raise ValueError(f"model has a {method} of its own, which would not be used here: pass loss and optimizer instead")
-    if not model.built:
-        raise ValueError("model has no weights yet: give it a keras.Input as its first layer")
-    for end, tensors in (("input", model.inputs), ("output", model.outputs)):
-        if len(tensors) != 1:
-            raise ValueError(f"model has {len(tensors)} {end}s, one is supported: join them to one tensor")
-    if not model.trainable_variables:
-        raise ValueError("model has no weights to train")
-    kinds = {v.dtype for v in model.trainable_variables}
-    for layer in flatten_layers(model):
-        if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            raise ValueError(
-                f"layer {layer.name} is a Normalization that was adapted to data: apply it to x_train and x_test beforehand, "
-                "and leave it out of the model"
-            )
-        if getattr(layer, "stateful", False) is True:
-            raise ValueError(f"layer {layer.name} is stateful, but samples come in another order each epoch: stateful=False")
-        policy = layer.dtype_policy
-        mixed = policy.compute_dtype != policy.variable_dtype
-        if mixed or (layer.weights and (len(kinds) > 1 or policy.variable_dtype not in ("float32", "float64"))):
-            raise ValueError(
-                f"layer {layer.name} has the dtype policy {policy.name!r}: weights must be all float32, or all float64"
-            )
-
-
-def _require_samples(model: keras.Model, given: tuple[int, ...]) -> None:
-    """ValueError unless a model takes samples of this shape; Keras adds or drops a last dimension of 1 by itself."""
-    wanted = tuple(model.inputs[0].shape[1:])
-    longer, shorter = sorted((wanted, given), key=len, reverse=True)
-    if longer[len(shorter) :] in ((), (1,)) and all(w in (None, g) for w, g in zip(wanted, given, strict=False)):
-        return
-    raise ValueError(f"model takes samples of shape {wanted}, but those of data have the shape {given}: let its first layer be "
-                     f"keras.Input({given})")  # fmt: skip
 
 
 def _activation(model):
@@ -130,7 +71,8 @@ class Learner:
         weights = [v for v in model.weights if not is_seed(v)]
         for v, kind in zip(weights, kinds, strict=True):
             if kind == "state" and not str(v.dtype).startswith("float"):
-                raise ValueError(f"{v.path} is {v.dtype} and changes in training: only floating point can be averaged")
+                raise ValueError(say(f"{v.path} is {v.dtype} and changes in training: only floating point can be averaged",
+                                     f"{v.path} 的类型是 {v.dtype}，训练中会变：只有浮点数才能取平均"))  # fmt: skip
         places = {kind: [p for p, of in enumerate(kinds) if of == kind] for kind in ("trained", "state", "frozen")}
         self.shared, self.frozen = places["trained"], places["frozen"]
         self.averaged = places["state"] if state == "average" else []
@@ -144,11 +86,13 @@ class Learner:
             mask = require_mask("mask", mask, weights)
             for place, kind in enumerate(kinds):
                 if kind != "trained" and not mask[place].all():
-                    raise ValueError(f"mask removes entries of weights[{place}], which no gradient trains: leave it all ones")
+                    raise ValueError(say(
+                        f"mask removes entries of weights[{place}], which no gradient trains: leave it all ones",
+                        f"mask 去掉了 weights[{place}] 的一部分，而梯度不训练它：这里请全部填 1"))  # fmt: skip
             self._masks = [tf.constant(part, v.dtype) for part, v in zip(mask, weights, strict=True)]
             self._kept = np.flatnonzero(np.concatenate([np.ravel(mask[place]) for place in self.shared]))
             if not self._kept.size:
-                raise ValueError("mask removes every weight: nothing is left to train")
+                raise ValueError(say("mask removes every weight: nothing is left to train", "mask 去掉了所有权重，没有可训练的"))
             self.sent_shapes = [kept_shape(mask[place]) for place in self.shared]
         self.work = n_weights(self.sent_shapes) + convolution.multiplications(model)
         with nothing_drawn():
@@ -177,7 +121,8 @@ class Learner:
         rates = np.full(steps, self._rate, np.float32) if rates is None else np.asarray(rates, np.float32)
         graph = self._graphs.compiled if compiled else self._graphs.train
         if graph is None:
-            raise ValueError("XLA does not suit this model, whose clients are trained one by one: compiled=False")
+            raise ValueError(say("XLA does not suit this model, whose clients are trained one by one: compiled=False",
+                                 "XLA 不适合这个模型，它的客户端要一个一个地训练：请用 compiled=False"))  # fmt: skip
 
         own = own or {}
         # One core for each group; a batched product without XLA has all cores as it is.
@@ -261,11 +206,12 @@ class Trainer(Learner):
         require_model(model)
         x_train, y_train, x_test, y_test = require_dataset(data)
         loss = losses.get(loss)
-        _require_samples(model, x_train.shape[1:])
+        require_samples(model, x_train.shape[1:])
         outputs = model(x_test[:SAMPLES], training=False)
         times = y_train.shape[1:]
         if times and mask_of(outputs) is not None:
-            raise ValueError("model masks time steps of its output, which is not supported: leave mask_zero or Masking out")
+            raise ValueError(say("model masks time steps of its output, which is not supported: leave mask_zero or Masking out",
+                                 "model 会遮掉输出中的一些时间步，这里不支持：请去掉 mask_zero 或 Masking"))  # fmt: skip
         classes = int(max(y_train.max(), y_test.max())) + 1
         losses.check_outputs(np.asarray(outputs), loss, classes, len(x_test[:SAMPLES]), _activation(model), times)
         super().__init__(model, x_train, y_train, optimizer, loss, state, mask)

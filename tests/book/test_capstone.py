@@ -182,6 +182,23 @@ def test_a_bad_recipe_is_one_sentence_and_writes_nothing(tmp_path, recipe, parts
 
 
 @training
+def test_a_first_model_that_is_mistyped_is_told_with_what_it_may_be(language):
+    told = {
+        "en": "first_model must be 'dense', 'seed' or a codec: 'seeds' is no codec: there is no seeds; there are DCT, ",
+        "zh": "first_model 应为 'dense'、'seed' 或一个编解码器：'seeds' 不是编解码器：没有 seeds；可用的有 DCT、",
+    }
+    with pytest.raises(ValueError) as error:
+        fl.capstone.rehearse({"rounds": 5, "first_model": "seeds"}, progress=False)
+    assert str(error.value).startswith(told[language])
+
+
+@training
+def test_a_line_copied_from_the_composer_is_a_part_of_a_recipe():
+    copied, typed = ({"rounds": 5, "uplink": text} for text in ("fl.TopK(0.01) | fl.Quantize(8)", "TopK(0.01)|Quantize(8)"))
+    assert fl.capstone.checked(copied) == fl.capstone.checked(typed) == {"rounds": 5, "uplink": "TopK(0.01) | Quantize(8)"}
+
+
+@training
 @pytest.mark.parametrize("recipe", [None, ...])
 def test_a_stub_is_not_attempted(tmp_path, recipe, language):
     assert fl.capstone.submit("Ann", recipe, file=tmp_path / "board.jsonl").state == "not attempted"

@@ -72,7 +72,7 @@ def test_every_stop_of_every_control_is_a_codec_or_is_refused_by_name():
                 except ValueError as error:
                     refused.append((text, str(error)))
                 else:
-                    assert eval(stages.code_line(text), {"fl": fl}) == codec
+                    assert eval(stages.code_line(text), {"fl": fl}) == codec == codec_named(stages.code_line(text))
                     written.add(text)
     assert len(written) > 250
     assert all("holds a kind of stage twice" in why or "bits must be" in why for _, why in refused)
@@ -215,7 +215,7 @@ def test_a_refusal_is_told_in_the_packages_own_words_and_the_picture_stays(langu
         'Rotate() | Quantize(8, ranges="array")': {"en": "does not keep apart", "zh": "之后已分不出各个数组"},
         "Quantize(8) | TopK(0.1)": {"en": "turns all that it is given into bytes", "zh": "全部变成了字节"},
         "Rotate() | Eden(2)": {"en": "a kind of stage twice", "zh": "出现了两次"},
-        "LloydMax(9)": {"en": "bits must be", "zh": "bits must be"},
+        "LloydMax(9)": {"en": "bits must be", "zh": "bits 应在 1 … 8 之间"},
         "__import__('os')": {"en": "there is no __import__", "zh": "没有 __import__"},
     }.items():
         app.codec.text.value = text

@@ -124,8 +124,8 @@ def test_runs_add_up_in_order_and_can_be_forgotten(app):
     assert [run.parameters.codec for run in app.runs] == ["Quantize(8)", "Quantize(2)", "TopK(0.1)"]
     size = len(fl.Quantize(2).encode(fl.load_client_delta()))
     end = widgets.ends_of(app.runs)[1]
-    assert end == pytest.approx((20 * size / 1e6, 50 * size / 1e6, 0.59, 20 * size / 1e6))
-    assert (end.uplink_mb, end.total_mb, end.accuracy, end.first_mb) == end
+    assert end[:4] == pytest.approx((20 * size / 1e6, 50 * size / 1e6, 0.59, 20 * size / 1e6))
+    assert (end.uplink_mb, end.total_mb, end.accuracy, end.first_mb, end.partition) == end and end.partition == "iid"
     for number in range(14):  # more than the picture keeps
         app.codec.text.value = f"TopK({0.2 + number / 100:.2f})"
         app.wait(60)
@@ -181,6 +181,31 @@ def test_what_a_first_model_costs_is_what_was_sent():
     updates = np.array(float32.total_mb[0]) - float32.first_mb[0] - float32.uplink_mb[0]  # down, and none in the first round
     assert updates[0] == pytest.approx(0) and 0 < updates[1] < updates[2] < 0.1
     assert float32.accuracy == seed.accuracy, "who starts from the seed starts from the same weights"
+
+
+@pytest.mark.slow
+def test_the_formula_divides_by_the_messages_that_arrived(language):
+    """Messages of Quantize(8) are equally long: how many arrived can be told from the bytes."""
+    p = lab_training.LabParameters(codec="Quantize(8)", n_clients=10, cohort=5, rounds=4, no_answer=0.5, server_momentum=0.7)
+    run, size = lab.train_lab(p), len(fl.Quantize(8).encode(fl.load_client_delta()))
+    arrived = round(1e6 * run.uplink_mb[0][-1] / size)
+    assert run.uplink_mb[0][-1] == pytest.approx(arrived * size / 1e6) and 0 < arrived < 20
+    told = lab.formula(run)
+    assert rf"\mathrm{{MB}}}}{{{arrived}}}={size:,}\ ".replace(",", "{,}") in told, "a message of Quantize(8) is 101,787 bytes"
+    drawn = {"en": rf"{arrived} of $4\cdot5$ drawn so far", "zh": rf"抽中 $4\cdot5$ 次，收到 {arrived} 条消息"}[language]
+    assert drawn in told and r"v_{t+1}=0.7\,v_t+" in told and {"en": "momentum", "zh": "动量"}[language] in told
+    assert [lab_training.messages_up(p, number) for number in range(5)] == [
+        round(1e6 * megabytes / size) for megabytes in (0, *run.uplink_mb[0])
+    ]
+
+
+def test_the_formula_without_drop_outs_and_momentum_says_nothing_of_either(language):
+    run = lab.Run(lab_training.LabParameters(cohort=5), [[0.8, 0.9]], [[1.0, 2.0]], [[5.0, 7.0]], [[3.0, 4.0]])
+    told = lab.formula(run)
+    assert r"\frac{2.0000\ \mathrm{MB}}{2\cdot5}=200{,}000\ " in told and "w_{t+1}=w_t+\\sum" in told
+    assert "v_t" not in told and {"en": "drawn", "zh": "抽中"}[language] not in told
+    silent = run._replace(parameters=run.parameters._replace(no_answer=0.3), accuracy=[], uplink_mb=[])
+    assert "frac{0" not in lab.formula(silent), "before the first round nothing has arrived to divide by"
 
 
 @pytest.mark.slow

@@ -227,7 +227,7 @@ def test_missing_or_damaged_deltas_tell_where_and_what_to_do(elsewhere):
     path = elsewhere.with_name("deltas.npz")
     for content in ({}, {"mlp/0": np.full(199_210, np.nan, np.float32)}, {"mlp/0": np.zeros(199_210)}):
         np.savez(path, **content)
-        with pytest.raises(ValueError, match=r"deltas.npz is damaged: mlp is not 199,210 finite float32.*git checkout"):
+        with pytest.raises(ValueError, match=r"deltas.npz is damaged \(mlp is not 199,210 finite float32\).*git checkout"):
             fl.load_deltas.__wrapped__()
     path.write_bytes(b"no archive")
     with pytest.raises(ValueError, match=r"deltas.npz is damaged \(.*git checkout"):

@@ -211,6 +211,21 @@ def test_a_csv_that_cannot_be_used_is_told_in_one_sentence_with_line_and_column(
     assert "\n" not in sentence and bool(CHINESE.search(sentence.replace("橡", ""))) == (language == "zh")
 
 
+@pytest.mark.parametrize(("delimiter", "sign"), [(",", {"en": "a comma", "zh": "逗号"}), (";", {"en": "';'", "zh": "';'"})])
+def test_a_field_that_holds_the_delimiter_is_said_to_want_quotes_and_is_read_in_quotes(write, delimiter, sign, language):
+    good = GOOD.replace(",", delimiter)
+    more, fewer = good.replace("elm", f"elm{delimiter} old"), good.replace(f"16{delimiter}elm", "16")
+    mend = {"en": f": put a field that holds {sign['en']} in double quotes",
+            "zh": f"：字段里有{sign['zh']}时，请给它加英文双引号"}  # fmt: skip
+    with pytest.raises(ValueError, match=re.escape(mend[language]) + "$"):
+        fl.datasets.from_csv(write(more), "kind", delimiter=delimiter)
+    with pytest.raises(ValueError, match={"en": "6: 2 fields", "zh": "6 行有 2 个字段"}[language]) as told:
+        fl.datasets.from_csv(write(fewer), "kind", delimiter=delimiter)
+    assert mend[language] not in str(told.value)
+    quoted = good.replace("elm", f'"elm{delimiter} old"')
+    assert fl.datasets.from_csv(write(quoted), "kind", delimiter=delimiter).classes == (f"elm{delimiter} old", "oak")
+
+
 def test_a_file_that_is_missing_or_no_file(tmp_path, language):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.csv"):
         fl.datasets.from_csv(tmp_path / "nowhere.csv", "kind")

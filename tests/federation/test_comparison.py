@@ -62,8 +62,8 @@ def test_a_row_is_what_simulate_measures(model, data, clients):
 
 
 def test_texts_objects_and_pairs(model, data, clients):
-    compared = run(model, data, clients, ["Sign", fl.Quantize(4), ("TopK(0.1)", fl.Sign())], rounds=1)
-    assert [row.codec for row in compared.rows] == ["float32", "Sign", "Quantize(4)", "TopK(0.1) / Sign()"]
+    compared = run(model, data, clients, ["Sign", fl.Quantize(4), ("fl.TopK(0.1)", fl.Sign())], rounds=1)
+    assert [row.codec for row in compared.rows] == ["float32", "Sign", "Quantize(4)", "fl.TopK(0.1) / Sign()"]
     both = fl.simulate(model, data, clients, rounds=1, clients_per_round=2, uplink=fl.TopK(0.1), downlink=fl.Sign())
     assert compared.rows[-1].total_bytes == both.total_bytes()[-1]
     assert all(len(run(model, data, clients, one, rounds=1).rows) == 2 for one in ("Sign", fl.Sign()))
@@ -110,7 +110,8 @@ def test_what_was_measured_survives_an_interruption_and_goes_on(model, data, cli
     codec = Counting(8, KeyboardInterrupt())
     compared = run(model, data, clients, ["Quantize(8)", codec, "Sign()"])
     assert [row.codec for row in compared.rows] == ["float32", "Quantize(8)"]
-    assert "Counting()" in str(compared) and list(compared.notes) == ["Counting()"]
+    assert list(compared.notes) == ["Counting()", "Sign()"] and all(note in str(compared) for note in compared.notes.values())
+    assert {"en": "interrupted before it began", "zh": "还没开始就中断了"}[language] in compared.notes["Sign()"]
     compared.add(codec, "Sign()", progress=False)
     assert [row.codec for row in compared.rows] == ["float32", "Quantize(8)", "Counting()", "Sign()"] and not compared.notes
     assert compared.rows[2].total_bytes == compared.rows[0].total_bytes  # it is float32
@@ -130,8 +131,9 @@ def test_an_interruption_of_float32_leaves_a_table_that_goes_on(model, data, cli
     with monkeypatch.context() as patch:
         patch.setattr("fedlab_utils.federation.comparison.simulate", interrupt)
         compared = run(model, data, clients)
-    assert not compared.rows and "float32" in str(compared) and list(compared.notes) == ["float32"]
+    assert not compared.rows and "float32" in str(compared) and list(compared.notes) == ["float32", "Quantize(8)"]
     assert [row.codec for row in compared.add("Sign()", progress=False).rows] == ["float32", "Sign()"]
+    assert list(compared.notes) == ["Quantize(8)"], "which nobody has trained yet"
 
 
 @pytest.mark.parametrize(

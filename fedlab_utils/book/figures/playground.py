@@ -11,10 +11,11 @@ from ...data.tables import load_bytes_to_97, load_classics
 from ...federation.history import History
 from ...federation.trainings import load_trainings, settings
 from ...language import say
+from ...validation import require_choice
 from ..colours import BROWN, DOWNLINK, EXACT, GUIDE, MAROON, MUTED, TEAL, TOTAL, UPLINK, VIOLET
 from ..labels import frontier as frontier_of
 from ..labels import spread
-from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
+from ..plotting import Still, new_figure, partition_name, percent_axis, plain_log_axis, styled
 from .classic_runs import with_range
 
 
@@ -78,6 +79,9 @@ class Ended(Protocol):
     @property
     def accuracy(self) -> float: ...
 
+    @property
+    def partition(self) -> str: ...
+
 
 def _place(name: str, run: Any) -> tuple[float, float]:
     """Megabytes both ways and accuracy of a run; ValueError for what has none."""
@@ -85,19 +89,42 @@ def _place(name: str, run: Any) -> tuple[float, float]:
         return float(run.total_bytes()[-1]) / 1e6, run.accuracy[-1]
     if not isinstance(run, History) and hasattr(run, "total_mb"):
         return run.total_mb, run.accuracy
-    raise ValueError(f"runs must be histories of fl.simulate with a round or more, or ends of runs of the lab, got "
-                     f"{type(run).__name__} for {name!r}")  # fmt: skip
+    kind = type(run).__name__
+    raise ValueError(say(
+        f"runs must be histories of fl.simulate with a round or more, or ends of runs of the lab, got {kind} for {name!r}",
+        f"runs 应为 fl.simulate 的训练历史（至少一轮），或实验台各次运行的终点；{name!r} 收到的是 {kind}"))  # fmt: skip
 
 
-def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str = "iid") -> Still:
-    """Accuracy against bytes both ways, all committed results; a line joins those that none beats; the reader's runs on top.
+def _elsewhere(dealt: Mapping[str, str], partition: str) -> list[str]:
+    """What is said of runs that are not drawn, since their clients hold other data: a line a partition. dealt: by name."""
+    lines = []
+    for other in dict.fromkeys(dealt.values()):
+        names = [name for name, of in dealt.items() if of == other]
+        listed = say(", ", "、").join(names[:4]) + "…" * (len(names) > 4)
+        call = f'frontier(…, partition="{other}")'
+        none = say("the book has no such results", "本书没有同样的结果")
+        where = say(f"see {call}", f"请看 {call}") if other in PREFIX else none
+        lines.append(say(f"Not drawn: {listed} ({partition_name(other)}, not {partition_name(partition)}); {where}",
+                         f"没有画出：{listed}（{partition_name(other)}，不是{partition_name(partition)}）；{where}"))  # fmt: skip
+    return lines
+
+
+def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str | None = None) -> Still:
+    """Accuracy against bytes both ways, all committed results; a line joins those of the book that no other of it beats; the
+    reader's runs on top.
 
     runs: histories of `simulate`, or ends of runs of the lab, by the name that stands beside their point. partition: "iid" or
-    "shards", of the committed results. ValueError for anything else.
+    "shards", of the committed results; by default that of the runs, if all are known to be of one, else "iid". A run of the lab
+    on another partition is not drawn, and named below the axis. ValueError for anything else.
     """
-    if partition not in PREFIX:
-        raise ValueError(f"partition must be one of {', '.join(map(repr, PREFIX))}, got {partition!r}")
+    dealt = {name: getattr(run, "partition", None) for name, run in (runs or {}).items()}
+    if partition is None:
+        kinds = {*dealt.values()}
+        partition = kinds.pop() if len(kinds) == 1 and kinds <= PREFIX.keys() else "iid"
+    partition = require_choice("partition", partition, PREFIX)
+    left_out = _elsewhere({name: of for name, of in dealt.items() if of not in (None, partition)}, partition)
     found, own = results(partition), {name: _place(name, run) for name, run in (runs or {}).items()}
+    own = {name: place for name, place in own.items() if dealt[name] in (None, partition)}
     figure, (ax,) = new_figure(1, width=9.5, height=4.8)
     with styled():
         for kind, (colour, marker, english, chinese) in KINDS.items():
@@ -107,7 +134,8 @@ def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str =
                 with_range(ax, x, low, mean, high, colour, marker=marker, ms=6, ls="", label=say(english, chinese))
         x, y = np.array([p.megabytes for p in found]), np.array([p.mean for p in found])
         best = frontier_of(list(zip(x.tolist(), y.tolist(), strict=True)))
-        ax.step(x[best], y[best], where="post", color=GUIDE, lw=1, zorder=0, label=say("none is better", "没有更好的"))
+        none_better = say("none of the book's is better", "本书中没有更好的")
+        ax.step(x[best], y[best], where="post", color=GUIDE, lw=1, zorder=0, label=none_better)
         if own:
             stars = {"marker": "*", "ms": 16, "color": VIOLET, "ls": "", "zorder": 5}
             ax.plot(*zip(*own.values(), strict=True), label=say("your runs", "你的运行"), **stars)
@@ -120,11 +148,13 @@ def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str =
         if below := sum(result.mean < bottom for result in found):
             ax.text(0.02, 0.03, say(f"{below} settings lie below", f"还有 {below} 种设置在图外更低处"), transform=ax.transAxes,
                     fontsize=9, color=MUTED)  # fmt: skip
-        ax.set(xlabel=say("megabytes, both ways", "双向总字节数（MB）"), ylabel=say("test accuracy", "测试准确率"))
+        below_axis = [say("megabytes, both ways", "双向总字节数（MB）"), *left_out]
+        ax.set(xlabel="\n".join(below_axis), ylabel=say("test accuracy", "测试准确率"))
         percent_axis(ax.yaxis)
         plain_log_axis(ax.xaxis)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-        ax.set_title(say(f"{len(found)} settings that the book has measured", f"本书测过的 {len(found)} 种设置"))
+        ax.set_title(say(f"{len(found)} settings that the book has measured, {partition_name(partition)}",
+                         f"本书测过的 {len(found)} 种设置，{partition_name(partition)}"))  # fmt: skip
         if labels:
             figure.draw_without_rendering()
             path = np.column_stack([np.repeat(x[best], 2)[1:], np.repeat(y[best], 2)[:-1]])  # of the line that steps
@@ -140,17 +170,17 @@ def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str =
         say(f" {name}: {100 * accuracy:.1f} %, {total:.2f} MB.", f"{name}：{100 * accuracy:.1f}%，{total:.2f} MB。")
         for name, (total, accuracy) in own.items()
     ]
+    told += [say(f" {line}.", f"{line}。") for line in left_out]
     return Still(figure, alt + "".join(told))
 
 
 def bytes_to_97() -> Still:
     """Megabytes until 97 % of the validation split are right: up, down and first models, by recipe and partition. Log axis."""
     figure, axes = new_figure(2, width=10.5, height=3.6)
-    titles = {"iid": say("IID", "独立同分布"), "shards": say("two shards a client", "每个客户端两个分片")}
     told = []
     with styled():
-        for ax, (partition, title) in zip(axes, titles.items(), strict=True):
-            found = load_bytes_to_97(partition)
+        for ax, partition in zip(axes, PREFIX, strict=True):
+            found, title = load_bytes_to_97(partition), partition_name(partition)
             dense = np.mean([run.total_bytes for run in found["FedAvg"]])
             places = np.arange(len(found))[::-1]
             for place, (_, seeds) in zip(places, found.items(), strict=True):

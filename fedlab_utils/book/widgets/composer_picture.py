@@ -196,7 +196,7 @@ class ComposerPicture:
             f"The delta {data.delta} ({data.n:,} weights) through {data.codec}: {listed}. The message of {len(data.payload):,} "
             f"bytes holds, in bytes: {holds}; in {len(data.parts)} parts. "
             f"Shown: {part_name(part)}, {part.size:,} from byte {part.start:,} on.",
-            f"增量 {data.delta}（{data.n:,} 个权重），编码器 {data.codec}：{listed}。消息共 {len(data.payload):,} 字节，"
+            f"增量 {data.delta}（{data.n:,} 个权重），编解码器 {data.codec}：{listed}。消息共 {len(data.payload):,} 字节，"
             f"其中（字节）：{holds}；分成 {len(data.parts)} 部分。"
             f"当前显示：{part_name(part)}，从第 {part.start:,} 字节起，{part.size:,} 字节。",
         )

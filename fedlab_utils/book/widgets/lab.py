@@ -11,7 +11,7 @@ from ...codecs.uniform import RANGES
 from ...language import percent_sign, say
 from ...quantization import ROUNDINGS
 from ..exercises.asking import Prediction
-from ..plotting import DRAWING, Still, ranges_name, rounding_name
+from ..plotting import DRAWING, Still, partition_name, ranges_name, rounding_name
 from .base import CONTROL, LABEL
 from .lab_picture import LabPicture, means
 from .lab_training import (
@@ -27,6 +27,7 @@ from .lab_training import (
     LabParameters,
     Run,
     describe,
+    messages_up,
     no_run,
     train_lab,
 )
@@ -63,11 +64,6 @@ class LiveLab(TrainingApp):
 
     def _controls(self) -> dict[str, w.Widget]:
         """In the order of controls: data, codec, training."""
-        names = {
-            "iid": say("IID", "独立同分布"),
-            "shards": say("two shards a client", "每个客户端两个分片"),
-            "dirichlet": say("Dirichlet 0.3", "Dirichlet 分布 0.3"),
-        }
         downlinks = {
             "float32": "float32",
             "8 bits": say("8 bits", "8 位"),
@@ -75,7 +71,7 @@ class LiveLab(TrainingApp):
         }
         start = LabParameters()
         return {
-            "partition": w.Dropdown(options=[(names[p], p) for p in PARTITIONS], value=start.partition,
+            "partition": w.Dropdown(options=[(partition_name(p), p) for p in PARTITIONS], value=start.partition,
                                     description=say("data", "数据分布"), layout=CONTROL, style=LABEL),
             "n_clients": slider([(str(n), n) for n in CLIENTS], start.n_clients, say("clients", "客户端数")),
             "cohort": slider([(str(n), n) for n in COHORTS], start.cohort, say("clients a round", "每轮客户端数")),
@@ -162,14 +158,23 @@ def slider(options: Sequence[tuple[str, Any]], value: Any, text: str) -> w.Selec
 
 
 def formula(run: Run) -> str:
-    averaging = r"w_{t+1}=w_t+\sum_{i\in S_t}\frac{n_i}{\sum_j n_j}\,\mathrm{decode}(\mathrm{encode}(d_i+e_i))"
+    """What the server does, and what a message up took: the uplink's bytes over the messages that arrived."""
+    p = run.parameters
+    mean = r"\sum_{i\in S_t}\frac{n_i}{\sum_j n_j}\,\mathrm{decode}(\mathrm{encode}(d_i+e_i))"
+    averaging = rf"w_{{t+1}}=w_t+{mean}"
     legend = say("d: a client's delta, e: its residual.", "d：客户端的增量；e：它的残差。")
-    if not run.accuracy or not run.uplink_mb[0]:
+    if p.server_momentum:
+        averaging = rf"v_{{t+1}}={p.server_momentum:g}\,v_t+{mean},\qquad w_{{t+1}}=w_t+v_{{t+1}}"
+        legend += say(" v: the server's momentum.", "v：服务器的动量。")
+    rounds = len(run.uplink_mb[0]) if run.accuracy else 0
+    drawn, arrived = rf"{rounds}\cdot{p.cohort}", messages_up(p, rounds)
+    if p.no_answer:
+        legend += say(f" S: the clients that answered, {arrived} of ${drawn}$ drawn so far.",
+                      f"S：没有掉线的客户端，到现在抽中 ${drawn}$ 次，收到 {arrived} 条消息。")  # fmt: skip
+    if not arrived:
         return f"$${averaging}$$ {legend}"
-    rounds, cohort = len(run.uplink_mb[0]), run.parameters.cohort
-    megabytes = run.uplink_mb[0][-1]
-    message = in_formula(megabytes * 1e6 / rounds / cohort)
-    quotient = rf"\frac{{{megabytes:.4f}\ \mathrm{{MB}}}}{{{rounds}\cdot{cohort}}}={message}"
+    megabytes, below = run.uplink_mb[0][-1], f"{arrived}" if p.no_answer else drawn
+    quotient = rf"\frac{{{megabytes:.4f}\ \mathrm{{MB}}}}{{{below}}}={in_formula(megabytes * 1e6 / arrived)}"
     words = say("bytes a message", "字节/消息")
     return rf"$${averaging}$$ {legend} $${quotient}\ \text{{{words}}}$$"
 

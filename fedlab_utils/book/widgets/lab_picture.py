@@ -163,7 +163,7 @@ class LabPicture:
         ends = ends_of(runs)
         shown = []
         for side, (points, line, labels) in enumerate(zip(self._ends, self._frontiers, self._numbers, strict=True)):
-            places = [(end[side], end[2]) for end in ends]
+            places = [((end.uplink_mb, end.total_mb)[side], end.accuracy) for end in ends]
             points.set_data(*zip(*places, strict=True))
             best = [places[number] for number in frontier(places)]
             line.set_data(*zip(*best, strict=True))
@@ -222,8 +222,8 @@ class LabPicture:
             for number, (one, end) in enumerate(zip(runs, ends, strict=True), first)
         )
         best = [
-            say(", ", "、").join(str(first + number) for number in frontier([(end[side], end[2]) for end in ends]))
-            for side in (0, 1)
+            say(", ", "、").join(str(first + number) for number in frontier(points))
+            for points in ([(end.uplink_mb, end.accuracy) for end in ends], [(end.total_mb, end.accuracy) for end in ends])
         ]
         return say(
             f"Runs: {listed}. On the frontier of accuracy against bytes: {best[0]} by uplink, {best[1]} by total.",
@@ -247,18 +247,25 @@ def means(run: Run) -> list[np.ndarray]:
 
 
 class End(NamedTuple):
-    """Where a run ends, averaged over its seeds. first_mb: the part of total_mb that first models cost."""
+    """Where a run ends, averaged over its seeds. first_mb: the part of total_mb that first models cost. partition: how the
+    data were dealt, of PARTITIONS."""
 
     uplink_mb: float
     total_mb: float
     accuracy: float
     first_mb: float
+    partition: str
 
 
 def ends_of(runs: Sequence[Run]) -> list[End]:
     """Where each of these runs ends, by its rounds so far: points of a frontier."""
-    ends = ([np.mean(complete(s), axis=0)[-1] for s in (r.uplink_mb, r.total_mb, r.accuracy, r.first_mb)] for r in runs)
-    return [End(*map(float, end)) for end in ends]
+
+    def mean(series: list[list[float]]) -> float:
+        return float(np.mean(complete(series), axis=0)[-1])
+
+    return [
+        End(mean(r.uplink_mb), mean(r.total_mb), mean(r.accuracy), mean(r.first_mb), r.parameters.partition) for r in runs
+    ]
 
 
 def short(run: Run) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from ...codecs import Codec, Identity, Quantize, TopK
 from ...data import load_mnist, partition_dirichlet, partition_iid, partition_shards
 from ...federation.history import History
+from ...federation.parties import answers, select
 from ...federation.simulate import simulate
 from ...language import message_name, percent, say
 from ...measuring.names import codec_named
@@ -143,6 +144,20 @@ def train_lab(parameters: LabParameters, on_round: Callable[[Run], bool | None] 
         if stopped:
             break
     return run
+
+
+@lru_cache(maxsize=1024)
+def _answered(n_clients: int, cohort: int, no_answer: float, seed: int, number: int) -> int:
+    """How many clients of round `number` (from 0) answer, as `simulate` draws them."""
+    return sum(answers(seed, number, client, no_answer) for client in select(n_clients, cohort, seed, number))
+
+
+def messages_up(parameters: LabParameters, rounds: int, seed: int = 0) -> int:
+    """How many messages have come up in so many rounds of the training with this seed: without drop-outs one a client drawn."""
+    p = parameters
+    if not p.no_answer:
+        return rounds * p.cohort
+    return sum(_answered(p.n_clients, p.cohort, p.no_answer, seed, number) for number in range(rounds))
 
 
 def lab_run(parameters: LabParameters, histories: list[History]) -> Run:
