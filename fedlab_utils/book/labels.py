@@ -11,6 +11,7 @@ from matplotlib.text import Annotation
 
 # Where a label is tried, from its point's middle: the nearest first, in units of the room that it needs.
 DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
+APART = 3  # points between two labels side by side
 ROUNDS_OUT = 6  # how often one more step away is tried before a label stays where it is nearest
 
 
@@ -54,7 +55,8 @@ def spread(ax: Axes, labels: Sequence[Annotation], marker: float = 9, lines: Seq
                     free.append(here)
         clear = (here for here in free if not _crossed(here, along))
         chosen = next(clear, free[0] if free else (x - wide, y + half, x + wide, y + half + 2 * high))
-        taken.append(chosen)
+        apart = APART * unit  # so that 1 beside 2 is not 12
+        taken.append((chosen[0] - apart, chosen[1], chosen[2] + apart, chosen[3]))
         middle = np.array([(chosen[0] + chosen[2]) / 2 - x, (chosen[1] + chosen[3]) / 2 - y]) / unit
         label.set(ha="center", va="center")
         label.xyann = (float(middle[0]), float(middle[1]))

@@ -25,6 +25,7 @@ FORMAT = 1  # of a line; another task (budget, data, seeds) is another format
 WANTED, BUDGET_BYTES, SEEDS = 0.95, 30_000_000, 3
 FIRST_SEED = 10**6  # of judging; smaller ones are for rehearsals
 MOST_NOTES = 5  # of the lines that are passed over
+RECIPE = 7  # the last column, of words
 
 
 def key_of(recipe: dict[str, Any]) -> str:
@@ -121,10 +122,10 @@ class Board:
         return len(self.submissions)
 
     def __str__(self) -> str:
-        return as_text(self._title(), _heads(), map(self._cells, self.submissions), self._remarks())
+        return as_text(self._title(), _heads(), map(self._cells, self.submissions), self._remarks(), RECIPE)
 
     def _repr_html_(self) -> str:
-        return as_html(self._title(), _heads(), map(self._cells, self.submissions), self._remarks())
+        return as_html(self._title(), _heads(), map(self._cells, self.submissions), self._remarks(), RECIPE)
 
     def _title(self) -> str:
         wanted, allowed = f"{WANTED:.0%}", f"{BUDGET_BYTES / 1e3:,.0f} kB"

@@ -1,7 +1,8 @@
 // Gives the controls of an app the names, values and states that a screen reader tells, all taken from what is shown.
 // Kinds of controls are known here, not the controls of any app.
 const SETTLED = 1000; // milliseconds without a new picture after which it is told
-const LONGEST = 120; // characters of what is told of a picture, where its first sentence is not longer by itself
+const LONGEST = 120; // characters of what is told of a picture, where a sentence is not longer by itself
+const SENTENCE = /\S.*?(?:[。！？]|[.!?](?=\s|$)|$)/gs;
 
 function set(node, attribute, value) {
   if (node && value && node.getAttribute(attribute) !== value) node.setAttribute(attribute, value);
@@ -55,32 +56,41 @@ const RULES = {
   ".fedlab-said [role=status]": (node) => node.removeAttribute("role"), // else it would be told twice
 };
 
+// What of a picture's words is told: from the first sentence on that was not in those told before, as many as find room.
+// Where all were, from the first.
+export function news(words, before) {
+  const known = new Set(before.match(SENTENCE));
+  const all = [...words.matchAll(SENTENCE)];
+  const start = Math.max(0, all.findIndex(([sentence]) => !known.has(sentence)));
+  let text = "";
+  for (const { 0: sentence, index } of all.slice(start)) {
+    const longer = words.slice(all[start].index, index + sentence.length);
+    if (text && longer.length >= LONGEST) break;
+    text = longer;
+  }
+  return text;
+}
+
 function render({ el }) {
   el.classList.add("fedlab-speaking");
   el.setAttribute("role", "status");
-  let root, timer, frame, alt, training = false, used = false;
+  let root, timer, frame, shows, busy, told = "", used = false;
 
   function name() {
     for (const [selector, rule] of Object.entries(RULES)) root.querySelectorAll(selector).forEach(rule);
-    const [altBefore, trainingBefore] = [alt, training];
-    alt = root.querySelector("img")?.alt;
-    training = root.querySelector("button:enabled > .fa-stop") !== null; // the bar stays where a training was stopped
-    if (alt !== altBefore || training !== trainingBefore) {
-      clearTimeout(timer);
-      timer = setTimeout(tell, SETTLED);
-    }
+    const alt = root.querySelector("img")?.alt;
+    const training = root.querySelector(".fedlab-busy") !== null; // the bar of one that was stopped stands where it stood
+    if (alt === shows && training === busy) return;
+    [shows, busy] = [alt, training];
+    clearTimeout(timer);
+    if (!busy) timer = setTimeout(tell, SETTLED);
   }
 
   // Told when the picture has come to rest, and only where she has done something: else Run All would speak for minutes.
   function tell() {
-    if (!used || training || !alt) return;
-    const [first, ...rest] = alt.match(/.+?(?:[。！？]|[.!?](?=\s|$)|$)/gs);
-    let text = first;
-    for (const next of rest) { // up to the first sentence that there is no room for
-      if (text.length + next.length >= LONGEST) break;
-      text += next;
-    }
-    el.textContent = text;
+    if (!used || !shows) return;
+    el.textContent = news(shows, told);
+    told = shows;
   }
 
   const observer = new MutationObserver(name);
@@ -93,7 +103,7 @@ function render({ el }) {
       return;
     }
     for (const kind of ["keydown", "pointerdown"]) root.addEventListener(kind, act, true);
-    const attributeFilter = ["class", "style", "title", "alt", "aria-valuetext", "disabled"];
+    const attributeFilter = ["class", "style", "title", "alt", "aria-valuetext"];
     observer.observe(root, { subtree: true, childList: true, characterData: true, attributeFilter });
     name();
   }

@@ -51,6 +51,11 @@ def said(text: str = "") -> w.HTML:
     return line
 
 
+def busy(widget: w.DOMWidget, now: bool) -> None:
+    """Mark, by a widget inside an app, whether its picture is still to change by itself: it is told once it no longer is."""
+    (widget.add_class if now else widget.remove_class)("fedlab-busy")
+
+
 def grouped(heading: str, children: Iterable[w.Widget]) -> w.VBox:
     """Controls below the name of their group, which is told with each of them. heading: HTML."""
     box = w.VBox([w.HTML(heading), *children])

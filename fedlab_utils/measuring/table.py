@@ -104,21 +104,27 @@ def _cells(row: Row) -> list[str]:
             say("yes", "是") if row.lossless else say("no", "否")]  # fmt: skip
 
 
-def as_text(title: str, heads: list[str], lines: Iterable[list[str]], remarks: list[str]) -> str:
-    """A table for a terminal: the first column to the left, the others, numbers, to the right."""
+def as_text(
+    title: str, heads: list[str], lines: Iterable[list[str]], remarks: list[str], long: int | None = None
+) -> str:
+    """A table for a terminal: the first column to the left, the others, numbers, to the right. long: see `as_html`."""
     table = [heads, *lines]
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
-    shown = ["  ".join(_pad(cell, width, place == 0) for place, (cell, width) in enumerate(zip(line, widths, strict=True)))
-             for line in table]  # fmt: skip
+    columns = [(width, place in (0, long)) for place, width in enumerate(widths)]
+    shown = ["  ".join(_pad(cell, *column) for cell, column in zip(line, columns, strict=True)) for line in table]
     return "\n".join([title, "", *(line.rstrip() for line in shown), "", *remarks])
 
 
-def as_html(title: str, heads: list[str], lines: Iterable[list[str]], remarks: list[str]) -> str:
-    """The same for a notebook; whatever stands in a cell is text."""
+def as_html(
+    title: str, heads: list[str], lines: Iterable[list[str]], remarks: list[str], long: int | None = None
+) -> str:
+    """The same for a notebook; whatever stands in a cell is text. long: place of a column of long texts, to the left as the
+    first one is; where there is one, it alone is broken into lines."""
+    whole = "" if long is None else ";white-space:nowrap"
 
     def line(cells: list[str], tag: str) -> str:
-        aligned = (f'<{tag} style="text-align:{"right" if place else "left"}">{html.escape(cell)}</{tag}>'
-                   for place, cell in enumerate(cells))  # fmt: skip
+        aligned = (f'<{tag} style="text-align:{"left" if place in (0, long) else "right"}{"" if place == long else whole}">'
+                   f"{html.escape(cell)}</{tag}>" for place, cell in enumerate(cells))  # fmt: skip
         return f"<tr>{''.join(aligned)}</tr>"
 
     body = "".join(line(cells, "td") for cells in lines)

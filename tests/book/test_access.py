@@ -32,7 +32,7 @@ TYPED = 'input[type="text"]'
 CODECS = "TopK(0.05) | Quantize(4)", "Sign()", "RandomK(0.02)"  # what is typed where a control takes text
 FORMULA = {"en": "Formula, with these numbers", "zh": "公式（代入当前数值）"}
 STOPPED = {"en": "Stopped.", "zh": "已停止。"}
-HEARD = """app => (said => said && app.querySelector("img").alt.startsWith(said))(
+HEARD = """app => (said => said && app.querySelector("img").alt.includes(said))(
   [...app.querySelectorAll(".fedlab-speaking[role=status]")].at(-1).textContent)"""
 MOVES = 200
 
@@ -208,8 +208,7 @@ def test_every_control_by_keyboard_and_by_mouse(page, server, language):
         if entry.trains:
             said = shown.locator(".fedlab-said[role=status]").filter(has_text=STOPPED[language])
             said.first.wait_for()
-        else:  # a move ends in words
-            page.wait_for_function(HEARD, arg=shown.element_handle())
+        page.wait_for_function(HEARD, arg=shown.element_handle())  # a move ends in words, a training that was stopped too
         fold = shown.get_by_role("button", name=FORMULA[language])
         formula = shown.locator(".fedlab-fold > :last-child")
         assert not formula.is_visible() and fold.get_attribute("aria-expanded") == "false"

@@ -125,6 +125,10 @@ def test_several_people_s_files_are_one_board(tmp_path, language):
         assert cell in text and cell in html
     assert re.search(r"\s2\s", lines[0]) and re.search(r"\s1\s", lines[2])  # Bob's first came first
     assert bool(CHINESE.search(text)) == (language == "zh")
+    heads, first = (re.findall(r"<t[hd] style=\"([^\"]*)\">(.*?)</t[hd]>", row) for row in html.split("<tr>")[1:3])
+    assert len(heads) == len(first) == 8 and first[-1] == ("text-align:left", "rounds=5"), "a recipe is words, and may be broken"
+    assert all("nowrap" in style for style, _ in heads[:-1] + first[:-1]), "beside it no head and no number is"
+    assert lines[0].endswith("  rounds=5") and lines[1].index("rounds=5") == lines[0].index("rounds=5")
 
 
 def test_a_class_s_boards_are_shown_with_its_reports(tmp_path, capsys, language):

@@ -161,6 +161,29 @@ def test_every_stop_is_drawn_with_its_bytes(language):
     assert picture(app).width > 900
 
 
+def test_a_moved_menu_is_told_in_the_first_sentence_and_a_chosen_part_in_one_of_its_own(language):
+    app, end = composed(support="TopK", values="Quantize"), {"en": ". ", "zh": "。"}[language]
+
+    def sentences():
+        app.wait()
+        return html.unescape(alt(app)).split(end)
+
+    before = sentences()
+    for label, delta in app.delta.options:
+        app.delta.value = delta
+        assert label in sentences()[0] and app.codec.text.value in sentences()[0], "by the name that the menu has"
+    moves = {"places": "context", "rounding": "floor", "ranges": "array", "values": "Sign", "support": "RandomK"}
+    for name, value in moves.items():
+        now, app.controls[name].value = sentences(), value
+        assert app.message.value == "" and sentences()[0] != now[0] and app.codec.text.value in sentences()[0], name
+    now = sentences()
+    app.parts.value = (app.parts.value + 1) % len(app.parts.options)
+    moved = sentences()
+    assert moved[0] == now[0] != before[0] and moved[1] != now[1] and moved[2:] == now[2:]
+    assert parts.part_name(app._shown[0].parts[app.parts.value]) in moved[1]
+    assert max(map(len, (moved[0], moved[1]))) < 150, "short enough to be listened to"
+
+
 def stage_refused(text):
     try:
         codec_named(text).encode(fl.load_client_delta(), np.random.default_rng(0))

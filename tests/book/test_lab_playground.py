@@ -11,6 +11,7 @@ import fedlab_utils as fl
 from fedlab_utils.book import widgets
 
 lab = Later("fedlab_utils.book.widgets.lab")
+lab_list = Later("fedlab_utils.book.widgets.lab_list")
 lab_picture = Later("fedlab_utils.book.widgets.lab_picture")
 lab_playground = Later("fedlab_utils.book.widgets.lab_playground")
 lab_training = Later("fedlab_utils.book.widgets.lab_training")
@@ -142,29 +143,91 @@ def test_first_models_stand_apart(app, language):
     assert curve[1] == pytest.approx([3 * size * number for number in range(1, 11)]), "5 messages a round, 2 of them first models"
     assert app.picture._less_end.get_xdata() == pytest.approx([30 * size])
     title = app.picture.bytes.get_title()
-    assert f"{50 * size:.3g} MB" in title and f"{20 * size:.3g} MB" in title
+    assert f" {50 * size:.3g}" in title and f" {20 * size:.3g}" in title and title.endswith("MB")
     assert {"en": "First models are 2.04 MB of the total", "zh": "总计中有 2.04 MB 是初始模型"}[language] in alt(app)
     assert f"{50 * size:.3g}" in app.mathematics.value and f"{20 * size:.3g}" in app.mathematics.value
     assert picture(app).width > 900
 
 
-def test_long_names_are_broken_or_cut_and_told_in_full_in_words(app):
+def test_the_setting_stands_above_in_full_and_no_number_can_be_taken_for_the_accuracy(app, language):
     app.controls["first_model"].value = "seed"
-    app.controls["server_momentum"].value = 0.7
-    app.controls["no_answer"].value = 0.3
+    app.controls["no_answer"].value = 0.5
     app.codec.text.value = TEXT
     app.wait(60)
-    lines = app.picture.rounds.get_title().split("\n")
-    assert len(lines) == 2 and TEXT in lines[0] and "first model: seed" in lines[1]
-    app.controls["learning_rate"].value = 0.05
+    setting, title = app.picture.setting.get_text(), app.picture.rounds.get_title().strip()
+    assert setting.startswith(TEXT) and setting.endswith({"en": "50 % silent", "zh": "50% 掉线"}[language])
+    assert title == {"en": "accuracy 59.0 %", "zh": "准确率 59.0%"}[language]
+    wide = 'TopK(0.5) | RandomK(0.5) | Rotate() | Blocks(256) | Quantize(4, "stochastic", ranges="array", entropy=True)'
+    app.codec.text.value = wide
+    for name, value in {"learning_rate": 0.05, "server_momentum": 0.7, "error_feedback": False, "local_epochs": 5}.items():
+        app.controls[name].value = value
     app.wait(60)
-    listed = [left.get_text() for left, _ in app.picture._lines if left.get_text()]
-    assert all(len(line) <= 36 for text in listed for line in text.split("\n")) and "…" in listed[-1]
-    assert f"{TEXT} · 10×1" in html.unescape(alt(app)) and "rate 0.05 · momentum 0.7 · 30 % silent" in alt(app)
-    two, cut = lab_playground.in_two_lines, lab_playground.cut
+    above, figure = app.picture.setting, app.picture.figure
+    box = above.get_window_extent(figure.canvas.get_renderer())
+    assert above.get_text().count("\n") == 1 and box.x1 < figure.bbox.x1
+    titles = [ax.title.get_window_extent() for ax in (app.picture.rounds, app.picture.bytes)]
+    assert all(box.y0 >= words.y1 for words in titles)
+
+
+def listed(picture):
+    """What the list says of each run, with single spaces."""
+    said = (" ".join(f"{first.get_text()} {more.get_text()}".split()) for first, more, _ in picture.list.lines)
+    return [*filter(None, said)]
+
+
+def drawn_runs(*parameters):
+    return [lab_training.Run(p, *([[0.5 + n / 100 for n in range(1, p.rounds + 1)]] for _ in range(4))) for p in parameters]
+
+
+def test_the_list_tells_what_differs_and_the_heading_what_all_have_in_common(language):
+    p = lab_playground.START
+    others = p._replace(no_answer=0.5), p._replace(codec="TopK(0.01) | Sign()", rounds=4, n_clients=20)
+    picture = lab_playground.PlaygroundPicture()
+    runs = drawn_runs(p, *others)
+    picture.draw(runs[0])
+    first = {"en": "1 TopK(0.01) | Quantize(8) both ways", "zh": "1 TopK(0.01) | Quantize(8) 下行相同"}[language]
+    assert listed(picture) == [first] and picture.list.heading.get_text().count("\n") == 1
+    picture.keep(runs[0])
+    picture.draw(runs[1])
+    shared = {"en": "TopK(0.01) | Quantize(8)\nboth ways", "zh": "TopK(0.01) | Quantize(8)\n下行相同"}[language]
+    assert picture.list.heading.get_text().replace(" · ", "\n").endswith(shared)
+    assert listed(picture) == {"en": ["1 nothing more", "2 50 % silent"], "zh": ["1 别无其他", "2 50% 掉线"]}[language]
+    picture.keep(runs[1])
+    picture.draw(runs[2]._replace(accuracy=[[0.5, 0.6]], uplink_mb=[[1, 2]], total_mb=[[3, 4]], first_mb=[[1, 1]]))
+    assert picture.list.heading.get_text().endswith({"en": "\nTopK(0.01) · both ways", "zh": "\nTopK(0.01) · 下行相同"}[language])
+    one, two, three = listed(picture)
+    assert one == "1 Quantize(8)" and two == {"en": "2 Quantize(8) · 50 % silent", "zh": "2 Quantize(8) · 50% 掉线"}[language]
+    assert three == {"en": "3 Sign() · 4 rounds at round 2 · 10 of 20 clients",
+                     "zh": "3 Sign() · 4 轮 · 到第 2 轮 每轮 20 抽 10"}[language]  # fmt: skip
+
+
+def test_what_stands_in_the_list_stays_within_its_panel_and_is_told_in_full_in_words(language):
+    p = lab_playground.START._replace(server_momentum=0.7, no_answer=0.3, first_model="seed", n_clients=20, partition="dirichlet")
+    long = [f'TopK(0.0{n}, "context") | EntropyQuantize({n}, "context")' for n in range(1, 10)]
+    runs = drawn_runs(*(p._replace(codec=codec, learning_rate=0.05 if n % 2 else 0.1) for n, codec in enumerate(long)), p)
+    picture = lab_playground.PlaygroundPicture()
+    for run in runs[:-1]:
+        picture.keep(run)
+    picture.draw(runs[-1])
+    picture.figure.draw_without_rendering()
+    right, bottom = picture.figure.bbox.x1, picture.rounds.bbox.y0
+    for first, more, accuracy in picture.list.lines[:10]:
+        box, below, beside = (text.get_window_extent() for text in (first, more, accuracy))
+        assert box.x1 < beside.x0 < beside.x1 <= right and min(box.y0, below.y0) > bottom - 1
+        assert not more.get_text() or (below.x1 <= right and abs(box.y0 - below.y1) < 0.4 * box.height), "lines stand evenly"
+    said = picture.alt(runs[-1])
+    assert all(codec in said for codec in long) and {"en": "rate 0.05 · momentum 0.7 · 30 % silent",
+                                                     "zh": "学习率 0.05 · 动量 0.7 · 30% 掉线"}[language] in said  # fmt: skip
+
+
+def test_texts_are_broken_between_parts_and_cut_at_last():
+    two, cut, lines = lab_list.in_two_lines, lab_list.cut, lab_list.in_lines
     assert two("short", 40) == "short" and two("a" * 50, 40) == "a" * 50
     assert two("aaaa; bbbb; cccc", 10) == "aaaa; bbbb;\ncccc" or two("aaaa; bbbb; cccc", 10) == "aaaa;\nbbbb; cccc"
-    assert cut("abcdef", 6) == "abcdef" and cut("abcdefg", 6) == "abcde…" and cut("甲乙丙丁", 6) == "甲乙…"
+    assert cut("abcde", 6) == "abcde…" and cut("abcdefg", 6) == "abcde…" and cut("甲乙丙丁", 6) == "甲乙…"
+    assert lines(["aa", "bb", "cc"], 7, 7, 2) == ["aa · bb", "cc"] and lines(["aa", "bb", "cc"], 7, 7, 1) == ["aa · b…"]
+    assert lines(["aa", "b" * 9, "cc dd ee"], 4, 9, 9) == ["aa", "b" * 9, "cc dd ee"]
+    assert lines(["aa bb cc dd"], 3, 6, 9) == ["aa", "bb cc", "dd"] and lines(["甲乙", "丙"], 6, 6, 9) == ["甲乙", "丙"]
 
 
 @pytest.mark.slow

@@ -227,3 +227,17 @@ def test_labels_find_room(panel):
     boxes = [label.get_window_extent() for label in labels]
     assert all(ax.bbox.x0 <= b.x0 and b.x1 <= ax.bbox.x1 and ax.bbox.y0 <= b.y0 and b.y1 <= ax.bbox.y1 for b in boxes)
     assert isinstance(ax.lines[0], Line2D)
+
+
+def test_a_label_beside_another_is_not_read_with_it_as_one_number(panel):
+    figure, ax = panel
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    labels = [ax.annotate("1", (0.5, 0.5), (0, 0), textcoords="offset points", fontsize=8) for _ in range(3)]
+    figure.draw_without_rendering()
+    wide = labels[0].get_window_extent().width
+    for number, label in enumerate(labels):
+        label.xy = (0.5 + number * (wide + 1) / ax.bbox.width, 0.5)  # room for each above its point, a pixel apart
+    spread(ax, labels, marker=3)
+    boxes = [label.get_window_extent() for label in labels]
+    level = [(a, b) for a in boxes for b in boxes if a.x0 < b.x0 and a.y0 < b.y1 and b.y0 < a.y1]
+    assert all(b.x0 - a.x1 > 2 * figure.dpi / 72 for a, b in level) and len({box.y0 for box in boxes}) > 1

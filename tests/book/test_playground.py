@@ -12,6 +12,7 @@ from fedlab_utils.book.exercises.asking import Question
 from fedlab_utils.book.exercises.base import Exercise
 from fedlab_utils.book.exercises.designing import Design
 from fedlab_utils.book.exercises.memory import finished
+from fedlab_utils.book.figures import classic_runs
 from fedlab_utils.federation.account import Downlink, FirstModel
 from fedlab_utils.streams import Purpose, stream
 
@@ -236,3 +237,40 @@ def test_the_answers_of_your_own_model_and_data(tmp_path):
     dense, *coded = (row.accuracy for row in run.rows)
     assert len(people.y_test) == 88 and abs(dense - 0.773) < 1 / 88
     assert all(abs(accuracy - dense) < 2 / 88 for accuracy in coded)  # a sample or two
+
+
+# The figures: their titles and notes hold for what is drawn
+
+
+def test_where_the_bytes_of_fedavg_end_is_where_97_percent_is_reached(language):
+    figure = fl.figures.classics.fedavg_rounds().figure
+    for ax, partition in zip(figure.axes, ("IID", "two shards"), strict=True):
+        runs = classic_runs.runs("fedavg_rounds", "accuracy")[f"{partition}, E = 1, B = 10, C = 0.1"]
+        lines = [line for line in ax.lines if line.get_marker() == "o"]
+        for line, run in zip(lines, runs, strict=True):
+            rounds, best = line.get_data()
+            assert best[-1] == 0.97 > best[-2] and rounds[-1] == run.value and rounds[-2] < run.value <= rounds[-2] + 1
+        reached = f"{min(run.value for run in runs):.0f} … {max(run.value for run in runs):.0f}"
+        assert reached in ax.get_title()
+
+
+def test_titles_of_estimators_and_of_pruning_hold_for_every_point(language):
+    (ax,) = fl.figures.classics.estimators_trained().figure.axes
+    exact, worst = (classic_runs.rows("estimators_trained")[name].ours_mean for name in ("float32", "QSGD, s = 1"))
+    points = {round(float(line.get_ydata()[0]), 6) for line in ax.lines if len(line.get_ydata()) == 1}
+    beyond = [point for point in points if exact - point > 0.0149]  # more than one point, rounded
+    assert beyond == [round(worst, 6)] and "QSGD" in ax.get_title() and f"{100 * (exact - worst):.1f}" in ax.get_title()
+    pruned = fl.figures.classic_systems.federated_pruning()
+    for ax in pruned.figure.axes:
+        accuracies = re.findall(r"\d+\.\d ?%", ax.get_title())
+        assert len(accuracies) == 2 and all(accuracy in pruned.alt for accuracy in accuracies), "as the words have them"
+
+
+def test_no_star_lies_on_the_note_of_what_is_below(language):
+    low = fl.History(accuracy=[0.5], uplink_bytes=[300_000], downlink_bytes=[500_000])
+    figure = fl.figures.playground.frontier({"low": low}).figure
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    (note,) = (text for text in ax.texts if {"en": "lie below", "zh": "图外更低"}[language] in text.get_text())
+    box = note.get_window_extent()
+    assert box.x0 > ax.bbox.x1 and box.x1 <= figure.bbox.x1 and box.y0 >= ax.bbox.y0

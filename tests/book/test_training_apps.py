@@ -144,6 +144,26 @@ def test_a_training_that_was_stopped_does_not_answer(played):
     assert played.reply.startswith("It is 88 %.") and app.message.value == ""
 
 
+def test_the_picture_is_marked_as_unfinished_only_while_something_trains(played):
+    """Stopped, done or failed: what is marked is not read aloud, and the bar of a stopped training stands where it stood."""
+    app, marks = played.app, lambda: "fedlab-busy" in played.app.bar.container._dom_classes
+    assert not marks()
+    played.hold()
+    played.guess("80")
+    assert played.reached.wait(60) and marks()
+    app.stop_button.click()
+    played.gate.set()
+    app.wait(60)
+    assert app.bar.n < app.bar.total and not marks()
+    app.run_button.click()
+    app.wait(60)
+    assert app.bar.n == app.bar.total and not marks()
+    app.train = lambda *_: 1 / 0
+    app.run_button.click()
+    app.wait(60)
+    assert 'role="alert"' in app.message.value and not marks()
+
+
 def test_nearly_what_was_asked_does_not_answer(played):
     app = played.app
     played.hold()

@@ -478,12 +478,16 @@ def test_every_run_of_the_lab_has_its_number_its_name_and_its_place_in_the_words
         picture.keep(one)
     picture.draw(runs[-1])
     assert [label.get_text() for label in picture._numbers[0]] == [str(n) for n in range(1, 13)]
-    listed = [left.get_text() for left, _ in picture._lines]
+    listed = [f"{first.get_text()}\n{more.get_text()}".strip() for first, more, _ in picture.list.lines]
     assert all(text.startswith(f"{n}  ") for n, text in enumerate(listed, 1))
-    assert listed[0] == {"en": "1  1 % · 8 bits · 10×1", "zh": "1  1% · 8 位 · 10×1"}[language]
+    assert listed[0] == {"en": "1  top 1 %, 8 bits", "zh": "1  最大 1%，8 位"}[language]
+    assert {"en": "10 rounds with 1 local epoch", "zh": "10 轮、本地 1 个周期"}[language] in picture.list.heading.get_text()
+    assert " ".join(listed[8].split()) == {"en": "9 top 1 %, 8 bits both ways · 10 of 10 clients",
+                                              "zh": "9 最大 1%，8 位 下行相同 · 每轮 10 抽 10"}[language]  # fmt: skip
     said = picture.alt(runs[-1])
     best = {"en": "12, 10 by uplink, 9, 12, 10 by total", "zh": "按上行是 12、10，按总计是 9、12、10"}[language]
     assert best in said and all(text.split("  ")[1].split("\n")[0] in said for text in listed)
+    assert not any("…" in text for text in listed), "twelve runs find room"
     picture.keep(runs[-1])
     picture.draw(runs[0])  # the thirteenth: the first goes, numbers stay
     assert [label.get_text() for label in picture._numbers[0]] == [str(n) for n in range(2, 14)]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from ...language import itemize, percent, say
 from ..colours import EXACT, LOSSY, MAROON, SERIES, TEAL, TOTAL, UPLINK, VIOLET
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
-from .classic_runs import Run, band, runs, with_range
+from .classic_runs import Run, apart, band, runs, with_range
 
 
 def _spread(ax: Axes, x: Sequence[float], values: Sequence[Sequence[float]], label: str, colour: str, style: str) -> None:
@@ -30,6 +30,7 @@ def fedpaq() -> Still:
     """
     measured = runs("fedpaq", "loss", "uplink_bytes", "computation")
     figure, (left, right) = new_figure(2, width=10.2, height=4.0)
+    apart(figure)
 
     def time(run: Run) -> np.ndarray:
         """100 for 785 weights of float32: the paper's ratio, and its model."""
@@ -63,7 +64,7 @@ def fedpaq() -> Still:
         right.legend(loc="upper right")
         for axis in (left.xaxis, left.yaxis, right.yaxis):
             plain_log_axis(axis)
-        reach = f"{min(ends):.3f}", f"{max(ends):.3f}"
+        reach = f"{min(ends):.2f}", f"{max(ends):.2f}"  # periods that are not drawn end as near
         left.set_title(say("After 100 steps: a loss of {} to {}", "100 步之后：损失 {} 到 {}").format(*reach))
         (_, paper), (_, ours), _, (_, both) = best
         right.set_title(
@@ -102,9 +103,9 @@ def federated_pruning() -> Still:
                 ends.append(float(np.mean([run.value for run in measured[setting]])))
                 size = np.mean([megabytes(run)[-1] for run in measured[setting]])
                 told.append((say(f"{bits} bits, {label}", f"{bits} 位，{label}"), f"{percent(ends[-1], 1)}, {size:.2f} MB"))
-            gain = 100 * (ends[0] - max(ends[1:]))
-            of = say("{} bits a weight: {:+.1f} points for the codec", "每权重 {} 位：压缩 {:+.1f} 个百分点")
-            ax.set_title(of.format(bits, gain).replace("-", "−"))
+            coded, kept = percent(ends[0], 1), percent(max(ends[1:]), 1)
+            ax.set_title(say(f"{bits} bits a weight: {coded} coded, {kept} with a mask",
+                             f"每权重 {bits} 位：压缩 {coded}，掩码 {kept}"))  # fmt: skip
             ax.set(xscale="log", xlabel=say("megabytes, both directions", "双向总字节（MB）"))
             ax.legend(loc="lower right")
             plain_log_axis(ax.xaxis)
@@ -122,6 +123,7 @@ def federated_distillation() -> Still:
     """
     measured = runs("federated_distillation", "accuracy", "uplink_bytes", "downlink_bytes")
     figure, (left, right) = new_figure(2, width=10.2, height=4.2)
+    apart(figure)
     ways = {
         "weights, float32": (say("weights, float32", "权重，float32"), EXACT, "s-"),
         "weights, coded": (say("weights, coded", "权重，压缩"), LOSSY, "o-"),

@@ -7,7 +7,7 @@ import numpy as np
 from ...language import say
 from ..colours import BROWN, EXACT, GUIDE, LOSSY, MAROON, MUTED, OLIVE, TEAL, VIOLET
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
-from .classic_runs import rows, runs, with_range
+from .classic_runs import apart, rows, runs, with_range
 
 # By name in the tables: colour, marker, and the name in the other language where it has one.
 FAMILIES = {
@@ -20,6 +20,7 @@ FAMILIES = {
 
 
 EPOCHS = (1, 5, 20)  # of local work
+WEIGHTS = 101_770  # of the document's model
 
 
 def _partitions() -> dict[str, str]:
@@ -37,9 +38,10 @@ def fedavg_rounds() -> Still:
             setting = f"{partition}, E = 1, B = 10, C = 0.1"
             row = rows("FedAvg, rounds to 97 %")[setting]
             for place, run in enumerate(measured[setting]):
-                best = np.maximum.accumulate(run.curve["accuracy"])
+                best = np.maximum.accumulate(run.curve["accuracy"])[:-1]  # the last round went beyond, see `run.value`
                 label = say("ours, a line a seed", "本书，一个种子一条线") if place == 0 else None
-                ax.plot(np.arange(1, len(best) + 1), best, color=EXACT, lw=1.6, label=label)
+                rounds = np.append(np.arange(1, len(best) + 1), run.value)
+                ax.plot(rounds, np.append(best, 0.97), "o-", markevery=[-1], ms=4, color=EXACT, lw=1.6, label=label)
             ax.axhline(0.97, color=GUIDE, lw=1, ls=":")
             ax.plot([paper], [0.97], marker="X", ms=11, color=VIOLET, ls="", clip_on=False,
                     label=say(f"paper: {paper} rounds", f"论文：{paper} 轮"))  # fmt: skip
@@ -214,18 +216,19 @@ def estimators_trained() -> Still:
         percent_axis(ax.yaxis)
         plain_log_axis(ax.xaxis)
         ax.legend(loc="lower right", ncols=2)
+        sparse = found["QSGD, s = 1"]
+        bits, points = 8 * sparse.uplink_bytes / 100 / WEIGHTS, 100 * (exact.ours_mean - sparse.ours_mean)
         ax.set_title(
-            say(
-                "One and two bits a weight: a thousandfold error costs a point",
-                "每个权重 1 位和 2 位：误差相差千倍，准确率只差一个点",
-            )
-        )
+            say(f"1 and 2 bits a weight: a thousandfold error costs a point; QSGD at {bits:.2f} bits costs {points:.1f}",
+                f"每个权重 1 位和 2 位：误差相差千倍，准确率只差一个点；QSGD 约 {bits:.2f} 位，差 {points:.1f} 个点")
+        )  # fmt: skip
     return Still(figure, say("Accuracy after ten rounds: ", "十轮后的准确率：") + say(", ", "，").join(told) + say(".", "。"))
 
 
 def deep_compression() -> Still:
     """LeNet-300-100 stage by stage: bytes of the file and test error, beside the paper's."""
     figure, (left, right) = new_figure(2, width=10, height=3.6)
+    apart(figure)
     names = {"dense": say("dense", "稠密"), "pruned": say("pruned", "剪枝"), "quantized": say("quantized", "量化"),
              "coded": say("entropy\ncoded", "熵编码")}  # fmt: skip
     paper = {"dense": (1, 1.64), "pruned": (12, 1.59), "quantized": (32, None), "coded": (40, 1.58)}

@@ -146,8 +146,8 @@ def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str |
         bottom = min([LOWEST, *(accuracy - 0.02 for _, accuracy in own.values())])
         ax.set(xscale="log", ylim=(bottom, 1.0))
         if below := sum(result.mean < bottom for result in found):
-            ax.text(0.02, 0.03, say(f"{below} settings lie below", f"还有 {below} 种设置在图外更低处"), transform=ax.transAxes,
-                    fontsize=9, color=MUTED)  # fmt: skip
+            words = say(f"{below} of the settings\nlie below", f"其中 {below} 种设置\n在图外更低处")
+            ax.text(1.03, 0.02, words, transform=ax.transAxes, fontsize=9, color=MUTED)  # beside: within, a star may stand
         below_axis = [say("megabytes, both ways", "双向总字节数（MB）"), *left_out]
         ax.set(xlabel="\n".join(below_axis), ylabel=say("test accuracy", "测试准确率"))
         percent_axis(ax.yaxis)

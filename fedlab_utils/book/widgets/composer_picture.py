@@ -192,14 +192,27 @@ class ComposerPicture:
             for s in data.stages
         )  # fmt: skip
         holds = say(", ", "、").join(f"{kind_name(kind)} {data.bytes_of(kind):,}" for kind in KINDS if data.bytes_of(kind))
+        whole, lost = f"{len(data.payload):,}", f"NMSE {data.stages[-1].nmse:.3g}"
         return say(
-            f"The delta {data.delta} ({data.n:,} weights) through {data.codec}: {listed}. The message of {len(data.payload):,} "
-            f"bytes holds, in bytes: {holds}; in {len(data.parts)} parts. "
-            f"Shown: {part_name(part)}, {part.size:,} from byte {part.start:,} on.",
-            f"增量 {data.delta}（{data.n:,} 个权重），编解码器 {data.codec}：{listed}。消息共 {len(data.payload):,} 字节，"
-            f"其中（字节）：{holds}；分成 {len(data.parts)} 部分。"
-            f"当前显示：{part_name(part)}，从第 {part.start:,} 字节起，{part.size:,} 字节。",
+            f"The delta of {delta_name(data.delta)} ({data.n:,} weights) through {data.codec}: {whole} bytes, {lost}. "
+            f"Shown: {part_name(part)}, {part.size:,} from byte {part.start:,} on. "
+            f"By stages: {listed}. The message of {whole} bytes holds, in bytes: {holds}; in {len(data.parts)} parts.",
+            f"{delta_name(data.delta)}的增量（{data.n:,} 个权重）经过 {data.codec}：{whole} 字节，{lost}。"
+            f"当前显示：{part_name(part)}，从第 {part.start:,} 字节起，{part.size:,} 字节。"
+            f"逐步来看：{listed}。消息共 {whole} 字节，其中（字节）：{holds}；分成 {len(data.parts)} 部分。",
         )
+
+
+def delta_name(delta: str) -> str:
+    """A delta of `load_deltas` as the control has it, and the words."""
+    names = {
+        "document": ("the document's model", "文档的模型"),
+        "mlp": ("784-200-200-10", "784-200-200-10"),
+        "cnn": ("two convolutions", "两个卷积层"),
+        "embedding": ("an embedding", "词嵌入"),
+        "shards": ("a client with two digits", "只有两种数字的客户端"),
+    }
+    return say(*names[delta])
 
 
 def beside(text: Annotation, x: float, row: int, words: str, left: bool) -> None:

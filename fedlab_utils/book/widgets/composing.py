@@ -19,7 +19,7 @@ from ...theory import nmse
 from ..exercises.asking import Prediction, compare
 from ..plotting import DRAWING, Still, image_tag, webp
 from .base import CONTROL, LABEL, Explorer, error_box, refusal_box, set_disabled
-from .composer_picture import ComposerData, ComposerPicture, Stage
+from .composer_picture import ComposerData, ComposerPicture, Stage, delta_name
 from .parts import dump, part_name, sentence
 from .stages import CodecControls, code_line
 from .units import in_formula
@@ -67,7 +67,7 @@ class Composer(Explorer):
         self.delta = w.Dropdown(options=[(delta_name(d), d) for d in DELTAS], description=say("delta", "增量"), layout=CONTROL,
                                 style=LABEL)  # fmt: skip
         what = say("parts of the message", "消息的各部分")
-        self.parts = w.Select(options=[("", 0)], rows=9, layout=w.Layout(width="auto"), tooltip=what)
+        self.parts = w.Select(options=[("", 0)], rows=12, layout=w.Layout(width="auto"), tooltip=what)
         self.told, self.code = w.HTML(), w.HTML()
         self._shown: tuple[ComposerData, int] | None = None
         self._wanted: tuple[str, str] | None = None
@@ -196,17 +196,6 @@ def code_box(codec: str) -> str:
     """The line of code that makes the codec, to be copied."""
     text = say("This codec in code", "这个编解码器的代码")
     return f'{text}{say(": ", "：")}<code style="user-select:all">{html.escape(code_line(codec))}</code>'
-
-
-def delta_name(delta: str) -> str:
-    names = {
-        "document": ("the document's model", "文档的模型"),
-        "mlp": ("784-200-200-10", "784-200-200-10"),
-        "cnn": ("two convolutions", "两个卷积层"),
-        "embedding": ("an embedding", "词嵌入"),
-        "shards": ("a client with two digits", "只有两种数字的客户端"),
-    }
-    return say(*names[delta])
 
 
 def formula(data: ComposerData) -> str:

@@ -4,35 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.lines import Line2D
 
-from ...language import percent, percent_sign, say
-from ..colours import EARLIER, EXACT, INK, MUTED, PAPER, TOTAL, UPLINK, VIOLET
+from ...language import percent, say
+from ..colours import EARLIER, EXACT, INK, PAPER, TOTAL, UPLINK, VIOLET
 from ..labels import frontier, spread
-from ..plotting import name_drawn, new_figure, percent_axis, plain_log_axis, quick, rounding_name, styled, whole_numbers
-from .lab_training import ASKED, LabParameters, Run, describe
+from ..plotting import name_drawn, new_figure, percent_axis, plain_log_axis, quick, styled, whole_numbers
+from .lab_list import RunList, columns_of, in_two_lines, settings
+from .lab_training import ASKED, Run, describe
 
 RUNS_KEPT = 11  # beside the present one
+ONE_LINE = 147  # columns of the setting above all panels, beyond which it takes two
+ACROSS = 118  # columns of 10 points that find room there
 
 
 class LabPicture:
-    """Accuracy against rounds, and against megabytes (logarithmic), uplink and total apart; the list of the runs.
+    """Accuracy against rounds, and against megabytes (logarithmic), uplink and total apart; the list of the runs; above all
+    the setting of the present one.
 
     Each run ends in two points, up and total, under its number. The frontier joins those that no other run beats with as
     few bytes: what the reader has found so far. Curves of earlier runs are grey.
     """
 
-    ratios = (1.0, 1.3, 0.72)  # of the panels' widths
+    ratios = (1.0, 1.3, 0.75)  # of the panels' widths
+    columns = 30  # of the list
     room = 0.12  # of the range of accuracies, above all curves, for the names
+    above = 0.045  # of the figure's height, for the setting
+    size = 11  # points of the titles
 
     def __init__(self):
         self.guess: float | None = None
         self.earlier: list[Run] = []
         self._dropped = 0  # runs that are no longer kept: numbers stay
-        self.figure, (self.rounds, self.bytes, self.list) = new_figure(3, width=10.2, height=4.2, width_ratios=self.ratios)
+        self.figure, (self.rounds, self.bytes, beside) = new_figure(3, width=10.2, height=4.4, width_ratios=self.ratios)
+        layout: Any = self.figure.get_layout_engine()  # the constrained one
+        layout.set(rect=(0, 0, 1, 1 - self.above))
         with styled():
             self._grey = [
                 (self.rounds.plot([], [], color=EARLIER, lw=1)[0],
@@ -64,12 +73,15 @@ class LabPicture:
             whole_numbers(self.rounds.xaxis)
             self.rounds.set(xlabel=say("round", "轮次"), ylabel=say("test accuracy", "测试准确率"), xlim=(0, 10.5))
             self.bytes.set(
-                xscale="log", xlim=(0.001, 100), xlabel=say("megabytes sent since the start", "累计传输的字节数（MB）")
+                xscale="log", xlim=(0.001, 300), xlabel=say("megabytes sent since the start", "累计传输的字节数（MB）")
             )
             plain_log_axis(self.bytes.xaxis)
             quick(self.figure)
-            self.rounds.set_title(say("Accuracy", "准确率"))  # the layout is made once, and leaves room for titles
-            self.bytes.set_title(say("Communication cost", "通信成本"))
+            for ax, words in ((self.rounds, say("Accuracy", "准确率")), (self.bytes, say("Communication cost", "通信成本"))):
+                ax.set_title(words, fontsize=self.size)
+            # Not a figure's own text: of those, pictures keep no pixels.
+            self.setting = self.rounds.text(0.012, 0.985, "", transform=self.figure.transFigure, va="top", color=INK)
+            self.setting.set_in_layout(False)
             self._grey[0][1].set_label(say("earlier runs", "先前的运行"))
             self._named = [(self._grey[0][0], self._accuracy), self._against_bytes()]
             self._legends = [
@@ -78,20 +90,11 @@ class LabPicture:
                     handles=self._named[1], loc="upper left", fontsize=7.5, ncols=3, columnspacing=0.8, handlelength=1.5
                 ),
             ]
-            self.list.set_axis_off()
-            self.list.set(xlim=(0, 1), ylim=(0, 1))
-            self.list.text(0, 1, self._head(), fontsize=8, va="top", color=MUTED, linespacing=1.3)
-            words = {"fontsize": 8, "va": "top", "color": INK, "linespacing": 1.25}  # which moves the first line as well
-            self._lines = [
-                (self.list.text(0, 0, "", **words), self.list.text(1, 0, "", ha="right", **words)) for _ in range(RUNS_KEPT + 1)
-            ]
+            self.list = RunList(beside, self.columns, RUNS_KEPT + 1)
 
     def _against_bytes(self) -> tuple[Line2D, ...]:
         """What is named in the panel of the bytes, in this order."""
         return (*self._ends, *self._frontiers, self._grey[0][1])
-
-    def _head(self) -> str:
-        return say("Your runs: kept · bits ·\nrounds × local epochs", "你的运行：保留 · 位数 ·\n轮数 × 本地周期数")
 
     def keep(self, run: Run) -> None:
         """Leave a run on the picture: its curve in grey, its end under its number."""
@@ -123,11 +126,12 @@ class LabPicture:
         self._band.set_data(numbers, every.min(axis=0), every.max(axis=0))
         self.rounds.set_xlim(0, max(run.parameters.rounds, *(len(r.accuracy[0]) for r in self.earlier), 1) + 0.5)
         largest = max(float(means(r)[2].max()) for r in (run, *self.earlier))
-        self.bytes.set_xlim(0.001, max(100, 1.4 * largest))
-        title, sent = self.titles(run)
-        widest = max(map(columns_of, title.split("\n")))
-        self.rounds.title.set(text=title, fontsize=min(11, 11 * 40 / widest))  # the longest still fits
-        self.bytes.title.set_text(sent)
+        self.bytes.set_xlim(0.001, max(300, 4 * largest))  # with room for numbers beside the last points
+        setting = in_two_lines(describe(run.parameters), ONE_LINE)
+        widest = max(map(columns_of, setting.split("\n")))
+        self.setting.set(text=setting, fontsize=min(8 if "\n" in setting else 10, 10 * ACROSS / widest))
+        for ax, title in zip((self.rounds, self.bytes), self.titles(run), strict=True):
+            ax.title.set_text(title)
         lowest = min(float(means(r)[0].min()) for r in (run, *self.earlier))
         bottom = next(b for b in (0.8, 0.6, 0.4, 0.2, 0.0) if b <= lowest)
         for ax in (self.rounds, self.bytes):
@@ -138,11 +142,12 @@ class LabPicture:
 
     def titles(self, run: Run) -> tuple[str, str]:
         """What stands above the accuracy, and above the bytes."""
-        accuracy, uplink, total = (series[-1] for series in means(run))
-        count = len(complete(run.accuracy))
+        (end,), count = ends_of([run]), len(complete(run.accuracy))
         seeds = say(f", {count} seeds", f"，{count} 个种子") if count > 1 else ""
-        what = f"{describe(run.parameters)}{say(': ', '：')}{percent(accuracy, 1)}{seeds}"
-        return what, say(f"up {uplink:.3g} MB, total {total:.3g} MB", f"上行 {uplink:.3g} MB，总计 {total:.3g} MB")
+        reached = percent(end.accuracy, 1)
+        return (say(f"accuracy {reached}", f"准确率 {reached}") + seeds,
+                say(f"up {end.uplink_mb:.3g} MB, total {end.total_mb:.3g} MB",
+                    f"上行 {end.uplink_mb:.3g} MB，总计 {end.total_mb:.3g} MB"))  # fmt: skip
 
     def _mark_guess(self, run: Run) -> None:
         if self.guess:
@@ -175,28 +180,7 @@ class LabPicture:
             shown += labels[: len(places)]
         drawn = (*(line for lines in self._grey for line in lines[1:]), *self._of_this_run(), *self._frontiers)
         spread(self.bytes, shown, marker=7, lines=[line.get_xydata() for line in drawn])
-        self._list(names, runs)
-
-    def _list(self, names: Sequence[str], runs: Sequence[Run]) -> None:
-        """The runs by number: name, a second line for what differs from the start, accuracy."""
-        words = [self.in_list(run) for run in runs]
-        steps = [0.09 if more else 0.05 for _, more in words]  # of the axes' height, at 8 points
-        scale = min(1.0, 0.88 / sum(steps))
-        size, y = 8 * scale, 0.88
-        for left, right in self._lines:
-            left.set_text("")
-            right.set_text("")
-        for (left, right), name, (main, more), run in zip(self._lines, names, words, runs, strict=False):
-            left.set(text=f"{name}  {main}" + (f"\n    {more}" if more else ""), y=y, fontsize=size)
-            right.set(text=percent(means(run)[0][-1], 1), y=y, fontsize=size)
-            y -= scale * (0.09 if more else 0.05)
-
-    def short(self, run: Run) -> tuple[str, str]:
-        return short(run)
-
-    def in_list(self, run: Run) -> tuple[str, str]:
-        """`short`, as much of it as there is room for."""
-        return self.short(run)
+        self.list.draw(names, runs, [end.accuracy for end in ends])
 
     def alt(self, run: Run) -> str:
         if not run.accuracy:
@@ -217,7 +201,7 @@ class LabPicture:
         first = self._dropped + 1
         ends = ends_of(runs)
         listed = say("; ", "；").join(
-            f"{number} {' · '.join(filter(None, self.short(one)))}{say(', ', '，')}{percent(end[2], 1)}{say(', ', '，')}"
+            f"{number} {' · '.join(settings(one))}{say(', ', '，')}{percent(end[2], 1)}{say(', ', '，')}"
             + say(f"up {end[0]:.3g} MB, total {end[1]:.3g} MB", f"上行 {end[0]:.3g} MB，总计 {end[1]:.3g} MB")
             for number, (one, end) in enumerate(zip(runs, ends, strict=True), first)
         )
@@ -229,11 +213,6 @@ class LabPicture:
             f"Runs: {listed}. On the frontier of accuracy against bytes: {best[0]} by uplink, {best[1]} by total.",
             f"各次运行：{listed}。准确率与字节数的前沿：按上行是 {best[0]}，按总计是 {best[1]}。",
         )
-
-
-def columns_of(text: str) -> int:
-    """How wide a text is: a Chinese character takes two columns."""
-    return sum(2 if ord(sign) > 0x2E80 else 1 for sign in text)
 
 
 def complete(series: list[list[float]]) -> list[list[float]]:
@@ -266,22 +245,3 @@ def ends_of(runs: Sequence[Run]) -> list[End]:
     return [
         End(mean(r.uplink_mb), mean(r.total_mb), mean(r.accuracy), mean(r.first_mb), r.parameters.partition) for r in runs
     ]
-
-
-def short(run: Run) -> tuple[str, str]:
-    """A run's name: kept, bits, rounds × local epochs; and in few words what else differs from the start, or nothing."""
-    p, start = run.parameters, LabParameters()
-    bits = "float32" if p.bits == 32 else say(f"{p.bits} bit{'s' * (p.bits > 1)}", f"{p.bits} 位")
-    coded = p.bits < 32
-    clients = {"iid": "", "shards": say("shards", "分片"), "dirichlet": "Dir 0.3"}[p.partition]
-    more = [
-        {"float32": "", "8 bits": say("↓8 bits", "↓8 位"), "uplink": "↓=↑"}[p.downlink],
-        clients,
-        say(f"{p.cohort} of {p.n_clients}", f"{p.n_clients} 抽 {p.cohort}")
-        if (p.n_clients, p.cohort) != (start.n_clients, start.cohort) else "",
-        rounding_name(p.rounding)[: int(say("5", "2"))] if coded and p.rounding != start.rounding else "",
-        say("arrays", "逐数组") if coded and p.ranges != start.ranges else "",
-        say("no EF", "无反馈") if not p.error_feedback and (coded or p.k < 1) else "",
-    ]
-    texts = [f"{100 * p.k:g}{percent_sign()}", bits, f"{len(run.accuracy[0])}×{p.local_epochs}"]
-    return " · ".join(texts), " · ".join(filter(None, more))

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ...language import percent, percent_sign, say
+from ...language import percent_sign, say
 from ...measuring.names import codec_named
 from ..colours import EXACT, TOTAL
 from ..exercises.asking import Prediction
@@ -18,7 +18,7 @@ from ..plotting import DRAWING, Still
 from .base import CONTROL, LABEL, refusal_box
 from .lab import LiveLab, slider
 from .lab import formula as formula_of_the_lab
-from .lab_picture import LabPicture, columns_of, complete, ends_of, short
+from .lab_picture import LabPicture, complete, ends_of
 from .lab_training import (
     FIRST_MODELS,
     MOMENTA,
@@ -27,7 +27,6 @@ from .lab_training import (
     LabParameters,
     Run,
     describe,
-    further,
 )
 from .stages import CodecControls
 from .training import waiting
@@ -35,7 +34,6 @@ from .units import in_formula
 
 START = LabParameters(codec="TopK(0.01) | Quantize(8)", downlink="uplink")
 ASKED = START
-WIDTHS = 26, 30  # columns of the two lines of a run in the list
 SPENT_ON_CODEC = ("k", "bits", "rounding", "ranges")  # controls of the lab of chapter 4 that the codec's own replace
 
 
@@ -49,13 +47,15 @@ class Shares(MaxNLocator):
 class PlaygroundPicture(LabPicture):
     """The lab's picture, with the total less the first models beside the total: of the present run a curve and its end."""
 
-    ratios = (0.9, 1.25, 0.87)
+    ratios = (0.85, 1.25, 0.92)
+    columns = 35
     room = 0.24
+    above = 0.075  # two lines: a codec can be long
+    size = 10
 
     def __init__(self):
         super().__init__()
         for ax in (self.rounds, self.bytes):
-            ax.title.set_text("\n")
             ax.yaxis.set_major_locator(Shares("auto", steps=[1, 2, 5, 10]))
 
     def _against_bytes(self) -> tuple[Line2D, ...]:
@@ -67,27 +67,11 @@ class PlaygroundPicture(LabPicture):
         )
         return (*self._ends, self._less_end, *self._frontiers, self._grey[0][1], self._guess_end)
 
-    def _head(self) -> str:
-        return say("Your runs: codec ·\nrounds × local epochs", "你的运行：编码器 ·\n轮数 × 本地周期数")
-
     def titles(self, run: Run) -> tuple[str, str]:
-        (end,), count = ends_of([run]), len(complete(run.accuracy))
-        seeds = say(f", {count} seeds", f"，{count} 个种子") if count > 1 else ""
-        what = f"{in_two_lines(describe(run.parameters), 40)}{say(': ', '：')}{percent(end.accuracy, 1)}{seeds}"
-        total = say(f"total {end.total_mb:.3g} MB, of which first models {end.first_mb:.3g} MB",
-                    f"总计 {end.total_mb:.3g} MB，其中初始模型 {end.first_mb:.3g} MB")  # fmt: skip
-        return what, say(f"up {end.uplink_mb:.3g} MB,\n{total}", f"上行 {end.uplink_mb:.3g} MB，\n{total}")
-
-    def short(self, run: Run) -> tuple[str, str]:
-        """Codec; rounds × local epochs, and what else differs."""
-        p = run.parameters
-        _, more = short(run._replace(parameters=p._replace(bits=8, k=1.0)))  # what else differs, without its codec's name
-        rounds = f"{len(run.accuracy[0])}×{p.local_epochs}"
-        return p.codec, " · ".join(filter(None, (rounds, more, *further(p))))
-
-    def in_list(self, run: Run) -> tuple[str, str]:
-        codec, more = self.short(run)
-        return cut(codec, WIDTHS[0]), cut(more, WIDTHS[1])
+        (end,) = ends_of([run])
+        up, total, first = f"{end.uplink_mb:.3g}", f"{end.total_mb:.3g}", f"{end.first_mb:.3g}"
+        sent = say(f"up {up}, total {total} (first models {first}) MB", f"上行 {up}，总计 {total}（初始模型 {first}）MB")
+        return super().titles(run)[0], sent
 
     def _of_this_run(self) -> list[Line2D]:
         return [*super()._of_this_run(), self._less]
@@ -221,24 +205,6 @@ def formula(run: Run) -> str:
         for name, megabytes in zip(names, (end.uplink_mb, down, end.first_mb), strict=True)
     )
     return rf"{averaging} $${sums}={in_formula(end.total_mb)}\ \text{{MB}}$$"
-
-
-def in_two_lines(text: str, columns: int) -> str:
-    """A text that is wider, broken at the separator nearest to its middle."""
-    breaks = [at for at, sign in enumerate(text) if sign in ";；|"]
-    if columns_of(text) <= columns or not breaks:
-        return text
-    middle = min(breaks, key=lambda at: abs(2 * columns_of(text[:at]) - columns_of(text)))
-    return f"{text[: middle + 1].rstrip()}\n{text[middle + 1 :].lstrip()}"
-
-
-def cut(text: str, columns: int) -> str:
-    """A text that is wider, with an ellipsis for what there is no room for."""
-    if columns_of(text) <= columns:
-        return text
-    while columns_of(text) > columns - 1:
-        text = text[:-1]
-    return text.rstrip(" ·|") + "…"
 
 
 def playground(predict: bool = True) -> Playground:

@@ -14,7 +14,7 @@ from ...data import load_mnist, partition_dirichlet, partition_iid, partition_sh
 from ...federation.history import History
 from ...federation.parties import answers, select
 from ...federation.simulate import simulate
-from ...language import message_name, percent, say
+from ...language import message_name, percent, percent_sign, say
 from ...measuring.names import codec_named
 from ...training.models import document_mlp
 from ..plotting import rounding_name
@@ -173,21 +173,35 @@ def lab_run(parameters: LabParameters, histories: list[History]) -> Run:
 
 def describe(parameters: LabParameters) -> str:
     """The setting in short: the message, and what else differs from the start and matters for it."""
-    exact = parameters.bits == 32
-    rounding, epochs = parameters.rounding, parameters.local_epochs
+    said = parameters.codec or message_name(parameters.k, parameters.bits)
+    return say("; ", "；").join(filter(None, (said, *different(parameters))))
+
+
+def message(parameters: LabParameters) -> list[str]:
+    """The message of `describe` by its stages, a text each; all are told, whether they differ from the start or not."""
+    if parameters.codec:
+        return [stage.strip() for stage in parameters.codec.split("|")]
+    share = f"{100 * parameters.k:g}{percent_sign()}"
+    kept = say("all weights", "全部权重") if parameters.k == 1 else say(f"top {share}", f"最大 {share}")
+    return [kept, message_name(1.0, parameters.bits)]
+
+
+def different(parameters: LabParameters) -> list[str]:
+    """What differs from the start beside the message, and matters for it, a text each; "" for what does not."""
+    p, start = parameters, LabParameters()
+    plain = p.bits == 32 or bool(p.codec)  # there is no rounding, or the codec's text names it
     downlinks = {"float32": "", "8 bits": say("downlink 8 bits", "下行 8 位"), "uplink": say("both ways", "下行相同")}
-    texts = [
-        parameters.codec or message_name(parameters.k, parameters.bits),
-        downlinks[parameters.downlink],
-        {"iid": "", "shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"}[parameters.partition],
-        "" if exact or parameters.codec or rounding == "nearest" else rounding_name(rounding),
-        "" if exact or parameters.codec or parameters.ranges == "model" else say("range an array", "逐数组范围"),
-        "" if parameters.cohort == 10 else say(f"{parameters.cohort} a round", f"每轮 {parameters.cohort} 个"),
-        "" if epochs == 1 else say(f"{epochs} local epochs", f"本地 {epochs} 个周期"),
-        "" if parameters.error_feedback or codec_of(parameters).lossless else say("no feedback", "无误差反馈"),
-        *further(parameters),
+    cohort = say(f"{p.cohort} of {p.n_clients} clients", f"每轮 {p.n_clients} 抽 {p.cohort}")
+    return [
+        downlinks[p.downlink],
+        {"iid": "", "shards": say("two shards", "两个分片"), "dirichlet": "Dirichlet 0.3"}[p.partition],
+        "" if plain or p.rounding == start.rounding else rounding_name(p.rounding),
+        "" if plain or p.ranges == start.ranges else say("range an array", "逐数组范围"),
+        "" if (p.n_clients, p.cohort) == (start.n_clients, start.cohort) else cohort,
+        "" if p.local_epochs == 1 else say(f"{p.local_epochs} local epochs", f"本地 {p.local_epochs} 个周期"),
+        "" if p.error_feedback or codec_of(p).lossless else say("no feedback", "无误差反馈"),
+        *further(p),
     ]
-    return say("; ", "；").join(filter(None, texts))
 
 
 def further(parameters: LabParameters) -> list[str]:

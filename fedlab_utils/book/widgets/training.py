@@ -12,7 +12,7 @@ from tqdm.notebook import tqdm_notebook
 from ...language import percent_sign, say
 from ..exercises.asking import Prediction, compare
 from ..plotting import DRAWING, image_tag, webp
-from ..speaking import Fold, Spoken, said
+from ..speaking import Fold, Spoken, busy, said
 from .base import buttons, error_box, frame_layout, panel, set_disabled
 from .worker import Newest, Worker
 
@@ -127,11 +127,16 @@ class TrainingApp(Spoken):
             if self.worker.go_on():  # else the message says why not
                 self.message.value = self.standing()
             self.bar.container.layout.visibility = "visible"
+            busy(self.bar.container, True)
             self.bar.reset(total=self.rounds_of(position))
         try:
             run = self.train(position, self._on_round)
         finally:
-            self._rounds.finish()
+            try:
+                self._rounds.finish()
+            finally:
+                with DRAWING:
+                    busy(self.bar.container, False)
         with DRAWING:
             self._judge(position, run)
             # A run that a newer position has overtaken leaves no trace; one that the reader stopped stays.
