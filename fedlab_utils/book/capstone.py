@@ -150,7 +150,7 @@ class Rehearsal:
         sign = SIGNS["right" if fits else "wrong"]
         return sign + say(
             f"seed {self.seed}: {text}; {spent / 1e3:,.0f} kB of {allowed} ({up} up, {down} down, of which first models {first})",
-            f"种子 {self.seed}：{text}；共 {spent / 1e3:,.0f} kB，预算 {allowed}（上行 {up}，下行 {down}，其中首个模型 {first}）",
+            f"种子 {self.seed}：{text}；共 {spent / 1e3:,.0f} kB，预算 {allowed}（上行 {up}，下行 {down}，其中初始模型 {first}）",
         )  # fmt: skip
 
 

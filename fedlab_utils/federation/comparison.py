@@ -144,7 +144,7 @@ class Comparison:
     def _remarks(self) -> list[str]:
         said = say("Bytes: of all messages; one codec goes both ways, a pair is up / down. First model: what first models take "
                    "of the downlink, not counted in bytes down. Factor: all bytes of float32 over all bytes.",
-                   "字节数：全部消息之和；只写一个编解码器时双向都用它，一对则是“上行 / 下行”。首个模型：下行中首次下发模型的"
+                   "字节数：全部消息之和；只写一个编解码器时双向都用它，一对则是“上行 / 下行”。初始模型：下行中首次下发模型的"
                    "部分，不计入下行字节。倍数：float32 的总字节数除以这里的总字节数。")  # fmt: skip
         lone = say("One seed: a difference of a point may be chance; seeds=3 shows the spread.",
                    "只有一个种子：相差一个百分点可能只是偶然；用 seeds=3 看波动。")  # fmt: skip
@@ -224,7 +224,7 @@ def _row(name: str, histories: list[History], dense: float) -> Row:
 
 def _heads() -> list[str]:
     return [say("codec", "编解码器"), say("accuracy", "准确率"), say("bytes up", "上行字节"), say("bytes down", "下行字节"),
-            say("first model", "首个模型"), say("all bytes", "总字节"), say("factor", "倍数")]  # fmt: skip
+            say("first model", "初始模型"), say("all bytes", "总字节"), say("factor", "倍数")]  # fmt: skip
 
 
 def _cells(row: Row) -> list[str]:

@@ -68,7 +68,7 @@ OTHERWISE = {
     "位": "比特",
     "压缩 N 倍，只有 1/N": "(?<![至多])少[^。，；、（）]{0,8}倍(?!数)",
 }
-TEXTS = [*(ROOT / "notebooks" / "source").glob("*.md"), *(ROOT / "fedlab_utils" / "book" / "exercises").rglob("*.py"),
+TEXTS = [*(ROOT / "notebooks" / "source").glob("*.md"), *(ROOT / "fedlab_utils").rglob("*.py"),
          ROOT / "README.zh-CN.md"]  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def test_the_table_says_it_in_both_languages(model, data, clients, language):
     compared = run(model, data, clients, seeds=2)
     text, html = str(compared), compared._repr_html_()
     assert repr(compared) == text and len(text) < 2000  # and not its data
-    assert bool(CHINESE.search(text)) == (language == "zh") and {"en": "first model", "zh": "首个模型"}[language] in text
+    assert bool(CHINESE.search(text)) == (language == "zh") and {"en": "first model", "zh": "初始模型"}[language] in text
     row = compared.rows[1]
     for shown in ("650", f"{row.total_bytes:,.0f}", f"{100 * row.low:.1f}–{100 * row.high:.1f}", f"{row.factor:.2f}"):
         assert shown in text and shown in html

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ...language import itemize, percent, say
-from ..colours import EXACT, LOSSY, MAROON, SERIES, TEAL, TOTAL, UPLINK, VIOLET
+from ..colours import BROWN, EXACT, LOSSY, MAROON, MUTED, SERIES, TEAL, TOTAL, UPLINK, VIOLET
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
 from .classic_runs import Run, apart, band, runs, with_range
 
@@ -118,8 +118,8 @@ def federated_pruning() -> Still:
 def federated_distillation() -> Still:
     """Opinions on public images against weights, to 87 %: accuracy by bytes both ways, and the bytes by the size of the model.
 
-    From data/results/classics/federated_distillation.csv; mean and range of the seeds. What opinions take was measured with one
-    model; it does not depend on the model's size.
+    From data/results/classics/federated_distillation.csv: every seed, then mean and range. What opinions take was measured with
+    one model; it does not depend on the model's size.
     """
     measured = runs("federated_distillation", "accuracy", "uplink_bytes", "downlink_bytes")
     figure, (left, right) = new_figure(2, width=10.2, height=4.2)
@@ -128,6 +128,8 @@ def federated_distillation() -> Still:
         "weights, float32": (say("weights, float32", "权重，float32"), EXACT, "s-"),
         "weights, coded": (say("weights, coded", "权重，压缩"), LOSSY, "o-"),
         "logits, float32": (say("logits, float32", "logits，float32"), VIOLET, "D--"),
+        "logits, coded": (say("logits, coded", "logits，压缩"), VIOLET, "d-"),
+        "probabilities, coded": (say("probabilities, coded", "概率，压缩"), BROWN, "v-."),
         "labels": (say("labels", "标签"), MAROON, "^:"),
     }
 
@@ -137,7 +139,8 @@ def federated_distillation() -> Still:
     told, at_one_size = [], {}
     with styled():
         for name, (label, colour, style) in ways.items():
-            band(left, measured[f"{name}, {WIDTH} hidden"], kilobytes, "accuracy", colour, style, ms=5, label=label)
+            for seed, run in enumerate(measured[f"{name}, {WIDTH} hidden"]):  # each to its own end, with its own number of rounds
+                left.plot(kilobytes(run), run.curve["accuracy"], style, color=colour, ms=4, lw=1, label="" if seed else label)
             widths = [width for width in WIDTHS if f"{name}, {width} hidden" in measured]
             values = [[run.value for run in measured[f"{name}, {width} hidden"]] for width in widths]
             sizes = [784 * width + width + 10 * width + 10 for width in widths]
@@ -149,6 +152,7 @@ def federated_distillation() -> Still:
         for ax in (left, right):
             ax.set_xscale("log")
             plain_log_axis(ax.xaxis)
+        left.axhline(0.87, color=MUTED, lw=1, zorder=0)
         percent_axis(left.yaxis)
         right.set(yscale="log", ylim=(5, 1e7))
         plain_log_axis(right.yaxis)
@@ -157,7 +161,7 @@ def federated_distillation() -> Still:
         left.legend(loc="lower right")
         right.legend(loc="upper left", ncols=2)
         times = at_one_size["weights, coded"] / at_one_size["labels"]
-        left.set_title(say(f"Labels: 1/{times:.1f} of the coded weights", f"标签：压缩后权重的 1/{times:.1f}"))
+        left.set_title(say(f"Labels: 1/{times:.0f} of the coded weights", f"标签：压缩后权重的 1/{times:.0f}"))
         right.set_title(say("Weights grow with the model, opinions do not", "权重随模型变大，意见不会"))
     alt = say("Kilobytes both ways to 87 %, by weights of the model: ", "到 87% 的双向总字节（kB），按模型的权重个数：")
     return Still(figure, alt + itemize(told) + say(".", "。"))

@@ -164,7 +164,7 @@ def estimators() -> Still:
         ax.text(8.15, 1.25, say("nothing sent", "什么也不发"), ha="right", fontsize=8.5, color=MUTED)
         ax.set(
             yscale="log",
-            xlabel=say("bits a weight, of the payload", "每个权重的比特数（按载荷）"),
+            xlabel=say("bits a weight, of the payload", "每个权重的位数（按载荷）"),
             ylabel=say("error (NMSE)", "误差（NMSE）"),
         )
         ax.set_xlim(0, 8.3)
@@ -174,7 +174,7 @@ def estimators() -> Still:
         "Error against bits a weight on a logarithmic axis. EDEN falls from 0.57 at one bit to 0.00004 at eight and lies on the "
         "values of its paper for all five deltas. Min-max without rotation is above it by ten to a thousand times, and its bars, "
         "from delta to delta, are long; QSGD sends far less than a bit a weight at first, with errors above one.",
-        "误差对每权重比特数，纵轴为对数。EDEN 从 1 位的 0.57 降到 8 位的 0.00004，五个增量都落在论文给出的值上。"
+        "误差对每个权重的位数，纵轴为对数。EDEN 从 1 位的 0.57 降到 8 位的 0.00004，五个增量都落在论文给出的值上。"
         "不旋转的最小–最大量化高出十倍到上千倍，各增量之间差别也大；QSGD 起初每个权重远不到 1 位，误差大于 1。",
     )
     return Still(figure, alt)

@@ -190,7 +190,7 @@ def bytes_to_97() -> Still:
                 ax.plot([total.min(), total.max()], [place, place], color=TOTAL, lw=2)
                 for value, marker, colour, name in (
                     (total.mean(), "s", TOTAL, say("total", "总计")), (up, "^", UPLINK, say("uplink", "上行")),
-                    (down, "v", DOWNLINK, say("downlink", "下行")), (first, "|", MAROON, say("first models", "首个模型")),
+                    (down, "v", DOWNLINK, say("downlink", "下行")), (first, "|", MAROON, say("first models", "初始模型")),
                 ):  # fmt: skip
                     ax.plot([value], [place], marker, color=colour, ms=8, mew=2, label=name if place == 0 else None)
                 factor, mean = dense / 1e6 / total.mean(), total.mean()
