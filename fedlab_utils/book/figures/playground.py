@@ -135,7 +135,8 @@ def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str |
         x, y = np.array([p.megabytes for p in found]), np.array([p.mean for p in found])
         best = frontier_of(list(zip(x.tolist(), y.tolist(), strict=True)))
         none_better = say("none of the book's is better", "本书中没有更好的")
-        ax.step(x[best], y[best], where="post", color=GUIDE, lw=1, zorder=0, label=none_better)
+        steps = np.column_stack([np.repeat(x[best], 2)[1:], np.repeat(y[best], 2)[:-1]])
+        ax.plot(*steps.T, color=GUIDE, lw=1, zorder=0, label=none_better)
         if own:
             stars = {"marker": "*", "ms": 16, "color": VIOLET, "ls": "", "zorder": 5}
             ax.plot(*zip(*own.values(), strict=True), label=say("your runs", "你的运行"), **stars)
@@ -157,8 +158,7 @@ def frontier(runs: Mapping[str, History | Ended] | None = None, partition: str |
                          f"本书测过的 {len(found)} 种设置，{partition_name(partition)}"))  # fmt: skip
         if labels:
             figure.draw_without_rendering()
-            path = np.column_stack([np.repeat(x[best], 2)[1:], np.repeat(y[best], 2)[:-1]])  # of the line that steps
-            spread(ax, labels, marker=16, lines=[path])
+            spread(ax, labels, marker=16, lines=[steps])
     ends = [found[place] for place in (best[0], best[-1])]
     alt = say(
         f"Accuracy against megabytes both ways, {len(found)} settings. Those that none beats go from {ends[0].megabytes:.2f} MB "

@@ -15,7 +15,7 @@ from ..plotting import MARGIN, WIDEST, image_tag, webp
 from ..speaking import Fold, Spoken, grouped, said
 
 CONTROL = w.Layout(width="auto", min_width="0")  # as wide as its column
-LABEL = {"description_width": "112px"}
+LABEL = {"description_width": "122px"}  # the longest, "server momentum"
 MANY = 8  # controls of a group
 NARROWEST = 270  # pixels of a column of controls: label, slider, number
 
