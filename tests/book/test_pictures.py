@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from colour_law import breaches, buried, confused, faint
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import STEP_LOOKUP_MAP
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -88,7 +89,8 @@ def crosses(line, box):
     """Whether a line that is drawn runs through the inner part of a box."""
     if not is_drawn(line) or line.get_linestyle() in ("None", "none", "", " "):
         return False
-    corners = line.get_transform().transform(np.column_stack([np.asarray(d, float) for d in line.get_data()]))
+    steps = STEP_LOOKUP_MAP[line.get_drawstyle()]  # what is drawn of a line that steps, and not the slope between its points
+    corners = line.get_transform().transform(np.column_stack(steps(*(np.asarray(d, float) for d in line.get_data()))))
     return Path(corners[np.isfinite(corners).all(axis=1)]).intersects_bbox(box.padded(-0.2 * box.height), filled=False)
 
 
@@ -197,6 +199,18 @@ def test_what_cannot_be_read_is_found(panel):
     said = " ".join(overlaps(figure))
     assert "lies on 'on the text'" in said and "on a point" in said and "edge of a bar" in said and "cut off" in said
     assert len(bars_without_a_zero(figure)) == 1 and phantoms(figure) == ["'nothing' is named, and not drawn"]
+
+
+def test_a_line_that_steps_runs_where_it_is_drawn(panel):
+    figure, ax = panel
+    ax.set(xlim=(0, 10), ylim=(0, 10))
+    ax.plot([0, 8], [0, 8], drawstyle="steps-post", label="best")
+    ax.text(4, 4, "between", ha="center", va="center")  # on the slope between its points, where nothing is drawn
+    figure.draw_without_rendering()
+    assert overlaps(figure) == []
+    ax.text(8, 5, "on it", ha="center", va="center")
+    figure.draw_without_rendering()
+    assert overlaps(figure) == ["best runs through 'on it'"]
 
 
 def test_a_legend_names_what_is_drawn_alone(panel):
