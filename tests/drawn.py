@@ -6,6 +6,7 @@
 import json
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from later import Later
@@ -98,6 +99,8 @@ def calls():
     found += [(f"classics.{name}", [], {}) for name in names]
     mine = fl.History(accuracy=[0.9], uplink_bytes=[300_000], downlink_bytes=[900_000])
     found += [("playground.frontier", [{"mine": mine}], {}), ("playground.bytes_to_97", [], {})]
+    elsewhere = {str(n): SimpleNamespace(total_mb=7.0, accuracy=0.9, partition=p) for n, p in enumerate(("shards", "dirichlet"))}
+    found.append(("playground.frontier", [{"mine": mine} | elsewhere], {}))
     found.append(("story.empty_frontier", [fl.load_trainings("100 clients, float32")], {}))
     return found + tff_calls() + flower_calls()
 

@@ -199,6 +199,18 @@ def test_what_cannot_be_read_is_found(panel):
     assert len(bars_without_a_zero(figure)) == 1 and phantoms(figure) == ["'nothing' is named, and not drawn"]
 
 
+def test_a_line_that_steps_runs_where_it_is_drawn(panel):
+    figure, ax = panel
+    ax.set(xlim=(0, 10), ylim=(0, 10))
+    ax.plot([0, 8], [0, 8], drawstyle="steps-post", label="best")
+    ax.text(4, 4, "between", ha="center", va="center")  # on the slope between its points, where nothing is drawn
+    figure.draw_without_rendering()
+    assert overlaps(figure) == []
+    ax.text(8, 5, "on it", ha="center", va="center")
+    figure.draw_without_rendering()
+    assert overlaps(figure) == ["best runs through 'on it'"]
+
+
 def test_a_legend_names_what_is_drawn_alone(panel):
     figure, ax = panel
     artists = [*ax.plot([], [], label="later"), ax.scatter([], [], label="points"), ax.bar([0], [0], label="bars")]
