@@ -22,7 +22,6 @@ sys.path.insert(0, str(ROOT))
 import prepare  # noqa: E402
 import reference  # noqa: E402
 
-from fedlab_utils.book.chapters import BOOK  # noqa: E402
 from fedlab_utils.language import LANGUAGES  # noqa: E402
 
 WORK, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
@@ -54,8 +53,7 @@ def sources(language: str) -> Path:
     folder.mkdir(parents=True)
     prepare.write(language, folder, SITE / language / "pictures")
     reference.write(language, folder)
-    front = (HERE / "pages" / f"index.{language}.md").read_text("utf-8")
-    (folder / "index.md").write_text(front.replace("CHAPTERS", "\n".join(chapter.file for chapter in BOOK)), "utf-8")
+    (folder / "index.md").write_text(prepare.front(language), "utf-8")
     for name in MANUALS:
         text = (ROOT / "docs" / f"{name}{'.zh-CN' if language == 'zh' else ''}.md").read_text("utf-8")
         for other in MANUALS:  # links among themselves; that to the other language is the switch's

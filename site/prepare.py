@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 import struct
 from collections import Counter
@@ -228,6 +229,15 @@ def is_app(cell: dict) -> bool:
 def html_output(text: str) -> dict:
     """An output that holds some HTML."""
     return {"output_type": "display_data", "metadata": {}, "data": {"text/html": text}}
+
+
+def front(language: str) -> str:
+    """The first page: it links to the repository where the address is known, else says the words alone."""
+    text = (ROOT / "site" / "pages" / f"index.{language}.md").read_text("utf-8")
+    repository = os.environ.get("FEDLAB_SITE_REPOSITORY", "").rstrip("/")
+    if not repository:
+        text = re.sub(r"\[([^\]]*)\]\(REPOSITORY[^)]*\)", r"\1", text)
+    return text.replace("REPOSITORY", repository).replace("CHAPTERS", "\n".join(chapter.file for chapter in BOOK))
 
 
 def write(language: str, source: Path, pictures: Path) -> None:
