@@ -156,7 +156,7 @@ class Edition:
             columns = [column.strip() for column in match[0].strip("|").split("|")]
             english = re.sub(r"\$[^$]*\$|\(.*?\)", "", columns[self.language == "zh"])
             place = f"term-{anchor(english)}"
-            columns[0] = f'<a class="term" id="{place}" href="#{place}">{columns[0]}</a>'
+            columns[0] = f'<a class="term" data-pagefind-weight="10" id="{place}" href="#{place}">{columns[0]}</a>'
             columns[-1] = re.sub(
                 NUMBER, lambda number: f"[{number[0]}](#{label(self._where(number[0]), number[0])})", columns[-1]
             )

@@ -44,7 +44,14 @@
   if (search) {
     addEventListener("load", () => {
       const zh = document.documentElement.lang.startsWith("zh");
-      const ui = new window.PagefindUI({ element: "#search", showSubResults: true, showImages: false, pageSize: 10, autofocus: true });
+      const ui = new window.PagefindUI({
+        element: "#search", showSubResults: true, showImages: false, pageSize: 10, autofocus: true,
+        excerptLength: zh ? 36 : 24, // words, and a Chinese word is two characters
+        processTerm: (term) => { // stays in the address, for who comes back from a result
+          history.replaceState(null, "", `?q=${encodeURIComponent(term)}`);
+          return term;
+        },
+      });
       const asked = new URLSearchParams(location.search).get("q");
       const field = search.querySelector("input");
       field.setAttribute("aria-label", zh ? "搜索全书" : "Search the book");
