@@ -2,12 +2,30 @@
 (function () {
   "use strict";
 
-  // A section has the same anchor in both languages.
-  const twin = document.querySelector("a.twin");
-  const follow = () => { if (twin) twin.hash = location.hash; };
-  addEventListener("hashchange", follow);
-  follow();
-  if (twin) twin.addEventListener("click", () => { try { localStorage.setItem("language", twin.lang); } catch { /* not kept */ } });
+  // A section has the same anchor in both languages: the switch leads to the one that is being read.
+  const twins = document.querySelectorAll("a.twin");
+  const headings = [...document.querySelectorAll("article :is(h2, h3, h4)[id]")];
+  const inSight = (part) => part && part.getBoundingClientRect().bottom > 0 && part.getBoundingClientRect().top < innerHeight;
+  const here = () => {
+    if (inSight(location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1))))) return location.hash;
+    const above = headings.filter((heading) => heading.offsetParent && heading.getBoundingClientRect().top < innerHeight / 3);
+    return scrollY && above.length ? above.at(-1).id : "";
+  };
+  const follow = () => { for (const twin of twins) twin.hash = here(); };
+  for (const event of ["hashchange", "scrollend", "load"]) addEventListener(event, follow);
+  for (const twin of twins) {
+    twin.addEventListener("click", () => {
+      follow();
+      try { localStorage.setItem("language", twin.lang); } catch { /* not kept */ }
+    });
+  }
+
+  // The drawers of a phone are checkboxes: once a place is chosen they close, so that it is seen, and stay so for who comes back.
+  const shut = () => { for (const drawer of document.querySelectorAll(".sidebar-toggle")) drawer.checked = false; };
+  for (const drawer of document.querySelectorAll(".sidebar-drawer, .toc-drawer")) {
+    drawer.addEventListener("click", (event) => { if (event.target.closest("a")) shut(); });
+    drawer.addEventListener("submit", shut);
+  }
 
   // An address that leads into a fold opens it.
   const unfold = () => {
