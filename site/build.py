@@ -33,6 +33,10 @@ MENDED = (  # of what Sphinx and myst-nb write
     ),  # Pagefind leads to these
     (re.compile(r'role="heading"(?! aria-level)'), 'role="heading" aria-level="2"'),  # captions of the sidebar, without a level
     (re.compile(r'<summary aria-label="[^"]*">'), "<summary>"),  # its words are its name
+    (
+        re.compile(r'(<span class="math [^>]*>[^<]*</span>)([，。；：、？！）”,.;:)]+)'),
+        r'<span class="kept">\1\2</span>',
+    ),  # else a browser may begin a line with the mark
 )
 CHINESE = {  # what Furo says in English only
     "On this page": "本页内容",

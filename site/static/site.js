@@ -35,14 +35,28 @@
   addEventListener("hashchange", unfold);
   unfold();
 
-  // What scrolls by itself must be reachable by keyboard.
+  // A formula that is a little too wide becomes smaller, down to two thirds: the end of an equation is half of what it says.
+  const SMALLEST = 0.67;
+  const fit = (formula) => {
+    formula.style.removeProperty("font-size");
+    const size = parseFloat(getComputedStyle(formula).fontSize), room = formula.clientWidth / formula.scrollWidth;
+    if (room < 1) formula.style.setProperty("font-size", `${size * Math.max(SMALLEST, room * 0.99)}px`, "important");
+  };
+
+  // What scrolls by itself must be reachable by keyboard, and fades where it goes on.
+  const WIDE = "article pre, .table-wrapper, div.output.text_html, mjx-container[display]";
+  const fade = (part) => part.classList.toggle("more", part.scrollLeft + part.clientWidth < part.scrollWidth - 1);
   const scrolling = () => {
-    for (const part of document.querySelectorAll("pre, .table-wrapper, div.output.text_html, div.math")) {
+    for (const part of document.querySelectorAll(WIDE)) {
+      if (!part.clientWidth) continue; // in a fold
+      if (part.localName === "mjx-container") fit(part);
       if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+      fade(part);
     }
   };
-  for (const event of ["load", "resize"]) addEventListener(event, scrolling);
+  for (const event of ["load", "resize", "typeset"]) addEventListener(event, scrolling);
   document.addEventListener("toggle", scrolling, true);
+  document.addEventListener("scroll", (event) => { if (event.target !== document && event.target.matches(WIDE)) fade(event.target); }, true);
 
   // The lab moves until it is stopped; where a reader has asked for no motion, it begins with a button.
   for (const figure of document.querySelectorAll(".moving")) {
