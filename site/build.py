@@ -22,7 +22,6 @@ sys.path.insert(0, str(ROOT))
 import prepare  # noqa: E402
 import reference  # noqa: E402
 
-from fedlab_utils.book.chapters import BOOK  # noqa: E402
 from fedlab_utils.language import LANGUAGES  # noqa: E402
 
 WORK, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
@@ -34,6 +33,10 @@ MENDED = (  # of what Sphinx and myst-nb write
     ),  # Pagefind leads to these
     (re.compile(r'role="heading"(?! aria-level)'), 'role="heading" aria-level="2"'),  # captions of the sidebar, without a level
     (re.compile(r'<summary aria-label="[^"]*">'), "<summary>"),  # its words are its name
+    (
+        re.compile(r'(<span class="math [^>]*>[^<]*</span>)([，。；：、？！）”,.;:)]+)'),
+        r'<span class="kept">\1\2</span>',
+    ),  # else a browser may begin a line with the mark
 )
 CHINESE = {  # what Furo says in English only
     "On this page": "本页内容",
@@ -54,8 +57,7 @@ def sources(language: str) -> Path:
     folder.mkdir(parents=True)
     prepare.write(language, folder, SITE / language / "pictures")
     reference.write(language, folder)
-    front = (HERE / "pages" / f"index.{language}.md").read_text("utf-8")
-    (folder / "index.md").write_text(front.replace("CHAPTERS", "\n".join(chapter.file for chapter in BOOK)), "utf-8")
+    (folder / "index.md").write_text(prepare.front(language), "utf-8")
     for name in MANUALS:
         text = (ROOT / "docs" / f"{name}{'.zh-CN' if language == 'zh' else ''}.md").read_text("utf-8")
         for other in MANUALS:  # links among themselves; that to the other language is the switch's

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import struct
 from collections import Counter
@@ -154,7 +155,7 @@ class Edition:
             columns = [column.strip() for column in match[0].strip("|").split("|")]
             english = re.sub(r"\$[^$]*\$|\(.*?\)", "", columns[self.language == "zh"])
             place = f"term-{anchor(english)}"
-            columns[0] = f'<a class="term" id="{place}" href="#{place}">{columns[0]}</a>'
+            columns[0] = f'<a class="term" data-pagefind-weight="10" id="{place}" href="#{place}">{columns[0]}</a>'
             columns[-1] = re.sub(
                 NUMBER, lambda number: f"[{number[0]}](#{label(self._where(number[0]), number[0])})", columns[-1]
             )
@@ -221,6 +222,15 @@ def is_app(cell: dict) -> bool:
 def html_output(text: str) -> dict:
     """An output that holds some HTML."""
     return {"output_type": "display_data", "metadata": {}, "data": {"text/html": text}}
+
+
+def front(language: str) -> str:
+    """The first page: it links to the repository where the address is known, else says the words alone."""
+    text = (ROOT / "site" / "pages" / f"index.{language}.md").read_text("utf-8")
+    repository = os.environ.get("FEDLAB_SITE_REPOSITORY", "").rstrip("/")
+    if not repository:
+        text = re.sub(r"\[([^\]]*)\]\(REPOSITORY[^)]*\)", r"\1", text)
+    return text.replace("REPOSITORY", repository).replace("CHAPTERS", "\n".join(chapter.file for chapter in BOOK))
 
 
 def write(language: str, source: Path, pictures: Path) -> None:

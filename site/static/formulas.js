@@ -3,7 +3,9 @@ let moved = false;
 for (const event of ["wheel", "touchstart", "keydown"]) addEventListener(event, () => { moved = true; }, { once: true, passive: true });
 window.MathJax = {
   startup: {
-    pageReady: () => MathJax.startup.defaultPageReady().then(() => { // formulas above a section have moved it
+    pageReady: () => MathJax.startup.defaultPageReady().then(() => {
+      dispatchEvent(new Event("typeset")); // site.js sees which are too wide
+      // Formulas above a section have moved it.
       const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
       if (target && !moved) target.scrollIntoView();
     }),

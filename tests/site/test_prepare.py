@@ -150,3 +150,14 @@ def test_launch_buttons_stand_only_where_an_address_is_given(monkeypatch):
         "JupyterHub": "https://hub.example.org/hub/user-redirect/git-pull?repo=https%3A%2F%2Fgithub.com%2Fa%2Fbook"
         "&urlpath=lab/tree/book/notebooks/zh/04_mathematics.ipynb",
     }
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_first_page_leads_to_the_repository_where_that_is_known(monkeypatch, language):
+    words = {"en": "take a copy of its {},", "zh": "请取一份{}；"}[language]
+    name = {"en": "repository", "zh": "代码仓库"}[language]
+    monkeypatch.delenv("FEDLAB_SITE_REPOSITORY", raising=False)
+    assert words.format(name) in prepare.front(language) and "REPOSITORY" not in prepare.front(language)
+    monkeypatch.setenv("FEDLAB_SITE_REPOSITORY", "https://github.com/a/book/")
+    assert words.format(f"[{name}](https://github.com/a/book)") in prepare.front(language)
+    assert "[README](https://github.com/a/book#readme)" in prepare.front(language)

@@ -96,7 +96,7 @@ def test_a_phone_never_scrolls_sideways_and_shows_the_switch(opened, language):
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 390:
             wide[path] = width
-        switch = page.locator("a.twin")
+        switch = page.locator("a.twin:visible")
         box = switch.bounding_box()
         assert switch.is_visible() and 0 <= box["x"] and box["x"] + box["width"] <= 390 and 0 <= box["y"] < 300, path
         if Path(path).stem in SHOWN:
@@ -140,6 +140,22 @@ def test_the_search_box_finds_ten_terms_and_not_what_is_not_there(opened, langua
     assert page.locator(".pagefind-ui__result").count() == 0
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_term_of_the_glossary_is_found_there_first_and_back_finds_it_again(opened, language):
+    page = opened(f"{language}/search.html", width=390, height=844)
+    page.locator("#search input").fill({"en": "error feedback", "zh": "误差反馈"}[language])
+    first = page.locator(".pagefind-ui__result").first
+    entry = first.locator(".pagefind-ui__result-nested", has=page.locator("a[href$='00_start.html#start-0-7']"))
+    entry.wait_for()
+    excerpt = entry.locator(".pagefind-ui__result-excerpt").inner_text()
+    assert "gradient accumulation" in excerpt, "the whole row"
+    assert not page.locator(".pagefind-ui__result").nth(1).locator("a[href*='90_teacher']").count(), "answers stand behind"
+    entry.locator("a").click()
+    page.wait_for_url("**/00_start.html#start-0-7")
+    page.go_back()
+    entry.wait_for()
+
+
 def test_a_result_leads_to_its_section(opened):
     page = opened("en/search.html?q=stochastic rounding")
     nested = page.locator(".pagefind-ui__result-nested a")
@@ -151,7 +167,7 @@ def test_a_result_leads_to_its_section(opened):
 
 def test_the_switch_leads_to_the_same_place_and_a_fold_opens_for_a_link_into_it(opened):
     page = opened("en/04_mathematics.html#mathematics-4-2", width=390, height=844)
-    page.locator("a.twin").click()
+    page.locator("a.twin:visible").click()
     page.wait_for_url("**/zh/04_mathematics.html#mathematics-4-2")
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     top = "document.getElementById('mathematics-4-2').getBoundingClientRect().top"
@@ -164,10 +180,59 @@ def test_the_switch_leads_to_the_same_place_and_a_fold_opens_for_a_link_into_it(
     page.locator("#within").wait_for()
 
 
+def test_the_switch_keeps_the_place_that_is_read_and_back_returns_to_it(opened):
+    page = opened("en/04_mathematics.html", width=1280, height=800)
+    page.locator("#mathematics-4-2").scroll_into_view_if_needed()
+    page.mouse.move(700, 400)
+    page.mouse.wheel(0, 500)
+    page.wait_for_timeout(1000)
+    read = page.evaluate("scrollY")
+    page.locator("a.twin:visible").click()  # the sidebar stays, and the switch with it
+    page.wait_for_url("**/zh/04_mathematics.html#mathematics-*")
+    assert page.evaluate("document.getElementById(location.hash.slice(1)).localName") in ("h2", "h3")
+    page.go_back()
+    page.wait_for_url("**/en/04_mathematics.html")
+    page.wait_for_function(f"Math.abs(scrollY - {read}) < 40")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_drawer_closes_once_a_place_is_chosen(opened, language):
+    page = opened(f"{language}/00_start.html", width=390, height=844, has_touch=True, is_mobile=True)
+    contents = page.locator(".toc-drawer")
+    page.locator(".header-right label[for=__toc]").tap()
+    links = contents.locator("a.reference:visible")
+    page.wait_for_function("document.querySelector('.toc-drawer').getBoundingClientRect().right <= innerWidth + 1")
+    assert min(links.nth(number).bounding_box()["height"] for number in range(links.count())) >= 24
+    contents.locator("a[href='#start-0-7']").tap()
+    page.wait_for_function("document.querySelector('.toc-drawer').getBoundingClientRect().left >= innerWidth")
+    assert 0 <= page.evaluate("document.getElementById('start-0-7').getBoundingClientRect().top") < 200
+    page.locator(".header-left label").tap()
+    page.locator(".sidebar-drawer a[href^='04_mathematics']").tap()
+    page.wait_for_url("**/04_mathematics.html")
+    page.go_back()
+    page.wait_for_url("**/00_start.html#start-0-7")
+    assert page.locator(".sidebar-toggle:checked").count() == 0
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_phone_shows_a_formula_to_its_end(opened, language):
+    """Smaller, where it must be; what is still wider, as a table, fades where it goes on."""
+    page = opened(f"{language}/04_mathematics.html", width=390, height=844)
+    page.wait_for_load_state("load")
+    wide = """[...document.querySelectorAll("mjx-container[display], .table-wrapper")].filter(
+        (part) => part.clientWidth && part.scrollWidth > part.clientWidth + 1)"""
+    page.wait_for_function(f"!{wide}.some((part) => part.localName === 'mjx-container')")
+    assert page.evaluate(f"{wide}.length") > 0
+    assert page.evaluate(f"{wide}.every((part) => part.classList.contains('more'))")
+    page.evaluate(f"{wide}[0].scrollLeft = 1000")
+    page.wait_for_function(f"!{wide}[0].classList.contains('more')")
+    assert page.evaluate("getComputedStyle(document.querySelector('.kept')).whiteSpace") == "nowrap"
+
+
 def test_the_door_opens_on_the_reader_s_language_and_remembers_a_choice(opened):
     page = opened("", locale="zh-CN")
     page.wait_for_url("**/zh/index.html")
-    page.locator("a.twin").click()
+    page.locator("a.twin:visible").click()
     page.wait_for_url("**/en/index.html")
     page = opened("", page=page)
     page.wait_for_url("**/en/index.html")
