@@ -45,7 +45,7 @@ def existing(file: str) -> tuple[Path, str]:
             f"请从本书仓库的 data/ 文件夹取 {file}，那里的 README.md 也说明怎样重新生成。")  # fmt: skip
     if not path.is_file():
         raise FileNotFoundError(say(f"{path} is missing. {mend} If it is elsewhere, set FEDLAB_DATA to its folder.",
-                                    f"缺少 {path}。{mend}如果它在别处，请把 FEDLAB_DATA 设为它所在的文件夹。"))  # fmt: skip
+                                    f"{path} 不存在。{mend}如果它在别处，请把 FEDLAB_DATA 设为它所在的文件夹。"))  # fmt: skip
     return path, mend
 
 
