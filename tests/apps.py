@@ -17,7 +17,7 @@ def picture(app) -> Image.Image:
 
 
 def alt(app) -> str:
-    return re.search(r'alt="([^"]*)"', app.image.value).group(1)
+    return html.unescape(re.search(r'alt="([^"]*)"', app.image.value).group(1))
 
 
 def picture_of(still) -> tuple[Image.Image, str]:
