@@ -146,7 +146,9 @@ DS_FL = "up to 99 % fewer bytes than federated averaging (Itahara et al. 2020, a
 CFD = "more than 10,000 times fewer bytes than federated averaging (Sattler et al. 2020, abstract)"
 PAPERS = {"probabilities, float32": DS_FL, "labels": CFD}
 SETTINGS = {
-    f"{name}, {width} hidden": Setting(PAPERS.get(name, ""), partial(to_target, how=how, width=width), SEEDS, name == "logits, coded")
+    f"{name}, {width} hidden": Setting(
+        PAPERS.get(name, ""), partial(to_target, how=how, width=width), SEEDS, quick=name == "logits, coded"
+    )
     for name, (how, widths) in RACERS.items() for width in widths
 }  # fmt: skip
 
