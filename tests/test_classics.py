@@ -160,6 +160,14 @@ def test_a_wrong_value_fails_with_a_sentence(program, capsys, values, sentence):
     assert program.main(["--quick"]) == 1 and sentence in capsys.readouterr().out
 
 
+def test_bytes_may_differ_as_much_as_values_do(program):
+    program.main([])
+    change(program, ours_low="0.85", ours_high="0.95", uplink_bytes="109")  # a spread of 11 %
+    assert program.main(["--quick"]) == 0
+    change(program, uplink_bytes="114")
+    assert program.main(["--quick"]) == 1
+
+
 def test_a_value_within_the_spread_of_the_spread_passes(program):
     program.main([])
     change(program, ours_low="0.91", ours_mean="0.92", ours_high="0.93")  # 0.9 lies half a spread outside

@@ -29,8 +29,8 @@ class Measured(NamedTuple):
 
 class Setting(NamedTuple):
     """paper: the paper's figure, with its source; "" where there is none. run: measures with a seed. seeds: how many, 0, 1, 2 …
-    quick: whether CI measures it again, with seed 0; its bytes must agree between seeds to 3 %. unit: of the value, where it
-    is not the experiment's UNIT."""
+    quick: whether CI measures it again, with seed 0; its bytes must agree between seeds to 3 %, or as its values do.
+    unit: of the value, where it is not the experiment's UNIT."""
 
     paper: str
     run: Callable[[int], Measured]
