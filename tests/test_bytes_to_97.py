@@ -140,7 +140,7 @@ def test_runs_of_the_lab_stand_on_the_picture_of_their_own_partition(language):
         assert sorted(re.split("[,、] ?", "、".join(named))) == sorted(left_out)
         other = {"iid": "shards", "shards": "iid"}[partition]
         assert f'frontier(…, partition="{other}")' in mixed.alt
-        assert {"en": "the book has no such results", "zh": "本书没有同样的结果"}[language] in mixed.alt
+        assert {"en": "the book has no such results", "zh": "本书没有这种数据分布的结果"}[language] in mixed.alt
         assert mixed.alt.count("1.25 MB") == drawn
     assert stars(frontier(every)) == [1] and frontier(every).alt == frontier(every, partition="iid").alt
     assert stars(frontier({"c": dealt("dirichlet")})) == []

@@ -148,7 +148,7 @@ TRAINED = {
                     "first_model 应为 'dense'、'seed' 或一个编解码器"),
     "first_model, not seeded": (lambda: train(first_model="seed"), ValueError,
                                 "first_model='seed' cannot stand for this model: GlorotUniform of layer",
-                                "first_model='seed' 不能代表这个模型：层 "),
+                                "first_model='seed' 不适用于这个模型：层 "),
     "uplink": (lambda: train(uplink=8), TypeError, "uplink must be a codec such as TopK(0.01) | Quantize(8), got 8",
                "uplink 应为编解码器，例如 TopK(0.01) | Quantize(8)，收到的是 8"),
     "validation": (lambda: train(validation=[3]), ValueError, "validation holds sample 3, which clients[0] trains on",

@@ -108,7 +108,7 @@ def train_distributed(
     trainer = Trainer(model, data, keras.optimizers.SGD(1.0))  # one step of rate 1 moves by the gradient
     if trainer.averaged:
         raise ValueError(say("model has state that no gradient trains (batch normalization), which is not supported here",
-                             "model 里有梯度不训练的状态（批归一化），这里不支持"))  # fmt: skip
+                             "model 里有不靠梯度训练的状态（批归一化），这里不支持"))  # fmt: skip
     parts = require_clients(workers, trainer.n_samples, len(workers))
     memories = [GradientMemory(uplink, momentum if momentum_correction else 0.0, masking) for _ in parts]
     weights = model.get_weights()

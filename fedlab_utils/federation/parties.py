@@ -202,7 +202,7 @@ def feedback(name: str, codec: Codec, wanted: bool | None, n: int) -> bool:
         warnings.warn(
             say(f"{name}={codec} is random and far from what it is given: error feedback makes its error grow from round to "
                 "round; use error_feedback=None, which leaves it off here",
-                f"{name}={codec} 是随机的，而且离原向量很远：误差反馈会让误差一轮比一轮大；请用 error_feedback=None，"
+                f"{name}={codec} 带随机性，而且解码结果离原向量很远：误差反馈会让误差一轮比一轮大；请用 error_feedback=None，"
                 "这里就不会启用"),
             stacklevel=3,
         )

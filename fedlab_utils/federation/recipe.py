@@ -98,7 +98,7 @@ def require_rebuilt(model: keras.Model, progress: bool = False) -> bytes:
             _rebuilt.add(key)
     except ValueError as error:
         raise ValueError(say(f"first_model='seed' cannot stand for this model: {error}",
-                             f"first_model='seed' 不能代表这个模型：{error}")) from error  # fmt: skip
+                             f"first_model='seed' 不适用于这个模型：{error}")) from error  # fmt: skip
     return recipe
 
 
@@ -113,7 +113,7 @@ def _in_a_fresh_process(recipe: bytes, progress: bool) -> list[np.ndarray]:
         command = [sys.executable, "-m", __name__, str(file)]
         done = subprocess.run(command, input=recipe, capture_output=True, env=environment, cwd=folder)
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or [say("it said nothing", "它什么也没有说")]
+            said = done.stderr.decode(errors="replace").strip().splitlines() or [say("it said nothing", "它没有给出任何信息")]
             raise ValueError(say(f"a fresh process could not rebuild it: {said[-1]}", f"新进程没能重建它：{said[-1]}"))
         with np.load(file) as arrays:
             return [arrays[f"arr_{place}"] for place in range(len(arrays.files))]

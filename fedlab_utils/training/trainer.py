@@ -88,7 +88,7 @@ class Learner:
                 if kind != "trained" and not mask[place].all():
                     raise ValueError(say(
                         f"mask removes entries of weights[{place}], which no gradient trains: leave it all ones",
-                        f"mask 去掉了 weights[{place}] 的一部分，而梯度不训练它：这里请全部填 1"))  # fmt: skip
+                        f"mask 去掉了 weights[{place}] 的一部分，而它不由梯度训练：这里请全部填 1"))  # fmt: skip
             self._masks = [tf.constant(part, v.dtype) for part, v in zip(mask, weights, strict=True)]
             self._kept = np.flatnonzero(np.concatenate([np.ravel(mask[place]) for place in self.shared]))
             if not self._kept.size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...language import say
+from ...language import percent, say
 from ..colours import BROWN, EXACT, GUIDE, LOSSY, MAROON, MUTED, OLIVE, TEAL, VIOLET
 from ..plotting import Still, new_figure, percent_axis, plain_log_axis, styled
 from .classic_runs import apart, rows, runs, with_range
@@ -115,10 +115,10 @@ def tff_tutorial() -> Still:
         left.set_title(say("What goes up", "上行"))
         right.set_title(say("What it costs", "代价"))
     words = [f"{label} {row.ours_mean:.2f}" for label, row in zip(labels, factors, strict=True)]
-    words += [f"{label} {100 * row.ours_mean:.1f} %" for label, row in zip(("float32", *names), accuracies, strict=True)]
+    words += [f"{label} {percent(row.ours_mean, 1)}" for label, row in zip(("float32", *names), accuracies, strict=True)]
     return Still(
         figure,
-        say("Times fewer bytes, then accuracy: ", "字节数减少的倍数，然后是准确率：")
+        say("Times fewer bytes, then accuracy: ", "压缩倍数，然后是准确率：")
         + say(", ", "，").join(words)
         + say(".", "。"),
     )
@@ -207,7 +207,8 @@ def estimators_trained() -> Still:
             place = row.uplink_bytes / 1e6 * (1 + 0.05 * (list(FAMILIES).index(family) - 2) * (family != "QSGD"))
             named = say(family, chinese) if bits in (0, 1) else None
             with_range(ax, [place], [row.ours_low], [mean], [row.ours_high], colour, marker=marker, ms=8, ls="", label=named)
-            told.append(f"{setting} {100 * mean:.1f} %")
+            shown = say(setting, f"{chinese}，{bits:g} 位" if bits else setting)
+            told.append(f"{shown}{say(' ', '：')}{percent(mean, 1)}")
         ax.set(xscale="log", xlim=(0.015, 5), ylim=(0.885, 0.94),
                xlabel=say("megabytes up, ten rounds", "十轮的上行字节数（MB）"))  # fmt: skip
         ax.set_ylabel(say("test accuracy", "测试准确率"))
@@ -222,7 +223,7 @@ def estimators_trained() -> Still:
             say(f"1 and 2 bits a weight: a thousandfold error costs a point; QSGD at {bits:.2f} bits costs {points:.1f}",
                 f"每个权重 1 位和 2 位：误差相差千倍，准确率只差一个点；QSGD 约 {bits:.2f} 位，差 {points:.1f} 个点")
         )  # fmt: skip
-    return Still(figure, say("Accuracy after ten rounds: ", "十轮后的准确率：") + say(", ", "，").join(told) + say(".", "。"))
+    return Still(figure, say("Accuracy after ten rounds: ", "十轮后的准确率：") + say("; ", "；").join(told) + say(".", "。"))
 
 
 def deep_compression() -> Still:
@@ -244,7 +245,7 @@ def deep_compression() -> Still:
             theirs = [(place, pair[column]) for place, pair in enumerate(paper.values()) if pair[column] is not None]
             ax.plot(*zip(*theirs, strict=True), color=VIOLET, marker="X", ms=9, ls="--", lw=1.2, label=say("paper", "论文"))
             ax.set_xticks(x, names.values())
-        left.set(yscale="log", ylabel=say("times fewer bytes than float32", "字节数减少到几分之一"))
+        left.set(yscale="log", ylabel=say("times fewer bytes than float32", "压缩倍数（与 float32 相比）"))
         plain_log_axis(left.yaxis)
         right.set(ylabel=say("test error, %", "测试错误率（%）"), ylim=(1.2, 1.75))
         left.legend(loc="lower right")
@@ -252,8 +253,8 @@ def deep_compression() -> Still:
         least, most = ratios[:, -1].min(), ratios[:, -1].max()
         left.set_title(say(f"{least:.0f} to {most:.0f} times, the paper 40", f"{least:.0f} 到 {most:.0f} 倍，论文 40 倍"))
         right.set_title(say("and no more errors", "错误率没有升高"))
-    alt = say("Times fewer bytes and test error by stage: ", "各阶段字节数减少的倍数和错误率：") + say("; ", "；").join(
-        f"{name} {times:.1f}, {error:.2f} %".replace("\n", " ")
+    alt = say("Times fewer bytes and test error by stage: ", "各阶段的压缩倍数和错误率：") + say("; ", "；").join(
+        f"{name} {times:.1f}{say(', ', '，')}{percent(error / 100, 2)}".replace("\n", " ")
         for name, times, error in zip(names.values(), ratios.mean(axis=0), errors.mean(axis=0), strict=True)
     )
     return Still(

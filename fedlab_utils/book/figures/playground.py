@@ -102,7 +102,7 @@ def _elsewhere(dealt: Mapping[str, str], partition: str) -> list[str]:
         names = [name for name, of in dealt.items() if of == other]
         listed = say(", ", "、").join(names[:4]) + "…" * (len(names) > 4)
         call = f'frontier(…, partition="{other}")'
-        none = say("the book has no such results", "本书没有同样的结果")
+        none = say("the book has no such results", "本书没有这种数据分布的结果")
         where = say(f"see {call}", f"请看 {call}") if other in PREFIX else none
         lines.append(say(f"Not drawn: {listed} ({partition_name(other)}, not {partition_name(partition)}); {where}",
                          f"没有画出：{listed}（{partition_name(other)}，不是{partition_name(partition)}）；{where}"))  # fmt: skip
@@ -197,7 +197,8 @@ def bytes_to_97() -> Still:
                 shown = f"{mean:,.0f} MB" if mean > 100 else f"{mean:.1f} MB"
                 ax.annotate(shown + (f"  ({factor:.0f}×)" if factor > 1.01 else ""), (total.mean(), place),
                             (0, 9), textcoords="offset points", ha="center", fontsize=8.5, color=MUTED)  # fmt: skip
-                told.append(f"{title}, {say(*NAMES[seeds[0].recipe])}: {shown}".replace("\n", " "))
+                name = say(*NAMES[seeds[0].recipe]).replace("\n", say(" ", ""))
+                told.append(say(f"{title}, {name}: {shown}", f"{title}，{name}：{shown}"))
             ax.set_yticks(places, [say(*NAMES[name]) for name in found])
             ax.set(xscale="log", ylim=(-0.6, len(found) - 0.3), xlabel=say("megabytes", "字节数（MB）"))
             ax.set_title(title)
@@ -208,6 +209,6 @@ def bytes_to_97() -> Still:
 
 NAMES = {  # of recipes in data/results/bytes_to_97.py: English, Chinese
     "FedAvg": ("FedAvg, tuned", "调好的 FedAvg"),
-    "whole": ("whole broadcasts,\ncontexts", "整体广播，\n上下文"),
-    "whole, DCT": ("whole broadcasts,\nDCT, fixed step", "整体广播，\nDCT、固定步长"),
+    "whole": ("whole broadcasts,\ncontexts", "整体广播、\n上下文"),
+    "whole, DCT": ("whole broadcasts,\nDCT, fixed step", "整体广播、\nDCT、固定步长"),
 }

@@ -199,7 +199,7 @@ class ComposerPicture:
             f"By stages: {listed}. The message of {whole} bytes holds, in bytes: {holds}; in {len(data.parts)} parts.",
             f"增量“{delta_name(data.delta)}”（{data.n:,} 个权重）经过 {data.codec}：{whole} 字节，{lost}。"
             f"当前显示：{part_name(part)}，从第 {part.start:,} 字节起，{part.size:,} 字节。"
-            f"逐步来看：{listed}。消息共 {whole} 字节，其中（字节）：{holds}；分成 {len(data.parts)} 部分。",
+            f"逐个环节来看：{listed}。消息共 {whole} 字节，其中（字节）：{holds}；分成 {len(data.parts)} 部分。",
         )
 
 

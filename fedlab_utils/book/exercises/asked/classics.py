@@ -138,7 +138,7 @@ ten_classes = Question(
         "IID data, all bytes counted: both directions, catch-up of clients that missed rounds included. Who reaches 90 % "
         "with fewer "
         "bytes?",
-        "IID 数据，字节全部算上：两个方向，连漏掉几轮的客户端补课也算。谁用更少的字节达到 90%？",
+        "IID 数据，字节全部算上：两个方向，给漏掉几轮的客户端补发的也算。谁用更少的字节达到 90%？",
     ),
     (
         (
@@ -166,12 +166,12 @@ ten_classes = Question(
 warm_up = Guess(
     "playground.warm_up",
     (
-        "Warm-up takes 16 of 702 steps: four of each with 25 %, 6.25 %, 1.5625 % and 0.4 %, then 0.1 %. What share of the "
+        "Warm-up takes 16 of 705 steps: four of each with 25 %, 6.25 %, 1.5625 % and 0.4 %, then 0.1 %. What share of the "
         "uplink bytes of "
         "the whole training, in percent, is the warm-up's?",
-        "预热只占 702 步里的 16 步：25%、6.25%、1.5625%、0.4% 各四步，之后都是 0.1%。整个训练的上行字节里，预热占百分之几？",
+        "预热只占 705 步里的 16 步：25%、6.25%、1.5625%、0.4% 各四步，之后都是 0.1%。整个训练的上行字节里，预热占百分之几？",
     ),
-    61,
+    60,
     (" %", "%"),
     (
         "Four steps with 25 % send as many values as a thousand with 0.1 %. By the paper's own schedule it is about two "
@@ -206,7 +206,7 @@ which_trick = Question(
             "0.2 points, within the spread of the seeds; and it is 60 % of the uplink.",
             "0.2 个百分点，在种子的波动之内；它却占了上行的 60%。",
         ),
-        ("masking", "动量掩蔽", "0.2 points, within the spread of the seeds.", "0.2 个百分点，在种子的波动之内。"),
+        ("masking", "动量掩蔽", "0.1 points, within the spread of the seeds.", "0.1 个百分点，在种子的波动之内。"),
     ),
     1,
 )
@@ -270,8 +270,8 @@ prune_or_quantize = Question(
         (
             "the pruned one: its weights are exact",
             "剪枝的：留下的权重是精确的",
-            "They are, and the other nine tenths stay at zero. Bits beyond the fourth hardly tell a client's delta from its "
-            "rounding.",
+            "They are, and the other nine tenths stay at zero. Bits beyond the fourth are of next to no use to a "
+            "client's delta.",
             "是精确，但另外十分之九永远是 0。而第四位以后的精度，对增量几乎没有用处。",
         ),
         (

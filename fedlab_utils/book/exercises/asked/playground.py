@@ -15,8 +15,8 @@ what_is_left = Question(
     ),
     (
         ("the uplink",
-         "上行", "As float32 both ways are equal; at half a bit the uplink is the lesser part, 40 to 45 %.",
-         "float32 时上行和下行一样多；压到半位以下，上行是较少的一边（四成到四成半），下行更多。"),
+         "上行", "As float32 both ways are equal; at half a bit the uplink is the lesser part, 40 to 47 %.",
+         "float32 时上行和下行一样多；压到半位以下，上行是较少的一边（四成到四成七），下行更多。"),
         ("first models", "初始模型", "A seed is some hundred bytes: about 1 % of the bill.", "种子只有几百字节，约占账单的 1%。"),
         ("bringing clients up to date", "让客户端跟上最新的模型",
          "Who comes after fifty rounds needs all that has changed since. Fifty small messages take more bytes than one that "
@@ -59,28 +59,28 @@ fitted_on = Question(
 where_bytes_go = Question(
     "playground.where_bytes_go",
     (
-        "100 clients, ten of them a round, a hundred rounds; a message takes 1 kB up and 1 kB down. Which direction takes "
+        "100 clients, twenty of them a round, a hundred rounds; a message takes 1 kB up and 1 kB down. Which direction takes "
         "more in all?",
-        "100 个客户端，每轮 10 个，共一百轮；一条消息上行 1 kB，下行也是 1 kB。全部加起来，哪个方向更多？",
+        "100 个客户端，每轮 20 个，共一百轮；一条消息上行 1 kB，下行也是 1 kB。全部加起来，哪个方向更多？",
     ),
     (
         (
-            "both the same: ten messages a round each",
-            "一样多：每轮都是十条",
-            "Ten come up. But a client that comes again after ten rounds must be sent all ten broadcasts.",
-            "上行是十条。但隔了十轮才来的客户端，要补发这十轮的全部广播。",
+            "both the same: twenty messages a round each",
+            "一样多：每轮都是二十条",
+            "Twenty come up. But a client that comes again after five rounds must be sent all five broadcasts.",
+            "上行是二十条。但隔了五轮才来的客户端，要补发这五轮的全部广播。",
         ),
         (
             "up: every client trains on its own data",
             "上行：每个客户端各练各的",
-            "Up goes one message for each training, a thousand in all.",
-            "每训练一次只上行一条，总共一千条。",
+            "Up goes one message for each training, two thousand in all.",
+            "每训练一次只上行一条，总共两千条。",
         ),
         (
-            "down: nearly ten times as much",
-            "下行：将近十倍",
-            "Sooner or later each of the hundred clients is sent each broadcast; up go only the ten that train.",
-            "一百个客户端迟早都会收到每一条广播；上行的只有参加训练的那十个。",
+            "down: nearly five times as much",
+            "下行：将近五倍",
+            "Sooner or later each of the hundred clients is sent each broadcast; up go only the twenty that train.",
+            "一百个客户端迟早都会收到每一条广播；上行的只有参加训练的那二十个。",
         ),
     ),
     2,
